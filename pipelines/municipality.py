@@ -1,0 +1,820 @@
+"""The municipality as configuration: what stands in a home's ``municipality.yaml``, and the refusal of a wrong one.
+
+Belongs here: the models of city, counties, references, reporting calendar, publishing threshold and limits;
+the loader, which reports every mistake at once with file, line and remedy; the filings that the calendar expects.
+Does not belong here: what a return is (``pipelines/returns``; the loader is told the codes and period types),
+fetching from a source, or writing the control tables.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import RoundTripConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
+
+from pipelines.periods import Period, parse_period, periods_between
+
+# The references that a screener exists for; a name outside it would be collected by nobody.
+KNOWN_REFERENCES = ("census_2020",)
+
+ReceivedAt = Literal["modified", "collected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in the configuration. ``line`` counts from 1; None when the file as a whole is meant."""
+
+    file: str
+    line: int | None
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file} 第 {self.line} 行"
+        return f"{place}：{self.message}。处理办法：{self.remedy}。"
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; ``problems`` holds every mistake found, in the order of the file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.line or 0)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+# --- the models ------------------------------------------------------------------------------------------------------
+
+
+def _refuse(message: str, remedy: str) -> NoReturn:
+    """Fail a pydantic validation with our own words."""
+    raise PydanticCustomError("refused", "{message}", {"message": message, "remedy": remedy})
+
+
+def _shown(value: object) -> str:
+    return "空值" if value is None else f"“{value}”"
+
+
+def _as_code(value: object) -> str:
+    # 140902 without quotes is an int to YAML; nothing is lost, since no area code begins with 0.
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not re.fullmatch(r"[1-9][0-9]{5}", text):
+        _refuse(f"{_shown(value)}不是 6 位行政区划代码", '按 GB/T 2260 填 6 位半角数字，如 code: "140902"')
+    return text
+
+
+def _as_date(value: object) -> date:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    _refuse(f"{_shown(value)}不是有效日期", "写成 年-月-日，如 1983-01-01，并确认该月有这一天")
+
+
+def _as_period(value: object) -> Period:
+    # 2024 without quotes is an int to YAML, and a calendar year to us.
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    try:
+        return parse_period(text if isinstance(text, str) else "")
+    except ValueError:
+        _refuse(
+            f"{_shown(value)}不是报告期代码",
+            "学年写 2024-2025，年度写 2024，季度写 2024Q3，月度写 2024-03",
+        )
+
+
+def _as_source(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        _refuse(f"{_shown(value)}不是来源地址", "填文件夹路径或 URI，如 counties/140902 或 sftp://主机/目录")
+    source = value.strip()
+    password = re.search(r"://[^/@:]*:([^/@]+)@", source)
+    if password and not re.fullmatch(r"(?:\$\{\w+\})+", password[1]):
+        _refuse("来源地址里写有密码", "把密码放进环境变量，此处写 ${变量名}")
+    if "$" in re.sub(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", "", source):
+        _refuse(f"“{source}”里的环境变量写法不对", "写成 ${变量名}，变量名用英文字母、数字和下划线")
+    # Behind ${...} the protocol may itself be a variable: it is then known only when expanded.
+    unknown = [] if source.startswith("$") else [name for name in _protocols(source) if name not in _known_protocols()]
+    if unknown:
+        _refuse(f"不认识的来源协议“{unknown[0]}”", _did_you_mean(unknown[0], _known_protocols()))
+    return source
+
+
+def _protocols(source: str) -> list[str]:
+    links = source.split("::")
+    return [link.split("://")[0] for link in links if "://" in link] + [
+        link for link in links[:-1] if "://" not in link
+    ]
+
+
+def _known_protocols() -> list[str]:
+    import fsspec  # type: ignore[import-untyped]
+
+    return list(fsspec.available_protocols())
+
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+AreaCode = Annotated[str, BeforeValidator(_as_code)]
+Day = Annotated[date, PlainValidator(_as_date)]
+PeriodCode = Annotated[Period, PlainValidator(_as_period)]
+Source = Annotated[str, BeforeValidator(_as_source)]
+PositiveInteger = Annotated[int, Field(strict=True, gt=0)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class City(_Entry):
+    """The municipality and its province, with GB/T 2260 codes."""
+
+    code: AreaCode
+    name: Name
+    name_en: Name
+    province_code: AreaCode
+    province: Name
+
+    @field_validator("code")
+    @classmethod
+    def _is_a_city(cls, code: str) -> str:
+        if not code.endswith("00"):
+            _refuse(f"“{code}”不是市级代码", "市级代码末两位为 00，如 140900")
+        return code
+
+    @field_validator("province_code")
+    @classmethod
+    def _is_the_citys_province(cls, province_code: str, info: ValidationInfo) -> str:
+        if not province_code.endswith("0000"):
+            _refuse(f"“{province_code}”不是省级代码", "省级代码末四位为 0000，如 140000")
+        code = info.data.get("code")
+        if code is not None and code[:2] != province_code[:2]:
+            _refuse(f"市代码 {code} 不在省代码 {province_code} 之下", "核对两个代码的前两位")
+        return province_code
+
+    @property
+    def county_prefix(self) -> str:
+        """The digits that every county code of the city begins with: 4, or 2 in a city under central government."""
+        return self.code[:2] if self.code.endswith("0000") else self.code[:4]
+
+
+class County(_Entry):
+    """A reporting unit. It exists from ``valid_from`` on and no longer on ``valid_to``."""
+
+    code: AreaCode
+    name: Name
+    name_en: Name
+    valid_from: Day
+    valid_to: Day | None = None
+    source: Source
+    contact: Name | None = None
+
+    @field_validator("code")
+    @classmethod
+    def _is_a_county(cls, code: str) -> str:
+        if code.endswith("00"):
+            _refuse(f"“{code}”是省、市级代码，不是县级代码", "填县（市、区）自己的 6 位代码")
+        return code
+
+    @field_validator("valid_to")
+    @classmethod
+    def _ends_after_it_begins(cls, valid_to: date | None, info: ValidationInfo) -> date | None:
+        valid_from = info.data.get("valid_from")
+        if valid_to is not None and valid_from is not None and valid_to <= valid_from:
+            _refuse(
+                f"撤销日期 {valid_to} 不晚于设立日期 {valid_from}",
+                "valid_to 填撤并生效的那一天，须晚于 valid_from；仍存在的县删去 valid_to",
+            )
+        return valid_to
+
+    def valid_on(self, day: date) -> bool:
+        """Whether the county exists on ``day``."""
+        return self.valid_from <= day and (self.valid_to is None or self.valid_to > day)
+
+
+class Reference(_Entry):
+    """An external data set the marts are checked against, such as ``census_2020``."""
+
+    name: Name
+    source: Source
+
+
+class Due(_Entry):
+    """A filing is due ``days`` days after the first (``start``) or last (``end``) day of its period."""
+
+    after: Literal["start", "end"]
+    days: Annotated[int, Field(strict=True, ge=0, le=1000)]
+
+
+class CalendarEntry(_Entry):
+    """One return is due for every period from ``first_period`` to ``last_period``, both included."""
+
+    return_code: Annotated[Name, Field(alias="return")]
+    first_period: PeriodCode
+    last_period: PeriodCode
+    due: Due
+
+    @field_validator("last_period")
+    @classmethod
+    def _ends_a_range(cls, last: Period, info: ValidationInfo) -> Period:
+        first = info.data.get("first_period")
+        if first is None:
+            return last
+        if first.type is not last.type:
+            _refuse(
+                f"first_period“{first}”是{first.type.label}，last_period“{last}”是{last.type.label}",
+                "首尾两期用同一类报告期",
+            )
+        if first > last:
+            _refuse(f"首期 {first} 晚于末期 {last}", "对调两者，或改正其中之一")
+        return last
+
+    def periods(self) -> list[Period]:
+        """The periods of the entry in order."""
+        return periods_between(self.first_period, self.last_period)
+
+    def due_on(self, period: Period) -> date:
+        """The last day on which a filing for ``period`` is on time."""
+        return (period.start if self.due.after == "start" else period.end) + timedelta(days=self.due.days)
+
+
+class Publish(_Entry):
+    """When the municipal figure is withheld: coverage (counties counted ÷ expected) under ``withhold_below``."""
+
+    withhold_below: Annotated[Decimal, Field(ge=0, le=1, decimal_places=4)] = Decimal("0.5")
+
+
+class Limits(_Entry):
+    """What one submission may cost before it is refused, and how long a file must rest before it is collected."""
+
+    file_mebibytes: PositiveInteger = 200
+    cells: PositiveInteger = 2_000_000
+    seconds: PositiveInteger = 60
+    memory_mebibytes: PositiveInteger = 2048
+    settle_seconds: Annotated[float, Field(strict=True, ge=0, le=3600, allow_inf_nan=False)] = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarRow:
+    """One return is due for one period."""
+
+    return_code: str
+    period: Period
+    due_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedFiling:
+    """One county owes one return for one period."""
+
+    return_code: str
+    county_code: str
+    period: Period
+    due_on: date
+
+
+class Municipality(_Entry):
+    """A whole ``municipality.yaml``; made by ``load_municipality``, which also checks its parts against each other."""
+
+    city: City
+    received_at: ReceivedAt = "collected"
+    counties: tuple[County, ...]
+    references: tuple[Reference, ...] = ()
+    calendar: tuple[CalendarEntry, ...]
+    publish: Publish = Publish()
+    limits: Limits = Limits()
+
+    _file: str = PrivateAttr(default="municipality.yaml")
+    _source_lines: dict[str, int] = PrivateAttr(default_factory=dict)
+
+    def county(self, code: str) -> County:
+        """The county with this GB/T 2260 code. Raises KeyError when the municipality has none."""
+        for county in self.counties:
+            if county.code == code:
+                return county
+        raise KeyError(code)
+
+    def source_uri(self, entry: County | Reference, home: Path) -> str:
+        """Where the entry's files lie: a URI as configured, or the absolute path of a folder under ``home``.
+
+        ``${NAME}`` is replaced by the environment variable. Raises ConfigurationError when it is not set; the
+        message holds the variable's name, never a value.
+        """
+        missing = [name for name in _VARIABLE.findall(entry.source) if not os.environ.get(name)]
+        if missing:
+            raise ConfigurationError(
+                Problem(
+                    self._file,
+                    self._source_lines.get(entry.source),
+                    f"{entry.name}的来源要用环境变量 {name}，但它没有设置或为空",
+                    f"在运行本系统的环境里设置 {name} 后再运行",
+                )
+                for name in dict.fromkeys(missing)
+            )
+        source = _VARIABLE.sub(lambda match: os.environ[match[1]], entry.source)
+        if "://" in source or "::" in source:
+            return source
+        return os.path.abspath(home / Path(source).expanduser())
+
+    def calendar_rows(self) -> list[CalendarRow]:
+        """Every (return, period) that is due, in the order of the calendar, then of time."""
+        return [
+            CalendarRow(entry.return_code, period, entry.due_on(period))
+            for entry in self.calendar
+            for period in entry.periods()
+        ]
+
+    def expected_filings(self) -> list[ExpectedFiling]:
+        """Every filing owed: each calendar row for each county that exists on the period's last day."""
+        return [
+            ExpectedFiling(row.return_code, county.code, row.period, row.due_on)
+            for row in self.calendar_rows()
+            for county in self.counties
+            if county.valid_on(row.period.end)
+        ]
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+
+EntryType = TypeVar("EntryType", bound=_Entry)
+Location = tuple[int | str, ...]
+
+
+def load_municipality(
+    path: Path,
+    returns: Mapping[str, Collection[str]],
+    *,
+    references: Collection[str] = KNOWN_REFERENCES,
+) -> Municipality:
+    """Read and check ``municipality.yaml``.
+
+    ``returns`` gives the period types each known return takes, by return code:
+    ``{"rural_subsidy": ["quarter", "month"]}``. ``references`` are the names an external reference may have.
+    Raises ConfigurationError with all mistakes at once.
+    """
+    tree = _read_yaml(path)
+    return _Loader(str(path), tree, returns, references).municipality()
+
+
+class _TextDateConstructor(RoundTripConstructor):
+    """Leaves dates as text: ruamel's own reading of 1983-02-30 fails without a line number."""
+
+
+_TextDateConstructor.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_yaml_str)
+
+
+def _read_yaml(path: Path) -> CommentedMap:
+    file = str(path)
+
+    def refused(line: int | None, message: str, remedy: str) -> ConfigurationError:
+        return ConfigurationError([Problem(file, line, message, remedy)])
+
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise refused(None, "找不到配置文件", "运行 xianbao init 生成一份带注释的配置，再按实际情况修改") from None
+    except OSError as error:
+        raise refused(None, f"配置文件读不出来（{error.strerror}）", "确认它是普通文件，且当前用户有权读取") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise refused(line, "文件不是 UTF-8 编码", "用记事本等编辑器另存为 UTF-8 编码") from None
+
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Constructor = _TextDateConstructor
+    try:
+        tree = yaml.load(text)
+    except MarkedYAMLError as error:
+        raise refused(*_syntax_problem(error, text.splitlines())) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise refused(line, "含有不可见的控制字符", "删去该行里的控制字符") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise refused(None, f"YAML 无法解析：{error}", "对照 xianbao init 生成的配置改正") from None
+    if not isinstance(tree, CommentedMap):
+        raise refused(1, "配置的最外层不是“键: 值”的形式", "对照 xianbao init 生成的配置改正") from None
+    return tree
+
+
+def _syntax_problem(error: MarkedYAMLError, lines: list[str]) -> tuple[int, str, str]:
+    """Line, message and remedy of a syntax error. YAML often stumbles on the line below the slip, so that both count."""
+    problem = error.problem or error.context or ""
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 1
+    if key := re.search(r'found duplicate key "(.*?)"', problem):
+        return line, f"“{key[1]}”在同一层里写了两次", "删去重复的一个，或把两处合并"
+    for number in (line, line - 1):
+        text = lines[number - 1] if 1 <= number <= len(lines) else ""
+        if re.match(r" *\t", text):
+            return number, "缩进用了制表符（Tab）", "改用空格缩进"
+        if re.match(r"[^#:]*：", text):
+            return number, "YAML 语法错误：可能用了全角冒号“：”", "冒号用半角“:”，后面留一个空格"
+    if "undefined alias" in problem:
+        return line, "YAML 语法错误：用了没有定义的“*”引用", "以 * 开头的文字加上半角双引号"
+    return line, f"YAML 语法错误（{problem}）", "检查该行及上一行的缩进、冒号后的空格，以及引号、括号是否成对"
+
+
+class _Loader:
+    """Turns one parsed file into a Municipality, gathering problems on the way instead of stopping at the first."""
+
+    def __init__(
+        self,
+        file: str,
+        tree: CommentedMap,
+        returns: Mapping[str, Collection[str]],
+        references: Collection[str],
+    ) -> None:
+        self._file = file
+        self._tree = tree
+        self._returns = returns
+        self._references = references
+        self._problems: list[Problem] = []
+
+    def municipality(self) -> Municipality:
+        names = [name for name in Municipality.model_fields]
+        for key in self._tree:
+            if key not in names:
+                self._report((key,), f"不认识的配置项“{key}”", _did_you_mean(str(key), names))
+
+        city = self._section("city", City, required=True)
+        counties = self._entries("counties", County, "县区", required=True)
+        references = self._entries("references", Reference, "外部参照")
+        calendar = self._entries("calendar", CalendarEntry, "报送日历", required=True)
+        publish = self._section("publish", Publish) or Publish()
+        limits = self._section("limits", Limits) or Limits()
+        received_at = self._received_at()
+
+        self._check_unique("counties", "code", "县区代码")
+        self._check_unique("counties", "name", "县区名称")
+        self._check_unique("counties", "source", "县区来源")
+        self._check_unique("references", "name", "外部参照")
+        if city is not None:
+            self._check_prefix(city, counties)
+        self._check_references(references)
+        self._check_calendar(calendar)
+
+        if self._problems or city is None:
+            raise ConfigurationError(self._problems)
+        municipality = Municipality(
+            city=city,
+            received_at=received_at,
+            counties=tuple(counties.values()),
+            references=tuple(references.values()),
+            calendar=tuple(calendar.values()),
+            publish=publish,
+            limits=limits,
+        )
+        municipality._file = self._file
+        municipality._source_lines = {
+            entry.source: line
+            for section, entries in (("counties", counties), ("references", references))
+            for index, entry in entries.items()
+            if (line := self._line((section, index, "source"))) is not None
+        }
+        return municipality
+
+    # -- one part at a time
+
+    def _section(self, name: str, model: type[EntryType], *, required: bool = False) -> EntryType | None:
+        value = self._tree.get(name)
+        if value is None:
+            if required:
+                self._report((name,), f"缺少“{name}”", f"补上 {name}: 一节，写法见 xianbao init 生成的配置")
+            return None
+        return self._validated(value, model, (name,))
+
+    def _entries(
+        self, name: str, model: type[EntryType], label: str, *, required: bool = False
+    ) -> dict[int, EntryType]:
+        """The valid entries of a list by their position; the invalid ones are reported."""
+        value = self._tree.get(name)
+        if value is None or (isinstance(value, CommentedSeq) and not value):
+            if required:
+                self._report((name,), f"{label}（{name}）一条也没有", f"在 {name}: 下至少写一条以“- ”开头的记录")
+            return {}
+        if not isinstance(value, CommentedSeq):
+            self._report((name,), f"{label}（{name}）应是列表", f"在 {name}: 下每条记录以“- ”开头")
+            return {}
+        entries = {index: self._validated(item, model, (name, index)) for index, item in enumerate(value)}
+        return {index: entry for index, entry in entries.items() if entry is not None}
+
+    def _received_at(self) -> ReceivedAt:
+        value = self._tree.get("received_at", "collected")
+        for choice in get_args(ReceivedAt):
+            if value == choice:
+                return choice  # type: ignore[no-any-return]
+        self._report(
+            ("received_at",),
+            f"received_at 不能是{_shown(value)}",
+            "填 collected（按收取时间）或 modified（按文件时间）",
+        )
+        return "collected"
+
+    def _validated(self, value: object, model: type[EntryType], at: Location) -> EntryType | None:
+        try:
+            return model.model_validate(_plain(value))
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                self._report_detail(detail, model, at)
+        except _Unsupported as error:
+            self._report(at, str(error), "只用普通的文字、数字、列表和“键: 值”")
+        return None
+
+    # -- the parts against each other
+
+    def _check_unique(self, section: str, key: str, label: str) -> None:
+        # On the raw values, so that an entry refused for another reason still shows its doubled code.
+        first_seen: dict[str, int | None] = {}
+        for index, item in self._raw_entries(section):
+            value = item.get(key)
+            if value is None or isinstance(value, (CommentedMap, CommentedSeq)):
+                continue
+            text = str(value).strip().rstrip("/")
+            if text in first_seen:
+                # A source may hold what is better not repeated on a screen.
+                shown = label if key == "source" else f"{label}“{text}”"
+                self._report((section, index, key), f"{shown}与第 {first_seen[text]} 行重复", "改正或删去其中一条")
+            else:
+                first_seen[text] = self._line((section, index, key))
+
+    def _check_prefix(self, city: City, counties: Mapping[int, County]) -> None:
+        for index, county in counties.items():
+            if not county.code.startswith(city.county_prefix):
+                self._report(
+                    ("counties", index, "code"),
+                    f"{county.name}的代码 {county.code} 不在{city.name}（{city.code}）之下",
+                    f"{city.name}各县区的代码以 {city.county_prefix} 开头，核对这一条，或核对 city 的 code",
+                )
+
+    def _check_references(self, references: Mapping[int, Reference]) -> None:
+        for index, reference in references.items():
+            if reference.name not in self._references:
+                self._report(
+                    ("references", index, "name"),
+                    f"不认识的外部参照“{reference.name}”",
+                    _did_you_mean(reference.name, self._references),
+                )
+
+    def _check_calendar(self, calendar: Mapping[int, CalendarEntry]) -> None:
+        earlier: list[tuple[int, CalendarEntry]] = []
+        for index, entry in calendar.items():
+            at: Location = ("calendar", index)
+            period_types = self._returns.get(entry.return_code)
+            if period_types is None:
+                self._report(
+                    (*at, "return"),
+                    f"不认识的报表“{entry.return_code}”",
+                    _did_you_mean(entry.return_code, self._returns),
+                )
+            elif entry.first_period.type not in period_types:
+                self._report(
+                    (*at, "first_period"),
+                    f"报表 {entry.return_code} 不按{entry.first_period.type.label}报送",
+                    f"改用它的报告期：{_choices(_PERIOD_EXAMPLES[period_type] for period_type in period_types)}",
+                )
+            for earlier_index, other in earlier:
+                if (
+                    other.return_code == entry.return_code
+                    and other.first_period.start <= entry.last_period.end
+                    and entry.first_period.start <= other.last_period.end
+                ):
+                    self._report(
+                        at,
+                        f"报表 {entry.return_code} 的报告期与第 {self._line(('calendar', earlier_index))} 行的一条重叠",
+                        "改 first_period、last_period，使同一时间只有一条",
+                    )
+            earlier.append((index, entry))
+
+    def _raw_entries(self, section: str) -> Iterator[tuple[int, CommentedMap]]:
+        value = self._tree.get(section)
+        if isinstance(value, CommentedSeq):
+            for index, item in enumerate(value):
+                if isinstance(item, CommentedMap):
+                    yield index, item
+
+    # -- problems and their places
+
+    def _report(self, at: Location, message: str, remedy: str) -> None:
+        self._problems.append(Problem(self._file, self._line(at), message, remedy))
+
+    def _report_detail(self, detail: ErrorDetails, model: type[_Entry], at: Location) -> None:
+        context: dict[str, Any] = detail.get("ctx", {})
+        location = (*at, *detail["loc"])
+        if detail["type"] == "refused":
+            self._report(location, context["message"], context["remedy"])
+        elif detail["type"] == "extra_forbidden":
+            key = str(detail["loc"][-1])
+            keys = _keys(model, detail["loc"][:-1])
+            self._report(location, f"不认识的配置项“{key}”", _did_you_mean(key, keys))
+        elif detail["type"] == "missing":
+            key = str(detail["loc"][-1])
+            self._report(location, f"缺少“{key}”", f"补上 {key}:，写法见 xianbao init 生成的配置")
+        else:
+            key = str(location[-1])
+            message, remedy = _IN_CHINESE.get(detail["type"], _default_words)(detail["input"], context)
+            self._report(location, f"{key} {message}" if isinstance(location[-1], str) else message, remedy)
+
+    def _line(self, at: Location) -> int | None:
+        """The line of a key or item, counted from 1; of the nearest thing around it when it is not there."""
+        node: object = self._tree
+        line = self._tree.lc.line
+        for step in at:
+            try:
+                if isinstance(node, CommentedMap):
+                    line = node.lc.key(step)[0]
+                elif isinstance(node, CommentedSeq):
+                    line = node.lc.item(step)[0]
+                else:
+                    break
+                node = node[step]
+            except (KeyError, IndexError, TypeError):
+                break
+        return line + 1 if line is not None else None
+
+
+class _Unsupported(Exception):
+    """A YAML construct beyond plain data."""
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    """The value in Python's own types, without ruamel's subclasses."""
+    if depth > 10:
+        raise _Unsupported("嵌套过深")
+    if isinstance(value, CommentedMap):
+        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, CommentedSeq):
+        return [_plain(item, depth + 1) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str):
+        return str(value)
+    raise _Unsupported("用了不支持的 YAML 写法")
+
+
+def _keys(model: type[BaseModel], at: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed in ``model``, or in the model nested in it at ``at``."""
+    for step in at:
+        annotation = next(
+            (field.annotation for name, field in model.model_fields.items() if step in (name, field.alias)), None
+        )
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _did_you_mean(word: str, choices: Iterable[str]) -> str:
+    choices = list(choices)
+    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if near:
+        return f"是不是想写“{near[0]}”？改正后再运行"
+    return f"可用的有：{_choices(choices)}"
+
+
+def _choices(words: Iterable[object]) -> str:
+    return "、".join(str(word) for word in words)
+
+
+_PERIOD_EXAMPLES: Mapping[str, str] = {
+    "school_year": "学年（如 2024-2025）",
+    "calendar_year": "年度（如 2024）",
+    "quarter": "季度（如 2024Q3）",
+    "month": "月度（如 2024-03）",
+}
+
+_Words = Callable[[object, dict[str, Any]], tuple[str, str]]
+
+
+def _default_words(value: object, _context: dict[str, Any]) -> tuple[str, str]:
+    return f"的值“{value}”不合要求", "对照 xianbao init 生成的配置改正"
+
+
+def _text_words(value: object, _context: dict[str, Any]) -> tuple[str, str]:
+    return ("没有填", "填上文字") if value in (None, "") else (f"应是文字，现为“{value}”", "给它加上半角双引号")
+
+
+def _number_words(value: object, _context: dict[str, Any]) -> tuple[str, str]:
+    return f"应是数字，现为“{value}”", "填半角数字，不加引号和单位"
+
+
+# pydantic's error types in the words of the bureau: (what is wrong, what to do).
+_IN_CHINESE: Mapping[str, _Words] = {
+    "string_type": _text_words,
+    "string_too_short": lambda _value, _context: ("没有填", "填上文字"),
+    "string_too_long": lambda _value, context: (f"超过 {context['max_length']} 个字", "缩短"),
+    "string_pattern_mismatch": lambda _value, _context: ("含有换行或控制字符", "删去换行和控制字符"),
+    "int_type": lambda value, _context: (f"应是整数，现为“{value}”", "填半角整数，不加引号和单位"),
+    "float_type": _number_words,
+    "decimal_type": _number_words,
+    "decimal_parsing": _number_words,
+    "finite_number": _number_words,
+    "decimal_max_places": lambda value, context: (f"“{value}”小数位过多", f"最多 {context['decimal_places']} 位小数"),
+    "greater_than": lambda value, context: (f"“{value}”过小", f"填大于 {context['gt']} 的数"),
+    "greater_than_equal": lambda value, context: (f"“{value}”过小", f"填不小于 {context['ge']} 的数"),
+    "less_than_equal": lambda value, context: (f"“{value}”过大", f"填不大于 {context['le']} 的数"),
+    "literal_error": lambda value, context: (
+        f"不能是“{value}”",
+        f"可填：{str(context['expected']).replace(chr(39), '').replace(' or ', '、')}",
+    ),
+    "model_type": lambda _value, _context: ("应是“键: 值”的形式", "对照 xianbao init 生成的配置，把各项逐行写在它下面"),
+}
+
+
+# --- the template ----------------------------------------------------------------------------------------------------
+
+
+def write_template(
+    path: Path,
+    *,
+    force: bool = False,
+    received_at: ReceivedAt = "collected",
+    references: Mapping[str, str] | None = None,
+) -> None:
+    """Write the commented ``municipality.yaml`` of the reference city to ``path``, whole or not at all.
+
+    ``references`` (name → source) stand in it as external references. Raises ConfigurationError when the file is
+    there already (unless ``force``) or cannot be written.
+    """
+    if path.exists() and not force:
+        raise ConfigurationError(
+            [Problem(str(path), None, "配置文件已经存在，没有覆盖", "直接修改它；确要重来，加 --force 再运行一次")]
+        )
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(aside, "w", encoding="utf-8", newline="\n") as file:
+            file.write(_template_text(received_at, references or {}))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            aside.unlink()
+        raise ConfigurationError(
+            [
+                Problem(
+                    str(path), None, f"配置文件写不进去（{error.strerror}）", "换一个可写的目录，或检查权限和磁盘空间"
+                )
+            ]
+        ) from None
+
+
+def _template_text(received_at: ReceivedAt, references: Mapping[str, str]) -> str:
+    text = resources.files("pipelines").joinpath("municipality_template.yaml").read_text(encoding="utf-8")
+    text = _replaced_once(text, "\nreceived_at: collected\n", f"\nreceived_at: {received_at}\n")
+    if references:
+        entries = "".join(
+            f"  - name: {name}\n    source: '{source.replace(chr(39), chr(39) * 2)}'\n"
+            for name, source in references.items()
+        )
+        text = _replaced_once(text, "\nreferences: []\n", f"\nreferences:\n{entries}")
+    return text
+
+
+def _replaced_once(text: str, old: str, new: str) -> str:
+    if text.count(old) != 1:
+        raise ValueError(f"the packaged template must hold {old.strip()!r} exactly once")
+    return text.replace(old, new)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
