@@ -1,0 +1,115 @@
+"""A home: the folder that holds one municipality's configuration, its `raw/` and its `warehouse/`.
+
+Belongs here: where things lie, and the reading of the home's configuration against the declared returns. What is in the files is
+the business of the modules that own them.
+
+    municipality.yaml           configuration
+    counties/…                  (sample only) the counties' inboxes
+    raw/                        what cannot be recomputed
+    warehouse/xianbao.duckdb    the published file
+    warehouse/private/          the build database, the unpublished marts, caches: nobody but the pipeline opens these
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipelines.municipality import Municipality, load_municipality
+from pipelines.returns import current_definitions
+from pipelines.screening.identify import CountyName
+from pipelines.screening.screen import ScreenSettings
+from pipelines.screening.worker import ReadLimits
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+class HomeBusy(RuntimeError):
+    """Another process is writing this home's warehouse."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths of one home, and its configuration."""
+
+    root: Path
+
+    @staticmethod
+    def default() -> "Home":
+        """`XIANBAO_HOME`, or the checkout itself."""
+        return Home(Path(os.environ.get("XIANBAO_HOME") or PROJECT).resolve())
+
+    @property
+    def configuration(self) -> Path:
+        return self.root / "municipality.yaml"
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "raw"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse"
+
+    @property
+    def private(self) -> Path:
+        return self.warehouse / "private"
+
+    @property
+    def build_database(self) -> Path:
+        return self.private / "build.duckdb"
+
+    @property
+    def marts_database(self) -> Path:
+        return self.private / "unpublished.duckdb"
+
+    @property
+    def published(self) -> Path:
+        return self.warehouse / "xianbao.duckdb"
+
+    @cached_property
+    def municipality(self) -> Municipality:
+        """The configuration. Raises ConfigurationError with file, line and remedy of everything that is wrong."""
+        returns = {code: defined.period_types for code, defined in current_definitions().items()}
+        return load_municipality(self.configuration, returns)
+
+    def screen_settings(self) -> ScreenSettings:
+        """What screening needs to know of the municipality."""
+        periods: dict[str, set[str]] = {}
+        for row in self.municipality.calendar_rows():
+            periods.setdefault(row.return_code, set()).add(row.period.code)
+        limits = self.municipality.limits
+        return ScreenSettings(
+            counties=tuple(CountyName(county.code, county.name) for county in self.municipality.counties),
+            periods=periods,
+            limits=ReadLimits(
+                file_bytes=limits.file_mebibytes * 2**20,
+                cells=limits.cells,
+                seconds=limits.seconds,
+                memory_bytes=limits.memory_mebibytes * 2**20,
+            ),
+        )
+
+    @contextmanager
+    def writing(self, *, wait_seconds: float = 600) -> Iterator[None]:
+        """Hold the one right to write this home's warehouse; released by the kernel however the process ends.
+
+        Dagster's pool keeps its own runs apart; this also keeps a run on the command line apart from the daemon's. Raises
+        HomeBusy after `wait_seconds`.
+        """
+        self.private.mkdir(parents=True, exist_ok=True)
+        with (self.private / "writer.lock").open("w") as stream:
+            deadline = time.monotonic() + wait_seconds
+            while True:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise HomeBusy(f"{self.root}: another run has been writing for {wait_seconds:g} s") from None
+                    time.sleep(0.2)
+            yield

@@ -1,0 +1,159 @@
+"""Pulling new files from one county's source into `raw/`. A source is any fsspec URI; the code does not know which.
+
+Belongs here: listing a source, telling what is new, and reading it whole or not at all. One county's failure stays that county's:
+it comes back as the result's `problem`, never as an exception.
+"""
+
+import hashlib
+import json
+import posixpath
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines.files import replace_file
+from pipelines.home import Home
+from pipelines.intake.raw_store import Arrival, RawStore, TooLarge
+from pipelines.municipality import ConfigurationError, County, Reference
+
+#: Names under which editors and transfer programs keep files that are not finished.
+_UNFINISHED = (".part", ".filepart", ".tmp", ".crdownload", ".swp", ".lock")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a listing. `stamp` changes whenever the file does (size, time, and the store's own tag if it has one)."""
+
+    path: str
+    name: str
+    size_bytes: int
+    modified_at: datetime
+    stamp: str
+
+
+@dataclass
+class Collected:
+    """What pulling one source came to. `landed`: submissions new to the store; `known`: bytes it already held."""
+
+    code: str
+    listed: int = 0
+    landed: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    problem: str | None = None
+
+
+def list_source(uri: str) -> tuple[Any, list[SourceFile]]:
+    """The file system of a source and its files, by path. A folder that does not exist yet is empty.
+
+    Raises whatever the file system raises when it cannot be reached.
+    """
+    import fsspec
+
+    system, root = fsspec.url_to_fs(uri)
+    system.invalidate_cache()
+    try:
+        found = system.find(root, detail=True)
+    except FileNotFoundError:
+        return system, []
+    files = []
+    for path, info in found.items():
+        name = posixpath.basename(path)
+        if info.get("type") != "file" or info.get("islink") or name.startswith((".", "~$")):
+            continue
+        if name.lower().endswith(_UNFINISHED):
+            continue
+        modified = _modified_at(system, path, info)
+        tag = str(info.get("ETag") or info.get("etag") or "")
+        size = int(info.get("size") or 0)
+        files.append(SourceFile(path, name, size, modified, f"{size}:{modified.isoformat()}:{tag}"))
+    return system, sorted(files, key=lambda file: (file.modified_at, file.path))
+
+
+def _modified_at(system: Any, path: str, info: dict[str, Any]) -> datetime:
+    value = next((info[key] for key in ("mtime", "LastModified", "last_modified", "modified", "updated") if info.get(key)), None)
+    if value is None:
+        value = system.modified(path)
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def listing_digest(files: Iterable[SourceFile]) -> str:
+    """Changes whenever a file is added to the listing, removed from it or altered."""
+    plain = sorted((file.path, file.stamp) for file in files)
+    return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode()).hexdigest()[:24]
+
+
+def collect(
+    home: Home,
+    source: County | Reference,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Collected:
+    """Pull what is new from a county's (or a reference's) source.
+
+    A file that changes while it is read is left for the next pull; what was already pulled, by path and stamp, is not read
+    again. Never raises for a source that fails: the result says so.
+    """
+    code = source.code if isinstance(source, County) else source.name
+    result = Collected(code)
+    store = RawStore(home.raw)
+    seen_file = home.private / "sources" / f"{code}.json"
+    # A cache: when it is lost everything is read again, found to be known, and nothing changes.
+    seen: dict[str, str] = json.loads(seen_file.read_bytes()) if seen_file.exists() else {}
+    try:
+        municipality = home.municipality
+        uri = municipality.source_uri(source, home.root)
+        system, files = list_source(uri)
+        result.listed = len(files)
+        for file in files:
+            key = f"{uri}|{file.path}"
+            if seen.get(key) == file.stamp:
+                continue
+            try:
+                with system.open(file.path, "rb") as stream:
+                    submission_id, size = store.keep(stream, max_bytes=municipality.limits.file_mebibytes * 2**20)
+            except TooLarge:
+                result.left.append(f"{file.name}: 超过 {municipality.limits.file_mebibytes} MiB，未收取")
+                seen[key] = file.stamp
+                continue
+            after = system.info(file.path)
+            if size != int(after.get("size") or 0) or _modified_at(system, file.path, after) != file.modified_at:
+                result.left.append(f"{file.name}: 读取时文件仍在变化，下次再收")
+                continue
+            collected_at = now()
+            by_source = municipality.received_at == "modified"
+            received_at = min(file.modified_at, collected_at) if by_source else collected_at
+            arrival = Arrival(
+                county_code=code,
+                file_name=_plain_name(file.name),
+                source_uri=_without_secret(uri, file.path),
+                modified_at=file.modified_at.isoformat(),
+                collected_at=collected_at.isoformat(),
+                received_at=received_at.isoformat(),
+            )
+            is_new = store.record(submission_id, size, arrival)
+            (result.landed if is_new else result.known).append(submission_id)
+            seen[key] = file.stamp
+    except ConfigurationError as error:
+        result.problem = str(error)
+    except Exception as error:  # whatever a remote file system raises is this county's problem, not the run's
+        result.problem = f"{type(error).__name__}: {error}"[:500]
+    if result.landed or result.known or result.left:
+        replace_file(seen_file, json.dumps(seen, ensure_ascii=False, sort_keys=True).encode())
+    return result
+
+
+def _plain_name(name: str) -> str:
+    return "".join(character if character.isprintable() else "_" for character in name)[:255]
+
+
+def _without_secret(uri: str, path: str) -> str:
+    """Where a file came from, without the user and password that a URI may carry."""
+    scheme, separator, _ = uri.partition("://")
+    return f"{scheme}://{path}" if separator else Path(path).as_posix()

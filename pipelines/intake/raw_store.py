@@ -1,0 +1,150 @@
+"""`raw/`: every submission's bytes, unchanged, under their SHA-256, and beside them a sidecar of how they arrived.
+
+    raw/submissions/ab/abcd…         the bytes
+    raw/submissions/ab/abcd….json    {"submission_id", "size_bytes", "receipts": [{county_code, file_name, source_uri,
+                                      modified_at, collected_at, received_at}]}
+
+The same bytes are kept once, however often and from wherever they come; each arrival is a receipt. Nothing here is ever
+changed or removed, and everything in the warehouse follows from it.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from pipelines.files import replace_file, sync_folder
+from pipelines.screening.screen import Receipt, Submission
+
+_CHUNK = 1 << 20
+
+
+class TooLarge(Exception):
+    """The bytes exceed the limit; nothing was kept."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One receipt as the sidecar holds it; times are ISO 8601 in UTC."""
+
+    county_code: str
+    file_name: str
+    source_uri: str
+    modified_at: str
+    collected_at: str
+    received_at: str
+
+
+@dataclass(frozen=True)
+class RawSubmission:
+    """One submission of the store."""
+
+    submission_id: str
+    size_bytes: int
+    arrivals: tuple[Arrival, ...]
+
+    @property
+    def first(self) -> Arrival:
+        """The earliest arrival, whatever order they were recorded in."""
+        return min(self.arrivals, key=lambda arrival: (arrival.received_at, arrival.county_code, arrival.file_name))
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """The earliest receipt of each county."""
+        earliest: dict[str, Arrival] = {}
+        for arrival in sorted(self.arrivals, key=lambda arrival: (arrival.received_at, arrival.file_name)):
+            earliest.setdefault(arrival.county_code, arrival)
+        return tuple(
+            Receipt(code, arrival.file_name, datetime.fromisoformat(arrival.received_at).replace(tzinfo=None))
+            for code, arrival in sorted(earliest.items())
+        )
+
+    @property
+    def receipts_digest(self) -> str:
+        """Changes when a receipt is added that could change the screening: another county's, or an earlier one."""
+        plain = [(receipt.county_code, receipt.received_at.isoformat()) for receipt in self.receipts]
+        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
+
+
+class RawStore:
+    """The submissions under one `raw/` folder."""
+
+    def __init__(self, raw: Path) -> None:
+        self.folder = raw / "submissions"
+
+    def path(self, submission_id: str) -> Path:
+        return self.folder / submission_id[:2] / submission_id
+
+    def _sidecar(self, submission_id: str) -> Path:
+        return self.path(submission_id).with_suffix(".json")
+
+    def keep(self, stream: IO[bytes], *, max_bytes: int) -> tuple[str, int]:
+        """Copy a stream into the store; returns (SHA-256, size). Raises TooLarge beyond `max_bytes`.
+
+        The submission exists only once its sidecar does: a crash between the two leaves bytes that the next pull finds again.
+        """
+        incoming = self.folder / ".incoming"
+        incoming.mkdir(parents=True, exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        descriptor, name = tempfile.mkstemp(dir=incoming)
+        try:
+            with os.fdopen(descriptor, "wb") as aside:
+                while chunk := stream.read(_CHUNK):
+                    size += len(chunk)
+                    if size > max_bytes:
+                        raise TooLarge
+                    digest.update(chunk)
+                    aside.write(chunk)
+                aside.flush()
+                os.fsync(aside.fileno())
+            submission_id = digest.hexdigest()
+            target = self.path(submission_id)
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                Path(name).chmod(0o444)
+                Path(name).replace(target)
+                sync_folder(target.parent)
+            return submission_id, size
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def record(self, submission_id: str, size_bytes: int, arrival: Arrival) -> bool:
+        """Add a receipt; returns whether the submission is new."""
+        known = self.get(submission_id)
+        arrivals = list(known.arrivals) if known else []
+        place = (arrival.county_code, arrival.source_uri, arrival.modified_at)
+        if all(place != (other.county_code, other.source_uri, other.modified_at) for other in arrivals):
+            arrivals.append(arrival)
+            content = {
+                "submission_id": submission_id,
+                "size_bytes": size_bytes,
+                "receipts": [asdict(other) for other in arrivals],
+            }
+            replace_file(
+                self._sidecar(submission_id), (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
+            )
+        return known is None
+
+    def get(self, submission_id: str) -> RawSubmission | None:
+        sidecar = self._sidecar(submission_id)
+        return _read(sidecar) if sidecar.exists() else None
+
+    def __iter__(self) -> Iterator[RawSubmission]:
+        """Every submission, by id."""
+        for sidecar in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*.json")):
+            yield _read(sidecar)
+
+    def to_screen(self, entry: RawSubmission) -> Submission:
+        """A stored submission as screening takes it."""
+        return Submission(entry.submission_id, self.path(entry.submission_id), entry.first.file_name, entry.receipts)
+
+
+def _read(sidecar: Path) -> RawSubmission:
+    content = json.loads(sidecar.read_bytes())
+    arrivals = tuple(Arrival(**receipt) for receipt in content["receipts"])
+    return RawSubmission(content["submission_id"], content["size_bytes"], arrivals)

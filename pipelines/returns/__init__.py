@@ -1,0 +1,29 @@
+"""The declared returns: one YAML file a form version under `definitions/`, read once into `ReturnDefinition`.
+
+What belongs here: what a form *is* (columns, labels, units, keys, arithmetic identities). What does not: how a file is
+read (`screening`), which rules apply to it and what they say (`expectations/`), what is computed from it (dbt).
+"""
+
+from pipelines.returns.definition import (
+    Column,
+    Identity,
+    ReturnDefinition,
+    TotalRow,
+    all_definitions,
+    current_definitions,
+    definition,
+    normalise_label,
+    split_unit,
+)
+
+__all__ = [
+    "Column",
+    "Identity",
+    "ReturnDefinition",
+    "TotalRow",
+    "all_definitions",
+    "current_definitions",
+    "definition",
+    "normalise_label",
+    "split_unit",
+]

@@ -1,0 +1,239 @@
+"""The shape of a return definition, and the reading of the data files that hold them.
+
+Belongs here: the declared facts of a form and the normalisation of the labels it is known by. A definition that
+contradicts itself is refused when it is loaded, so that nothing downstream has to ask.
+"""
+
+import re
+import unicodedata
+from decimal import Decimal
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from ruamel.yaml import YAML
+
+DEFINITIONS = Path(__file__).parent / "definitions"
+
+ColumnType = Literal["text", "code", "count", "headcount", "money", "date"]
+MissingCode = Literal["not_applicable", "not_reported", "included_elsewhere"]
+
+#: What a clerk writes in a cell that holds no number, and what it is stored as.
+MISSING_CODES: dict[str, MissingCode] = {"不适用": "not_applicable", "缺报": "not_reported", "并入": "included_elsewhere"}
+MISSING_LABELS: dict[str, str] = {code: label for label, code in MISSING_CODES.items()}
+
+#: DuckDB type of a landed column, by declared type.
+SQL_TYPES: dict[ColumnType, str] = {
+    "text": "VARCHAR",
+    "code": "VARCHAR",
+    "count": "BIGINT",
+    "headcount": "DECIMAL(12,1)",
+    "money": "DECIMAL(18,2)",
+    "date": "DATE",
+}
+
+#: Decimal places that a numeric type may carry.
+DECIMAL_PLACES: dict[ColumnType, int] = {"count": 0, "headcount": 1, "money": 2}
+
+# Letters that look like another and come from font or OCR slips; seen in published tables (巿 U+5DFF for 市 U+5E02).
+_LOOK_ALIKES = str.maketrans({"巿": "市", "—": "-", "–": "-", "－": "-"})
+_UNIT = re.compile(r"^(?P<label>.+?)\((?P<unit>[^()]{1,8})\)$")
+_UNITS = frozenset(["人", "元", "万元", "千元", "亿元", "百人", "千人", "万人", "岁", "月", "个月", "元/人·月", "元/月", "万元/月", "%", "所"])
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(_Frozen):
+    """One declared column. `unit` is the unit in which the number must stand; nothing is converted."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    label: str
+    aliases: tuple[str, ...] = ()
+    type: ColumnType
+    unit: str | None = None
+    group: str | None = None
+    required: bool
+    codes: tuple[str, ...] = ()
+    missing: tuple[MissingCode, ...] = ()
+    pattern: str | None = None
+    pattern_hint: str | None = None
+    min: int = 0
+    max: int | None = None
+    additive: bool = True  # false for a number that no total row can sum: an age, a standard, a count of months
+
+    @property
+    def is_number(self) -> bool:
+        return self.type in DECIMAL_PLACES
+
+    @property
+    def sql_type(self) -> str:
+        return SQL_TYPES[self.type]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label the column is known by, normalised; a label that ends in a bracketed unit also without it."""
+        seen: dict[str, None] = {}
+        for label in (self.label, *self.aliases):
+            seen[normalise_label(label)] = None
+            seen[split_unit(label)[0]] = None
+        return tuple(seen)
+
+
+class Identity(_Frozen):
+    """`left` (relation) Σ `sum` − Σ `minus`, or the product, or a sum that depends on a code column, or the period's months.
+
+    Missing codes count as nothing when summed; a term that is absent or unreadable leaves the identity unjudged (the cell
+    rule has spoken already).
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    left: str
+    relation: Literal["=", "<="]
+    sum: tuple[str, ...] = ()
+    minus: tuple[str, ...] = ()
+    product: tuple[str, ...] = ()
+    sum_by: dict[str, str | dict[str, tuple[str, ...]]] | None = None
+    period_months: bool = False
+    tolerance: Decimal = Decimal(0)
+
+    @property
+    def selector(self) -> tuple[str, dict[str, tuple[str, ...]]] | None:
+        """(code column, its code → columns summed) of a sum that depends on a code."""
+        if self.sum_by is None:
+            return None
+        column, sums = self.sum_by["column"], self.sum_by["sums"]
+        assert isinstance(column, str) and isinstance(sums, dict)  # noqa: S101 - narrowed for the type checker
+        return column, sums
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Every column on the right-hand side."""
+        by_code = [name for names in self.selector[1].values() for name in names] if self.selector else []
+        return tuple(dict.fromkeys([*self.sum, *self.minus, *self.product, *by_code]))
+
+
+class TotalRow(_Frozen):
+    """A row that repeats the sums of the rows above it: dropped from the data, and checked."""
+
+    label_columns: tuple[str, ...]
+    labels: tuple[str, ...]
+    per: tuple[str, ...] = ()
+
+
+class Complete(_Frozen):
+    """For every value of `per` that is present, `column` must take each of `values`."""
+
+    per: tuple[str, ...]
+    column: str
+    values: tuple[int, ...]
+
+
+class ReturnDefinition(_Frozen):
+    """One version of a statistical form."""
+
+    return_code: str = Field(alias="return", pattern=r"^[a-z][a-z_]*$")
+    form: str = Field(pattern=r"^XB\d{2}$")
+    version: int = Field(ge=1)
+    title: str
+    title_en: str
+    aliases: tuple[str, ...] = ()
+    period_types: tuple[Literal["school_year", "calendar_year", "quarter", "month"], ...]
+    key: tuple[str, ...]
+    row_label: str
+    total_row: TotalRow | None = None
+    complete: Complete | None = None
+    columns: tuple[Column, ...]
+    identities: tuple[Identity, ...] = ()
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> "ReturnDefinition":
+        names = [column.name for column in self.columns]
+        if len(names) != len(set(names)):
+            raise ValueError(f"{self.return_code}: a column is declared twice")
+        used: set[str] = {*self.key, self.row_label}
+        for identity in self.identities:
+            used |= {identity.left, *identity.terms}
+            if identity.selector:
+                used.add(identity.selector[0])
+        if self.total_row:
+            used |= {*self.total_row.label_columns, *self.total_row.per}
+        if self.complete:
+            used |= {self.complete.column, *self.complete.per}
+        if unknown := used - set(names):
+            raise ValueError(f"{self.return_code}: undeclared columns are used: {sorted(unknown)}")
+        owner: dict[str, str] = {}
+        for column in self.columns:
+            for label in column.labels:
+                if owner.setdefault(label, column.name) != column.name:
+                    raise ValueError(f"{self.return_code}: label {label} names both {owner[label]} and {column.name}")
+            if column.type == "code" and not column.codes:
+                raise ValueError(f"{self.return_code}.{column.name}: a code column needs its codes")
+        return self
+
+    def column(self, name: str) -> Column:
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def label_owner(self) -> dict[str, str]:
+        """Normalised label → column name, over labels and aliases."""
+        return {label: column.name for column in self.columns for label in column.labels}
+
+    @cached_property
+    def number_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.is_number)
+
+    @cached_property
+    def titles(self) -> tuple[str, ...]:
+        return tuple(normalise_label(title) for title in (self.title, *self.aliases))
+
+
+@lru_cache(maxsize=65_536)
+def normalise_label(text: str) -> str:
+    """NFKC, look-alike characters mended, all white space gone: the form in which labels are compared."""
+    return "".join(unicodedata.normalize("NFKC", text).translate(_LOOK_ALIKES).split())
+
+
+def split_unit(text: str) -> tuple[str, str | None]:
+    """A header text as (normalised label, unit in its trailing brackets or None); unknown brackets stay in the label."""
+    label = normalise_label(text)
+    match = _UNIT.match(label)
+    if match and match["unit"] in _UNITS:
+        return match["label"], match["unit"]
+    return label, None
+
+
+@cache
+def all_definitions(folder: Path = DEFINITIONS) -> tuple[ReturnDefinition, ...]:
+    """Every version of every return under `folder`, by form and version.
+
+    Raises ValueError for a file that contradicts itself or declares a version twice.
+    """
+    yaml = YAML(typ="safe")
+    found = [ReturnDefinition.model_validate(yaml.load(path)) for path in sorted(folder.glob("*.yaml"))]
+    found.sort(key=lambda defined: (defined.form, defined.version))
+    identities = [(defined.return_code, defined.version) for defined in found]
+    if len(identities) != len(set(identities)):
+        raise ValueError("a return version is declared twice")
+    return tuple(found)
+
+
+def current_definitions() -> dict[str, ReturnDefinition]:
+    """The newest version of each return, by return code; its columns are those of the landing table."""
+    return {defined.return_code: defined for defined in all_definitions()}
+
+
+def definition(return_code: str, version: int | None = None) -> ReturnDefinition:
+    """The named version, or the newest. Raises KeyError when there is none."""
+    if version is None:
+        return current_definitions()[return_code]
+    for defined in all_definitions():
+        if (defined.return_code, defined.version) == (return_code, version):
+            return defined
+    raise KeyError(f"{return_code} v{version}")

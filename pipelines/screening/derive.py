@@ -1,0 +1,138 @@
+"""Truth columns: what the cross-column, key and total rules assert, computed once for a whole batch.
+
+For a rule `X` the frame gains `ok__X` (null where the rule does not apply or cannot be judged) and, where there is a number
+to compare with, `expected__X` (in the scaled integers of `tabulate`). Great Expectations asserts the truth columns; the
+expected values go into the findings. What a broken rule means is said in `expectations/`.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import polars as pl
+
+from pipelines.returns import Identity, ReturnDefinition
+from pipelines.returns.definition import DECIMAL_PLACES
+from pipelines.screening.tabulate import READ_STATES, CellState
+
+_COUNTABLE = [*(state.value for state in READ_STATES), "not_applicable", "included_elsewhere"]
+
+
+def derive(defined: ReturnDefinition, frame: pl.DataFrame, period_months: Mapping[int, int]) -> pl.DataFrame:
+    """Add every truth column of a return. `period_months`: entry → months in its period."""
+    data = ~pl.col("is_total")
+    months = pl.col("entry").replace_strict(dict(period_months), default=None, return_dtype=pl.Int64)
+    frame = frame.with_columns(months.alias("period_months"))
+    frame = frame.with_columns(
+        *(expression for identity in defined.identities for expression in _identity(defined, identity, data)),
+        _unique_key(defined, data),
+        *([_text_numbers(defined)] if defined.number_columns else []),
+    )
+    if defined.complete:
+        frame = _complete(defined, frame)
+    if defined.total_row:
+        frame = _total_row(defined, frame)
+    # No rule but its own looks at a total row: null passes every expectation.
+    return frame.with_columns(
+        *(
+            pl.when(data).then(pl.col(f"{column.name}__state")).otherwise(None).alias(f"{column.name}__state")
+            for column in defined.columns
+        )
+    )
+
+
+def scale(defined: ReturnDefinition, column: str) -> int:
+    """Decimal places by which the column's integers are scaled."""
+    return DECIMAL_PLACES.get(defined.column(column).type, 0)
+
+
+def _summand(name: str) -> pl.Expr:
+    """A term of a sum: a missing code that means nothing is to be added counts 0, anything unread is null."""
+    return pl.when(pl.col(f"{name}__state").is_in(_COUNTABLE)).then(pl.col(name).fill_null(0)).otherwise(None)
+
+
+def _sum(names: tuple[str, ...]) -> pl.Expr:
+    total = pl.lit(0, dtype=pl.Int128)
+    for name in names:
+        total = total + _summand(name).cast(pl.Int128)
+    return total
+
+
+def _identity(defined: ReturnDefinition, identity: Identity, data: pl.Expr) -> list[pl.Expr]:
+    places = scale(defined, identity.left)
+    expected: pl.Expr
+    if identity.period_months:
+        expected = pl.col("period_months").cast(pl.Int128)
+    elif identity.product:
+        expected = pl.lit(1, dtype=pl.Int128)
+        for name in identity.product:
+            expected = expected * _summand(name).cast(pl.Int128)
+        extra = sum(scale(defined, name) for name in identity.product) - places
+        expected = expected // 10**extra if extra > 0 else expected * 10**-extra
+    elif identity.selector:
+        column, sums = identity.selector
+        expected = pl.lit(None, dtype=pl.Int128)
+        for code, names in sums.items():
+            expected = pl.when(pl.col(column) == code).then(_sum(names)).otherwise(expected)
+    else:
+        expected = _sum(identity.sum) - _sum(identity.minus)
+    left = pl.when(pl.col(f"{identity.left}__state").is_in(_COUNTABLE)).then(pl.col(identity.left)).otherwise(None)
+    tolerance = int(identity.tolerance * Decimal(10) ** places)
+    difference = left.cast(pl.Int128) - expected
+    holds = difference.abs() <= tolerance if identity.relation == "=" else difference <= tolerance
+    return [
+        pl.when(data).then(holds).otherwise(None).alias(f"ok__{identity.name}"),
+        expected.alias(f"expected__{identity.name}"),
+    ]
+
+
+def _unique_key(defined: ReturnDefinition, data: pl.Expr) -> pl.Expr:
+    keyed = data & pl.all_horizontal(pl.col(name).is_not_null() for name in defined.key)
+    first = pl.col("source_row").filter(keyed).min().over("entry", *defined.key)
+    return pl.when(keyed).then(pl.col("source_row") == first).otherwise(None).alias("ok__unique_key")
+
+
+def _text_numbers(defined: ReturnDefinition) -> pl.Expr:
+    found = [pl.col(f"{column.name}__state") == CellState.TEXT_NUMBER.value for column in defined.number_columns]
+    return (~pl.any_horizontal(found)).alias("ok__text_number")
+
+
+def _complete(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
+    """False on the first row of a group that lacks a value; `missing__complete` lists which."""
+    complete = defined.complete
+    assert complete  # noqa: S101 - the caller asked
+    group = ["entry", *complete.per]
+    data = ~pl.col("is_total") & pl.all_horizontal(pl.col(name).is_not_null() for name in complete.per)
+    found = (
+        frame.filter(data)
+        .group_by(group)
+        .agg(pl.col(complete.column).drop_nulls().unique().alias("found"), pl.col("source_row").min())
+        .with_columns(
+            pl.lit(list(complete.values)).list.set_difference(pl.col("found")).list.sort().alias("missing__complete")
+        )
+        .with_columns((pl.col("missing__complete").list.len() == 0).alias("ok__complete"))
+        .drop("found")
+    )
+    return frame.join(found, on=[*group, "source_row"], how="left")
+
+
+def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
+    """On total rows: true when each number equals the sum of its column; `wrong__total` lists the columns that do not."""
+    total = defined.total_row
+    assert total  # noqa: S101 - the caller asked
+    names = [column.name for column in defined.number_columns if column.additive]
+    is_total = pl.col("is_total")
+    group = ["entry", *total.per]
+    # A total row that names no group (register, say) stands for the whole table.
+    grouped = pl.all_horizontal(pl.col(name).is_not_null() for name in total.per) if total.per else pl.lit(True)
+    columns, wrong = [], []
+    for name in names:
+        unread = (~is_total & ~pl.col(f"{name}__state").is_in([*_COUNTABLE, "not_reported"])).any()
+        summed = pl.col(name).filter(~is_total).sum()
+        expected = pl.when(grouped).then(summed.over(*group)).otherwise(summed.over("entry"))
+        judged = is_total & pl.col(name).is_not_null() & ~unread.over("entry")
+        columns.append(pl.when(judged).then(expected).otherwise(None).alias(f"total__{name}"))
+        wrong.append(pl.when(judged & (pl.col(name) != expected)).then(pl.lit(name)).otherwise(None))
+    frame = frame.with_columns(*columns, pl.concat_list(wrong).list.drop_nulls().alias("wrong__total"))
+    return frame.with_columns(
+        pl.when(is_total).then(pl.col("wrong__total").list.len() == 0).otherwise(None).alias("ok__total_row")
+    )

@@ -1,0 +1,146 @@
+"""Findings: one rule broken at one place, in words that a clerk understands.
+
+Belongs here: the shape of a finding and its wording from the rule catalogue. How it is shown (table, terminal, workbook) does
+not.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pipelines.screening.personal_data import mask
+from pipelines.screening.rules import Rule
+
+_DIGITS = re.compile(r"(?<![\d.])\d{11,19}[Xx]?(?![\d.]*\d)")
+_MAX_TEXT = 200
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One rule broken at one place. `cell` is an address such as F12, blank when the finding is about a whole sheet."""
+
+    finding_id: str
+    submission_id: str
+    return_code: str | None
+    county_code: str | None
+    period: str | None
+    rule_id: str
+    level: str
+    outcome: str
+    file_name: str
+    sheet: str
+    cell: str
+    source_row: int | None
+    form_label: str
+    row_label: str
+    column_label: str
+    value: str
+    expected: str
+    difference: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a finding stands, as the file and its definition name it."""
+
+    submission_id: str
+    file_name: str
+    return_code: str | None = None
+    county_code: str | None = None
+    period: str | None = None
+    form_label: str = ""
+    sheet: str = ""
+    cell: str = ""
+    source_row: int | None = None
+    row_label: str = ""
+    column_label: str = ""
+
+
+class _Words(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def make_finding(
+    rule: Rule,
+    place: Place,
+    *,
+    value: str = "",
+    expected: str = "",
+    difference: str = "",
+    detail: str = "",
+    problem: str = "",
+) -> Finding:
+    """Word a broken rule. The id depends on the place and the rule alone, so the same fault has the same id in every run."""
+    value, detail, row_label = shown(value), shown(detail), shown(place.row_label)
+    words = _Words(
+        value=value,
+        expected=expected,
+        difference=difference,
+        detail=detail,
+        problem=problem,
+        cell=place.cell,
+        column=place.column_label,
+        row=str(place.source_row or ""),
+    )
+    identity = "\x1f".join(
+        [
+            place.submission_id,
+            place.return_code or "",
+            place.county_code or "",
+            place.period or "",
+            rule.rule_id,
+            place.sheet,
+            place.cell,
+            str(place.source_row or ""),
+            place.column_label,
+            detail,
+        ]
+    )
+    return Finding(
+        finding_id=hashlib.sha256(identity.encode()).hexdigest()[:20],
+        submission_id=place.submission_id,
+        return_code=place.return_code,
+        county_code=place.county_code,
+        period=place.period,
+        rule_id=rule.rule_id,
+        level=rule.level,
+        outcome=rule.outcome,
+        file_name=place.file_name,
+        sheet=place.sheet,
+        cell=place.cell,
+        source_row=place.source_row,
+        form_label=place.form_label,
+        row_label=row_label,
+        column_label=place.column_label,
+        value=value,
+        expected=expected,
+        difference=difference,
+        message=rule.message.format_map(words),
+        remedy=rule.remedy.format_map(words),
+    )
+
+
+def shown(text: str) -> str:
+    """A county's text as a finding may repeat it: long numbers masked, control characters and excess length gone."""
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    masked = _DIGITS.sub(lambda match: mask(match[0]), plain)
+    return masked if len(masked) <= _MAX_TEXT else masked[: _MAX_TEXT - 1] + "…"
+
+
+def plain_number(scaled: int | None, places: int) -> str:
+    """A scaled integer as a plain decimal: (123450, 2) → 1234.5."""
+    if scaled is None:
+        return ""
+    if places == 0:
+        return str(scaled)
+    number = Decimal(scaled).scaleb(-places)
+    return format(number.normalize() if number != number.to_integral_value() else number.quantize(Decimal(1)), "f")
+
+
+def signed(scaled: int, places: int) -> str:
+    """A difference with its sign: +12, -3.5."""
+    return ("+" if scaled > 0 else "") + plain_number(scaled, places)

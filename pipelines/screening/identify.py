@@ -1,0 +1,468 @@
+"""Which return, county and period a file holds, and where: read from the content, never from the file name.
+
+Belongs here: finding tables (a header that a definition knows, the rows under it) and reading covers. The result is a
+`Table` a return found, with every cell's place kept, and what was wrong as `Observation`s: a rule id and a place. What the
+rule says stands in `expectations/file.json`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from pipelines.periods import Period, read_period_label
+from pipelines.returns import ReturnDefinition, all_definitions, normalise_label, split_unit
+from pipelines.screening.workbook import Sheet, Workbook, cell_address
+
+#: Columns that counties add to any form; they carry nothing that is loaded.
+IGNORED_LABELS = frozenset(["备注", "序号", "行次", "说明", "编号", "县区", "填报单位", "报告期"])
+METADATA_SHEET = "_xianbao"
+_HEADER_SEARCH_ROWS = 60
+_COVER_SEARCH_ROWS = 60
+_HEADER_DEPTH = 3
+# A header is one when it holds this share of a form's required columns; a form that its cover names needs only a few.
+_HEADER_SHARE = 0.5
+_HEADER_SHARE_WHEN_NAMED = 0.2
+
+_COVER_KEYS = {
+    "form": ("表号",),
+    "county": ("填报单位", "填报县区", "填报县(市、区)", "县(市、区)", "县区", "填报地区"),
+    "county_code": ("行政区划代码", "区划代码", "县区代码"),
+    "period": ("报告期", "报表期", "所属期", "统计时间", "报告时期"),
+}
+_COVER_KEY = {key: name for name, keys in _COVER_KEYS.items() for key in keys}
+_COVER_PAIR = re.compile(
+    "(?P<key>" + "|".join(sorted(map(re.escape, _COVER_KEY), key=len, reverse=True)) + r"):(?P<value>[^:]*?)"
+    r"(?=(?:" + "|".join(map(re.escape, _COVER_KEY)) + r"|填表人|审核人|单位负责人|报出日期|单位):|$)"
+)
+_FOOTER = re.compile(r"^(注|注释|说明|备注|填表人|审核人|单位负责人|负责人|报出日期|制表|联系电话|填报人|数据说明)[:：]?")
+_COLUMN_NUMBERS = frozenset("甲乙丙丁戊己庚辛壬癸")
+
+
+@dataclass(frozen=True)
+class CountyName:
+    code: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A structural rule broken at one place. `details` fill the message; a blank `cell` means the whole sheet or file."""
+
+    rule_id: str
+    sheet: str = ""
+    row: int | None = None
+    column: int | None = None
+    value: str = ""
+    expected: str = ""
+    difference: str = ""
+    detail: str = ""
+    column_name: str | None = None
+
+    @property
+    def cell(self) -> str:
+        return cell_address(self.row, self.column) if self.row is not None and self.column is not None else ""
+
+
+@dataclass
+class Cover:
+    """What the cells around a table say of it; every claim is kept with its place, so that a conflict can be shown."""
+
+    claims: dict[str, list[tuple[str, str, int, int]]] = field(default_factory=dict)
+
+    def add(self, name: str, value: str, sheet: str, row: int, column: int) -> None:
+        self.claims.setdefault(name, []).append((value, sheet, row, column))
+
+    def merged_with(self, other: "Cover") -> "Cover":
+        """This cover's claims; the other's where this one is silent."""
+        return Cover({**other.claims, **self.claims})
+
+    def first(self, name: str) -> tuple[str, str, int, int] | None:
+        return next(iter(self.claims.get(name, [])), None)
+
+
+@dataclass
+class Table:
+    """One return found on one sheet. Rows and columns are indexes from 0 in the sheet."""
+
+    definition: ReturnDefinition
+    sheet: Sheet
+    header_row: int
+    first_data_row: int
+    last_data_row: int
+    columns: dict[str, int]
+    header_texts: dict[str, str]
+    data_rows: list[int] = field(default_factory=list)
+    total_rows: list[int] = field(default_factory=list)
+    cover: Cover = field(default_factory=Cover)
+    county_code: str | None = None
+    period: Period | None = None
+    observations: list[Observation] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Identified:
+    tables: list[Table]
+    observations: list[Observation]
+
+
+@lru_cache(maxsize=65_536)
+def _label(text: str) -> tuple[str, str | None]:
+    return split_unit(text)
+
+
+@lru_cache(maxsize=1)
+def _owners() -> dict[str, list[tuple[ReturnDefinition, str]]]:
+    """Label → every (return version, column) known by it."""
+    owners: dict[str, list[tuple[ReturnDefinition, str]]] = {}
+    for defined in all_definitions():
+        for label, name in defined.label_owner.items():
+            owners.setdefault(label, []).append((defined, name))
+    return owners
+
+
+def identify(
+    workbook: Workbook,
+    *,
+    file_name: str,
+    counties: Sequence[CountyName],
+    source_counties: Iterable[str],
+    periods: dict[str, set[str]],
+) -> Identified:
+    """Find every return in a workbook.
+
+    `counties`: the municipality's. `source_counties`: codes of the counties whose inbox the bytes came from (empty: not
+    from an inbox). `periods`: return code → period codes of the reporting calendar.
+    """
+    covers = {sheet.name: _read_cover(sheet) for sheet in workbook.sheets}
+    metadata = _read_metadata(workbook)
+    tables: list[Table] = []
+    for sheet in workbook.sheets:
+        if sheet.name != METADATA_SHEET:
+            tables += _find_tables(sheet, _named_returns(covers[sheet.name], metadata))
+    with_tables = {table.sheet.name for table in tables}
+    shared = Cover()
+    for sheet in workbook.sheets:
+        if sheet.name not in with_tables:
+            shared = shared.merged_with(covers[sheet.name])
+    if not tables:
+        detail = "、".join(f"“{sheet.name}”" for sheet in workbook.sheets if sheet.name) or "全文"
+        rule = "FILE-0-return-unknown" if any(sheet.rows for sheet in workbook.sheets) else "FILE-0-empty"
+        return Identified([], [Observation(rule, detail=detail)])
+    for table in tables:
+        table.cover = covers[table.sheet.name].merged_with(shared)
+        _check_form(table)
+        _resolve_county(table, counties, set(source_counties), metadata, file_name)
+        _resolve_period(table, periods.get(table.definition.return_code, set()), metadata, file_name)
+    return Identified(tables, _repeated(tables))
+
+
+def _repeated(tables: list[Table]) -> list[Observation]:
+    """A filing that stands twice in one file: neither can be preferred."""
+    seen: dict[tuple[str, str | None, str | None], Table] = {}
+    observations = []
+    for table in tables:
+        slot = (table.definition.return_code, table.county_code, table.period.code if table.period else None)
+        if slot in seen:
+            places = f"“{seen[slot].sheet.name}”与“{table.sheet.name}”"
+            observations.append(
+                Observation("FILE-0-return-repeated", table.sheet.name, table.header_row, 0, detail=places)
+            )
+        seen[slot] = table
+    return observations
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _find_tables(sheet: Sheet, named: set[str]) -> list[Table]:
+    tables: list[Table] = []
+    row = 0
+    while row < len(sheet.rows):
+        if not tables and row > _HEADER_SEARCH_ROWS:
+            break
+        header = _header_at(sheet, row, named)
+        if header is None:
+            row += 1
+            continue
+        defined, depth, columns, texts, observations = header
+        previous = tables[-1] if tables else None
+        if previous and previous.definition is defined and previous.columns == columns:
+            row += depth  # a header repeated at a page break: the same table goes on
+            continue
+        if previous:
+            previous.last_data_row = row - 1
+        table = Table(defined, sheet, row, row + depth, len(sheet.rows) - 1, columns, texts)
+        table.observations += observations
+        tables.append(table)
+        row += depth
+    for table in tables:
+        _sort_rows(table)
+    return tables
+
+
+def _header_at(
+    sheet: Sheet, row: int, named: set[str]
+) -> tuple[ReturnDefinition, int, dict[str, int], dict[str, str], list[Observation]] | None:
+    """The header that starts in this row, if one does: the definition and depth that know the most of its labels."""
+    if not any(text and _label(text)[0] in _owners() for text in sheet.rows[row]):
+        return None
+    best: tuple[tuple[int, int, int, int], ReturnDefinition, int] | None = None
+    for depth in range(1, _HEADER_DEPTH + 1):
+        if row + depth > len(sheet.rows):
+            break
+        matched: dict[tuple[str, int], set[str]] = {}
+        definitions: dict[tuple[str, int], ReturnDefinition] = {}
+        first_row: dict[tuple[str, int], bool] = {}
+        for column in range(max(len(sheet.rows[row + below]) for below in range(depth))):
+            for below in range(depth - 1, -1, -1):
+                text = sheet.cell(row + below, column)
+                if not text:
+                    continue
+                for defined, name in _owners().get(_label(text)[0], ()):
+                    key = (defined.return_code, defined.version)
+                    matched.setdefault(key, set()).add(name)
+                    definitions[key] = defined
+                    first_row[key] = first_row.get(key, False) or below == 0
+                break
+        for key, names in matched.items():
+            defined = definitions[key]
+            required = sum(1 for column in defined.columns if column.required)
+            share = _HEADER_SHARE_WHEN_NAMED if defined.return_code in named else _HEADER_SHARE
+            if len(names) < max(2, share * required) or not first_row[key]:
+                continue
+            rank = (len(names), int(defined.return_code in named), -depth, defined.version)
+            if best is None or rank > best[0]:
+                best = (rank, defined, depth)
+    if best is None:
+        return None
+    _, defined, depth = best
+    return (defined, depth, *_map_columns(sheet, row, depth, defined))
+
+
+def _map_columns(
+    sheet: Sheet, row: int, depth: int, defined: ReturnDefinition
+) -> tuple[dict[str, int], dict[str, str], list[Observation]]:
+    columns: dict[str, int] = {}
+    texts: dict[str, str] = {}
+    observations: list[Observation] = []
+    for index in range(max(len(sheet.rows[row + below]) for below in range(depth))):
+        place = next((below for below in range(depth - 1, -1, -1) if sheet.cell(row + below, index)), None)
+        if place is None:
+            continue
+        text = sheet.cell(row + place, index) or ""
+        label, unit = _label(text)
+        name = defined.label_owner.get(label)
+        at = {"sheet": sheet.name, "row": row + place, "column": index}
+        if name is None:
+            if label not in IGNORED_LABELS and _has_data(sheet, row + depth, index):
+                observations.append(Observation("FILE-0-unknown-column", **at, value=text))  # type: ignore[arg-type]
+            continue
+        if name in columns:
+            observations.append(Observation("FILE-0-column-repeated", **at, value=text))  # type: ignore[arg-type]
+            continue
+        columns[name] = index
+        texts[name] = " ".join(text.split())
+        declared = defined.column(name).unit
+        if unit and declared and normalise_label(unit) != normalise_label(declared):
+            observations.append(
+                Observation("FILE-0-unit-conflict", **at, value=text, expected=declared, detail=unit, column_name=name)  # type: ignore[arg-type]
+            )
+    for column in defined.columns:
+        if column.required and column.name not in columns:
+            observations.append(
+                Observation(
+                    "FILE-0-missing-column", sheet.name, row, 0, expected=column.label, column_name=column.name
+                )
+            )
+    return columns, texts, observations
+
+
+def _has_data(sheet: Sheet, first_row: int, column: int) -> bool:
+    return any(column < len(cells) and cells[column] for cells in sheet.rows[first_row:])
+
+
+def _sort_rows(table: Table) -> None:
+    """Tell data rows from totals, notes and column numbers. What is none of these is data: nothing is dropped silently."""
+    defined, sheet = table.definition, table.sheet
+    total = defined.total_row
+    total_labels = {normalise_label(label) for label in total.labels} if total else set()
+    label_columns = [table.columns[name] for name in (total.label_columns if total else ()) if name in table.columns]
+    mapped = sorted(table.columns.values())
+    for row in range(table.first_data_row, table.last_data_row + 1):
+        cells = sheet.rows[row]
+        texts = [cells[index] if index < len(cells) else None for index in mapped]
+        filled = [text for text in texts if text]
+        if not filled:
+            continue
+        if any(_label(cells[index] or "")[0] in total_labels for index in label_columns if index < len(cells)):
+            table.total_rows.append(row)
+        elif _is_note(filled, cells) or _is_column_numbers(filled) or _is_header_again(filled, defined):
+            continue
+        else:
+            table.data_rows.append(row)
+
+
+def _is_note(filled: list[str], cells: list[str | None]) -> bool:
+    everything = [text for text in cells if text]
+    return any(_FOOTER.match(text.strip()) for text in everything) and not any(
+        text.strip().replace(".", "", 1).isdigit() for text in filled
+    )
+
+
+def _is_column_numbers(filled: list[str]) -> bool:
+    """The row `甲 乙 1 2 3 …` that statistical forms print under the header."""
+    if len(filled) < 3 or filled[0].strip() not in _COLUMN_NUMBERS | {"栏次"}:
+        return False
+    numbers = [int(text) for text in filled if text.strip().isdigit()]
+    return len(numbers) >= len(filled) / 2 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def _is_header_again(filled: list[str], defined: ReturnDefinition) -> bool:
+    return len(filled) > 1 and sum(_label(text)[0] in defined.label_owner for text in filled) >= 0.8 * len(filled)
+
+
+# --- covers -----------------------------------------------------------------------------------------------------------
+
+
+def _read_cover(sheet: Sheet) -> Cover:
+    cover = Cover()
+    for row, cells in enumerate(sheet.rows[:_COVER_SEARCH_ROWS]):
+        if sum(1 for text in cells if text and _label(text)[0] in _owners()) >= 3:
+            break  # a header: what stands below is the table
+        for column, text in enumerate(cells):
+            if not text or text[0].isdigit():
+                continue
+            flat = " ".join(text.split())
+            normal = normalise_label(flat)
+            if normal.rstrip(":") in _COVER_KEY:
+                value = next(((index, cells[index]) for index in range(column + 1, len(cells)) if cells[index]), None)
+                if value:
+                    cover.add(_COVER_KEY[normal.rstrip(":")], str(value[1]).strip(), sheet.name, row, value[0])
+                continue
+            for match in _COVER_PAIR.finditer(normal):
+                if match["value"]:
+                    cover.add(_COVER_KEY[match["key"]], match["value"], sheet.name, row, column)
+            for defined in all_definitions():
+                if any(title in normal for title in defined.titles if len(title) > 3):
+                    cover.add("title", flat, sheet.name, row, column)
+                    break
+    return cover
+
+
+def _read_metadata(workbook: Workbook) -> Cover:
+    """The hidden sheet of our own templates: two columns, a key and its value."""
+    cover = Cover()
+    keys = {"form": "form", "county_code": "county_code", "period": "period", "return": "return"}
+    for sheet in workbook.sheets:
+        if sheet.name == METADATA_SHEET:
+            for row, cells in enumerate(sheet.rows):
+                if len(cells) >= 2 and cells[0] in keys and cells[1]:
+                    cover.add(keys[cells[0]], cells[1].strip(), sheet.name, row, 1)
+    return cover
+
+
+def _named_returns(cover: Cover, metadata: Cover) -> set[str]:
+    """Return codes that the sheet's own cover, title or the metadata sheet name."""
+    named = set()
+    forms = [claim[0] for source in (cover, metadata) for claim in source.claims.get("form", [])]
+    titles = [normalise_label(claim[0]) for claim in cover.claims.get("title", [])]
+    for defined in all_definitions():
+        if defined.form in forms or any(title in text for text in titles for title in defined.titles):
+            named.add(defined.return_code)
+    return named
+
+
+def _check_form(table: Table) -> None:
+    claim = table.cover.first("form")
+    forms = {value for value, *_ in table.cover.claims.get("form", [])}
+    if claim and table.definition.form not in forms:
+        _, sheet, row, column = claim
+        table.observations.append(
+            Observation("FILE-0-return-conflict", sheet, row, column, claim[0], table.definition.form,
+                        detail=table.definition.title)
+        )  # fmt: skip
+
+
+def _resolve_county(
+    table: Table, counties: Sequence[CountyName], sources: set[str], metadata: Cover, file_name: str
+) -> None:
+    by_code = {county.code: county for county in counties}
+    claims: list[tuple[str, tuple[str, str, int, int]]] = []
+    unknown: list[tuple[str, str, int, int]] = []
+    for claim in [*table.cover.claims.get("county_code", []), *metadata.claims.get("county_code", [])]:
+        (claims.append((claim[0], claim)) if claim[0] in by_code else unknown.append(claim))
+    for claim in table.cover.claims.get("county", []):
+        code = county_in(claim[0], counties)
+        (claims.append((code, claim)) if code else unknown.append(claim))
+    if not claims:
+        for claim in table.cover.claims.get("title", []):
+            if code := county_in(claim[0], counties):
+                claims.append((code, claim))
+    if not claims:
+        place = unknown[0] if unknown else ("", table.sheet.name, table.header_row, 0)
+        rule = "FILE-0-county-unknown" if unknown else "FILE-0-county-missing"
+        table.observations.append(Observation(rule, place[1], place[2], place[3], value=place[0]))
+        return
+    table.county_code = claims[0][0]
+    for claim in unknown:
+        table.observations.append(Observation("FILE-0-county-unknown", claim[1], claim[2], claim[3], value=claim[0]))
+    for code, claim in claims[1:]:
+        if code != table.county_code:
+            expected = f"{by_code[table.county_code].name} {table.county_code}"
+            table.observations.append(
+                Observation("FILE-0-county-conflict", claim[1], claim[2], claim[3], claim[0], expected, detail="封面")
+            )
+    if sources and table.county_code not in sources:
+        _, sheet, row, column = claims[0][1]
+        source = "、".join(sorted(f"{by_code[code].name if code in by_code else ''} {code}".strip() for code in sources))
+        table.observations.append(
+            Observation("FILE-0-county-conflict", sheet, row, column, claims[0][1][0], source, detail="来源")
+        )
+    hinted = county_in(file_name, counties)
+    if hinted and hinted != table.county_code:
+        table.observations.append(
+            Observation("FILE-0-name-conflict", value=file_name, expected=by_code[table.county_code].name,
+                        detail=by_code[hinted].name)
+        )  # fmt: skip
+
+
+def county_in(text: str, counties: Sequence[CountyName]) -> str | None:
+    """Code of the county whose full name stands in the text; the longest name wins (原平市 over 平市)."""
+    normal = normalise_label(text)
+    found = [county for county in counties if normalise_label(county.name) in normal]
+    return max(found, key=lambda county: len(county.name)).code if found else None
+
+
+def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name: str) -> None:
+    claims: list[tuple[Period, tuple[str, str, int, int]]] = []
+    unread: list[tuple[str, str, int, int]] = []
+    for claim in [*metadata.claims.get("period", []), *table.cover.claims.get("period", [])]:
+        period = read_period_label(claim[0])
+        (claims.append((period, claim)) if period else unread.append(claim))
+    titled = [(read_period_label(claim[0]), claim) for claim in table.cover.claims.get("title", [])]
+    claims += [(period, claim) for period, claim in titled if period]
+    if not claims:
+        place = unread[0] if unread else ("", table.sheet.name, table.header_row, 0)
+        rule = "FILE-0-period-unreadable" if unread else "FILE-0-period-missing"
+        hint = read_period_label(file_name)
+        detail = f"（文件名写的是{hint.label}，但不能以文件名为准）" if hint else ""
+        table.observations.append(Observation(rule, place[1], place[2], place[3], value=place[0], detail=detail))
+        return
+    period, (value, sheet, row, column) = claims[0]
+    table.period = period
+    for other, claim in claims[1:]:
+        if other != period:
+            table.observations.append(
+                Observation("FILE-0-period-conflict", claim[1], claim[2], claim[3], claim[0], period.label, detail="封面")
+            )
+    if period.type.value not in table.definition.period_types:
+        table.observations.append(Observation("FILE-0-period-type", sheet, row, column, value, detail=period.label))
+    elif calendar and period.code not in calendar:
+        table.observations.append(Observation("FILE-0-period-unexpected", sheet, row, column, value))
+    hinted = read_period_label(file_name)
+    if hinted and hinted != period and hinted.type is period.type:
+        table.observations.append(
+            Observation("FILE-0-name-conflict", value=file_name, expected=period.label, detail=hinted.label)
+        )
+

@@ -1,0 +1,204 @@
+"""The rule catalogue: what every rule is called, how grave it is, what it says and how to mend it.
+
+The rules stand in `expectations/`: `file.json` for what is wrong with a file as such, one suite in Great Expectations' own
+JSON for each return, `cell_states.json` for the wording of what a cell is. The level-1a part of a suite (one expectation a
+column) follows from the return's definition: `python -m pipelines.screening.rules` writes it anew, and a test holds both
+against each other. Everything else in a suite is written by hand.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.returns import Column, ReturnDefinition, all_definitions, current_definitions
+from pipelines.returns.definition import DEFINITIONS, MISSING_LABELS
+from pipelines.screening.tabulate import READ_STATES, REPORTED_ELSEWHERE
+
+PROJECT = Path(__file__).resolve().parents[2]
+Outcome = Literal["error", "query", "info"]
+OUTCOMES: tuple[Outcome, ...] = ("error", "query", "info")
+
+
+def expectations_folder() -> Path:
+    """`expectations/` beside the package; `XIANBAO_EXPECTATIONS` names another."""
+    return Path(os.environ.get("XIANBAO_EXPECTATIONS", PROJECT / "expectations"))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. `truth`: the derived column that it asserts; `state_of`: the column whose cell state it asserts.
+
+    `column`: where its finding points when the rule is about one column. `scope` context: it needs other periods or
+    returns and is judged on `frame`, with the tolerances in `parameters`; everything else is judged on the file alone.
+    """
+
+    rule_id: str
+    level: str
+    outcome: Outcome
+    message: str
+    remedy: str
+    column: str | None = None
+    truth: str | None = None
+    state_of: str | None = None
+    scope: Literal["file", "context"] = "file"
+    frame: str = "rows"
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def asserted(self) -> str:
+        """The frame column that the rule's expectation looks at."""
+        return f"ok__{self.truth}" if self.truth else f"{self.state_of}__state"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The expectations of one return, as Great Expectations reads them, and their rules."""
+
+    return_code: str
+    expectations: tuple[dict[str, Any], ...]
+    rules: dict[str, Rule]
+
+    def select(self, scope: str, frame: str = "rows") -> list[dict[str, Any]]:
+        """The expectations of one scope and frame."""
+        return [
+            expectation
+            for expectation in self.expectations
+            if (rule := self.rules[expectation["meta"]["rule"]]).scope == scope and rule.frame == frame
+        ]
+
+
+def _load(name: str) -> Any:
+    return json.loads((expectations_folder() / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@cache
+def file_rules() -> dict[str, Rule]:
+    """Rule id → rule, for what is wrong with a file as such."""
+    return _catalogue("file")
+
+
+@cache
+def reference_rules() -> dict[str, Rule]:
+    """Rule id → rule, for the census as an external reference."""
+    return _catalogue("census_2020")
+
+
+def _catalogue(name: str) -> dict[str, Rule]:
+    return {
+        entry["rule"]: Rule(entry["rule"], entry["level"], entry["outcome"], entry["message"], entry["remedy"])
+        for entry in _load(name)["rules"]
+    }
+
+
+@cache
+def cell_states() -> dict[str, str]:
+    """Cell state → what the message says of the cell."""
+    states: dict[str, str] = _load("cell_states")
+    return states
+
+
+@cache
+def suite(return_code: str) -> Suite:
+    """The suite of a return. Raises KeyError when an expectation lacks its meta, so that no rule goes unnamed."""
+    expectations = tuple(_load(return_code)["expectations"])
+    rules = {}
+    for expectation in expectations:
+        meta = expectation["meta"]
+        rules[meta["rule"]] = Rule(
+            rule_id=meta["rule"],
+            level=meta["level"],
+            outcome=meta["outcome"],
+            message=meta["message"],
+            remedy=meta["remedy"],
+            column=meta.get("column"),
+            truth=meta.get("truth"),
+            state_of=meta["column"] if "truth" not in meta else None,
+            scope=meta.get("scope", "file"),
+            frame=meta.get("frame", "rows"),
+            parameters=meta.get("parameters", {}),
+        )
+    return Suite(return_code, expectations, rules)
+
+
+@cache
+def rule_set_version() -> str:
+    """Twelve hex digits that change whenever a rule, a message or a definition does."""
+    digest = hashlib.sha256()
+    for path in [*sorted(expectations_folder().glob("*.json")), *sorted(DEFINITIONS.glob("*.yaml"))]:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+# --- level 1a, from the definitions -----------------------------------------------------------------------------------
+
+
+def cell_expectation(defined: ReturnDefinition, column: Column) -> dict[str, Any]:
+    """The level-1a expectation of a column: which states its cells may be in."""
+    allowed = [state.value for state in (*READ_STATES, *REPORTED_ELSEWHERE)] + list(column.missing)
+    if not column.required:
+        allowed += ["blank", "not_applicable"] if "not_applicable" not in column.missing else ["blank"]
+    wanted = _wanted(column)
+    codes = "、".join(f"“{MISSING_LABELS[code]}”" for code in column.missing)
+    remedy = f"请填写{wanted}" + (f"；没有数据时填{codes}。" if codes else "。")
+    return {
+        "type": "expect_column_values_to_be_in_set",
+        "kwargs": {"column": f"{column.name}__state", "value_set": allowed},
+        "severity": "critical",
+        "meta": {
+            "rule": f"{defined.form}-1a-{column.name}",
+            "level": "1a",
+            "outcome": "error",
+            "column": column.name,
+            "message": f"“{column.label}”应为{wanted}，现为“{{value}}”：{{problem}}。",
+            "remedy": remedy,
+        },
+    }
+
+
+def _wanted(column: Column) -> str:
+    unit = f"（{column.unit}）" if column.unit else ""
+    if column.type == "count":
+        top = f" 至 {column.max}" if column.max is not None else ""
+        return f"不小于 {column.min} 的整数{unit}" if not top else f"{column.min}{top} 的整数{unit}"
+    if column.type == "headcount":
+        return f"不小于 0、至多一位小数的人数{unit}"
+    if column.type == "money":
+        return f"不小于 0、至多两位小数的金额{unit}"
+    if column.type == "date":
+        return "日期（如 2024-09-01）"
+    if column.type == "code":
+        return "以下之一：" + "、".join(column.codes)
+    return column.pattern_hint or "文字"
+
+
+def with_cell_expectations(defined: ReturnDefinition, written: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A suite's expectations with its level-1a part made anew from the definition."""
+    by_hand = [expectation for expectation in written if not expectation["kwargs"]["column"].endswith("__state")]
+    return [cell_expectation(defined, column) for column in defined.columns] + by_hand
+
+
+def write_suites() -> None:
+    """Bring the level-1a part of every suite up to date."""
+    for return_code, defined in current_definitions().items():
+        path = expectations_folder() / f"{return_code}.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["expectations"] = with_cell_expectations(defined, content["expectations"])
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def form_label(return_code: str | None) -> str:
+    """表: form number and title, as a finding names it."""
+    if return_code is None:
+        return ""
+    defined = next(defined for defined in all_definitions() if defined.return_code == return_code)
+    return f"{defined.form} {defined.title}"
+
+
+if __name__ == "__main__":
+    write_suites()

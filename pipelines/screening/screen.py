@@ -1,0 +1,454 @@
+"""Screening of a batch: bytes in, filings with verdicts, typed rows, findings and counted passes out.
+
+Belongs here: the order of the stages and the verdict. Everything is judged on the file alone; what needs other periods or
+returns is `context`, and can only ask (query), never reject. A broken file is a result; an exception from here is our fault.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.periods import parse_period
+from pipelines.returns import ReturnDefinition, all_definitions, current_definitions
+from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS
+from pipelines.screening.derive import derive, scale
+from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
+from pipelines.screening.identify import CountyName, Observation, Table, identify
+from pipelines.screening.personal_data import personal_data
+from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
+from pipelines.screening.tabulate import CellState, tabulate
+from pipelines.screening.validate import Validation, validate
+from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
+from pipelines.screening.workbook import Refusal, Workbook, cell_address, column_letter
+
+#: At most so many findings a rule and filing are written out; the rule's result always counts all of them.
+FINDINGS_PER_RULE = 200
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One arrival of a submission's bytes: whose inbox, under which name, when (UTC)."""
+
+    county_code: str
+    file_name: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The bytes to screen. `receipts` may be empty for a file that never came in (`xianbao check`)."""
+
+    submission_id: str
+    path: Path
+    file_name: str
+    receipts: tuple[Receipt, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScreenSettings:
+    """What screening knows of the municipality. `periods`: return code → period codes of the calendar."""
+
+    counties: tuple[CountyName, ...]
+    periods: dict[str, set[str]] = field(default_factory=dict)
+    limits: ReadLimits = ReadLimits()
+
+
+@dataclass(frozen=True)
+class Filing:
+    """The verdict on one return in one submission. Without a return code: the file as a whole could not be identified."""
+
+    submission_id: str
+    return_code: str | None
+    return_version: int | None
+    county_code: str | None
+    period: str | None
+    period_type: str | None
+    sheet: str
+    file_name: str
+    received_at: datetime | None
+    verdict: str
+    errors_n: int
+    queries_n: int
+    infos_n: int
+    rows_n: int
+    rule_set_version: str
+
+
+@dataclass
+class Screening:
+    """The result of a batch.
+
+    `rows`: return code → typed rows of the accepted filings (columns: submission_id, county_code, period, sheet, source_row, the
+    declared columns in scaled integers, missing_codes as JSON). `rule_results`: submission_id, return_code, county_code, period,
+    rule_id, level, outcome, checked_n, failed_n. `cell_columns`: submission_id, return_code, sheet, column_name, column_letter,
+    header_label.
+    """
+
+    filings: list[Filing] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    rows: dict[str, pl.DataFrame] = field(default_factory=dict)
+    rule_results: list[tuple[Any, ...]] = field(default_factory=list)
+    cell_columns: list[tuple[str, str, str, str, str, str]] = field(default_factory=list)
+
+
+@dataclass
+class _Entry:
+    """One table of the batch on its way through the stages."""
+
+    submission: Submission
+    table: Table
+    findings: list[Finding] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    failed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def slot(self) -> tuple[str, str | None, str | None]:
+        period = self.table.period.code if self.table.period else None
+        return self.table.definition.return_code, self.table.county_code, period
+
+    def place(self, sheet: str, row: int | None = None, column: int | None = None, **labels: str) -> Place:
+        return_code, county_code, period = self.slot
+        return Place(
+            submission_id=self.submission.submission_id,
+            file_name=self.submission.file_name,
+            return_code=return_code,
+            county_code=county_code,
+            period=period,
+            form_label=form_label(return_code),
+            sheet=sheet,
+            cell=cell_address(row, column) if row is not None and column is not None else "",
+            source_row=row + 1 if row is not None else None,
+            **labels,
+        )
+
+    def add(self, rule: Rule, finding: Finding) -> None:
+        self.counts[rule.outcome] += 1
+        self.failed[rule.rule_id] += 1
+        if self.failed[rule.rule_id] <= FINDINGS_PER_RULE:
+            self.findings.append(finding)
+
+
+def screen(
+    submissions: Sequence[Submission],
+    settings: ScreenSettings,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Screening:
+    """Screen a batch: each file is read in a bounded process, each return validated once over all files.
+
+    Raises ValidationFault when a rule could not be evaluated.
+    """
+    result = Screening()
+    entries: list[_Entry] = []
+    requests = [ReadRequest(submission.path, submission.file_name) for submission in submissions]
+    outcomes = read_files(requests, settings.limits, progress=progress)
+    for submission, outcome in zip(submissions, outcomes, strict=True):
+        entries += _identified(submission, outcome, settings, result)
+    for defined in all_definitions():
+        tables = [(index, entry) for index, entry in enumerate(entries) if entry.table.definition is defined]
+        if tables:
+            _judge(defined, dict(tables), result)
+    return result
+
+
+def _identified(
+    submission: Submission, outcome: Workbook | Refusal, settings: ScreenSettings, result: Screening
+) -> list[_Entry]:
+    """The tables of one file with their structural findings; a file without tables gets its verdict here."""
+    if isinstance(outcome, Refusal):
+        _reject_file(submission, [Observation(outcome.rule_id, detail=outcome.detail)], result)
+        return []
+    found = identify(
+        outcome,
+        file_name=submission.file_name,
+        counties=settings.counties,
+        source_counties=[receipt.county_code for receipt in submission.receipts],
+        periods=settings.periods,
+    )
+    personal = list(personal_data(outcome))
+    if not found.tables:
+        _reject_file(submission, [*found.observations, *personal], result)
+        return []
+    entries = [_Entry(submission, table) for table in found.tables]
+    for entry in entries:
+        mine = [*found.observations, *personal, *entry.table.observations, *_structure(entry.table)]
+        for observation in mine:
+            _observe(entry, observation)
+    return entries
+
+
+def _structure(table: Table) -> Iterable[Observation]:
+    """What is wrong with a table's cells whatever their column: errors, uncalculated formulas, hidden rows, no rows."""
+    sheet = table.sheet
+    mapped = {index: name for name, index in table.columns.items()}
+    rows = {*table.data_rows, *table.total_rows}
+    for row, column in sorted(sheet.error_cells):
+        if row in rows and column in mapped:
+            yield Observation("FILE-1b-error-cell", sheet.name, row, column, value=sheet.cell(row, column) or "",
+                              column_name=mapped[column])  # fmt: skip
+    for row, column in sorted(sheet.valueless_formulas):
+        if row in rows and column in mapped:
+            yield Observation("FILE-0-formula-no-value", sheet.name, row, column, column_name=mapped[column])
+    first = min(mapped, default=0)
+    for row in sorted(sheet.hidden_rows & set(table.data_rows)):
+        yield Observation("FILE-1b-hidden-data", sheet.name, row, first)
+    if not table.data_rows:
+        yield Observation("FILE-0-no-rows", sheet.name, table.header_row, first)
+
+
+def _observe(entry: _Entry, observation: Observation) -> None:
+    rule = file_rules()[observation.rule_id]
+    defined = entry.table.definition
+    label = defined.column(observation.column_name).label if observation.column_name else ""
+    row_label = ""
+    if observation.row is not None and observation.row in entry.table.data_rows:
+        row_label = _row_label(entry.table, observation.row)
+    place = entry.place(
+        observation.sheet, observation.row, observation.column, row_label=row_label, column_label=label
+    )
+    entry.add(
+        rule,
+        make_finding(
+            rule,
+            place,
+            value=observation.value,
+            expected=observation.expected,
+            difference=observation.difference,
+            detail=observation.detail,
+        ),
+    )
+
+
+def _row_label(table: Table, row: int) -> str:
+    index = table.columns.get(table.definition.row_label)
+    return (table.sheet.cell(row, index) or "").strip() if index is not None else ""
+
+
+def _reject_file(submission: Submission, observations: Sequence[Observation], result: Screening) -> None:
+    """A file in which no return was found: one filing without a return, on the county whose inbox it came from."""
+    earliest = min(submission.receipts, key=lambda receipt: (receipt.received_at, receipt.county_code), default=None)
+    county = earliest.county_code if earliest else None
+    counts: dict[str, int] = defaultdict(int)
+    failed: dict[str, int] = defaultdict(int)
+    for observation in observations:
+        rule = file_rules()[observation.rule_id]
+        counts[rule.outcome] += 1
+        failed[rule.rule_id] += 1
+        if failed[rule.rule_id] > FINDINGS_PER_RULE:
+            continue
+        place = Place(
+            submission_id=submission.submission_id,
+            file_name=submission.file_name,
+            county_code=county,
+            sheet=observation.sheet,
+            cell=observation.cell,
+            source_row=observation.row + 1 if observation.row is not None else None,
+        )
+        result.findings.append(
+            make_finding(
+                rule, place, value=observation.value, expected=observation.expected, detail=observation.detail
+            )
+        )
+    for rule_id, failed_n in failed.items():
+        rule = file_rules()[rule_id]
+        result.rule_results.append(
+            (submission.submission_id, None, county, None, rule_id, rule.level, rule.outcome, 1, failed_n)
+        )
+    result.filings.append(
+        Filing(
+            submission.submission_id, None, None, county, None, None, "", submission.file_name,
+            _received_at(submission, county), _verdict(counts), counts["error"], counts["query"], counts["info"], 0,
+            rule_set_version(),
+        )
+    )  # fmt: skip
+
+
+def _verdict(counts: dict[str, int]) -> str:
+    if counts.get("error"):
+        return "rejected"
+    return "accepted_with_queries" if counts.get("query") else "accepted"
+
+
+def _received_at(submission: Submission, county_code: str | None) -> datetime | None:
+    """When the county itself first sent the bytes; a copy in another county's inbox counts only if it is the only one."""
+    own = [receipt.received_at for receipt in submission.receipts if receipt.county_code == county_code]
+    return min(own or [receipt.received_at for receipt in submission.receipts], default=None)
+
+
+def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screening) -> None:
+    """Type, derive and validate every table of one return at once; verdicts, rows and counts go into the result."""
+    rules = suite(defined.return_code)
+    frame = tabulate(defined, [(index, entry.table) for index, entry in entries.items()])
+    months = {
+        index: entry.table.period.months if entry.table.period else 12 for index, entry in entries.items()
+    }
+    frame = derive(defined, frame, months)
+    validation = validate(
+        frame, rules.select("file"), name=f"{defined.return_code}_v{defined.version}", index=("entry", "source_row")
+    )
+    _write_findings(defined, entries, frame, validation, rules.rules)
+    checked = _checked(frame, rules.select("file"))
+    row_counts = dict(frame.filter(~pl.col("is_total")).group_by("entry").len().iter_rows())
+    accepted: list[int] = []
+    for index, entry in entries.items():
+        return_code, county_code, period = entry.slot
+        verdict = _verdict(entry.counts)
+        if verdict != "rejected":
+            accepted.append(index)
+        result.findings += entry.findings
+        submission_id = entry.submission.submission_id
+        result.filings.append(
+            Filing(
+                submission_id=submission_id,
+                return_code=return_code,
+                return_version=defined.version,
+                county_code=county_code,
+                period=period,
+                period_type=parse_period(period).type.value if period else None,
+                sheet=entry.table.sheet.name,
+                file_name=entry.submission.file_name,
+                received_at=_received_at(entry.submission, county_code),
+                verdict=verdict,
+                errors_n=entry.counts["error"],
+                queries_n=entry.counts["query"],
+                infos_n=entry.counts["info"],
+                rows_n=row_counts.get(index, 0),
+                rule_set_version=rule_set_version(),
+            )
+        )
+        slot = (submission_id, return_code, county_code, period)
+        for rule_id, rule in {**file_rules(), **{r: v for r, v in rules.rules.items() if v.scope == "file"}}.items():
+            checked_n = checked.get((index, rule_id), 1 if rule_id in file_rules() else 0)
+            result.rule_results.append((*slot, rule_id, rule.level, rule.outcome, checked_n, entry.failed[rule_id]))
+        for name, column in entry.table.columns.items():
+            result.cell_columns.append(
+                (submission_id, return_code, entry.table.sheet.name, name, column_letter(column),
+                 entry.table.header_texts[name])
+            )  # fmt: skip
+    landed = _landing_rows(defined, entries, frame.filter(pl.col("entry").is_in(accepted)))
+    if defined.return_code in result.rows:
+        landed = pl.concat([result.rows[defined.return_code], landed], how="diagonal")
+    result.rows[defined.return_code] = landed
+
+
+def _checked(frame: pl.DataFrame, expectations: Sequence[dict[str, Any]]) -> dict[tuple[int, str], int]:
+    """(entry, rule id) → rows that the rule judged."""
+    by_rule = {expectation["meta"]["rule"]: expectation["kwargs"]["column"] for expectation in expectations}
+    counted = frame.group_by("entry").agg(
+        pl.col(column).is_not_null().sum().alias(rule_id) for rule_id, column in by_rule.items()
+    )
+    return {
+        (row["entry"], rule_id): row[rule_id] for row in counted.iter_rows(named=True) for rule_id in by_rule
+    }
+
+
+def _write_findings(
+    defined: ReturnDefinition,
+    entries: dict[int, _Entry],
+    frame: pl.DataFrame,
+    validation: Validation,
+    rules: dict[str, Rule],
+) -> None:
+    broken = [(place[0], place[1], rule_id) for rule_id, places in validation.broken.items() for place in places]
+    if not broken:
+        return
+    wanted = {(entry, row) for entry, row, _ in broken}
+    rows = {
+        (row["entry"], row["source_row"]): row
+        for row in frame.join(
+            pl.DataFrame(list(wanted), schema={"entry": pl.Int32, "source_row": pl.Int32}, orient="row"),
+            on=["entry", "source_row"],
+        ).iter_rows(named=True)
+    }
+    for index, source_row, rule_id in sorted(broken):
+        entry, rule, row = entries[index], rules[rule_id], rows[(index, source_row)]
+        row_label = (row.get(f"{defined.row_label}__text") or "").strip() if not row["is_total"] else "合计"
+        for column_name, value, expected, difference, detail, problem in explain(defined, rule, row):
+            column = entry.table.columns.get(column_name)
+            place = entry.place(
+                entry.table.sheet.name,
+                source_row - 1,
+                column,
+                row_label=row_label,
+                column_label=defined.column(column_name).label,
+            )
+            finding = make_finding(
+                rule, place, value=value, expected=expected, difference=difference, detail=detail, problem=problem
+            )
+            entry.add(rule, finding)
+
+
+def explain(
+    defined: ReturnDefinition, rule: Rule, row: dict[str, Any]
+) -> Iterable[tuple[str, str, str, str, str, str]]:
+    """(column, value, expected, difference, detail, problem) of each cell at which a broken rule shows in a row."""
+    if rule.state_of:
+        state = row[f"{rule.state_of}__state"]
+        yield rule.state_of, row[f"{rule.state_of}__text"] or "", "", "", "", cell_states().get(state, state)
+    elif rule.truth == "unique_key":
+        for name in defined.key[:1]:
+            yield name, row[f"{name}__text"] or "", "", "", "", ""
+    elif rule.truth == "text_number":
+        for column in defined.number_columns:
+            if row[f"{column.name}__state"] == CellState.TEXT_NUMBER.value:
+                read = plain_number(row[column.name], DECIMAL_PLACES[column.type])
+                yield column.name, row[f"{column.name}__text"] or "", read, "", "", ""
+    elif rule.truth == "total_row":
+        for name in row["wrong__total"]:
+            yield (name, *_compared(row[name], row[f"total__{name}"], scale(defined, name)), "", "")
+    elif rule.truth == "complete":
+        missing = "、".join(str(value) for value in row["missing__complete"])
+        yield rule.column or defined.key[0], "", "", "", missing, ""
+    else:
+        left = next(identity.left for identity in defined.identities if identity.name == rule.truth)
+        value = row[left]
+        expected = row[f"expected__{rule.truth}"]
+        if value is None:
+            yield left, MISSING_LABELS.get(row[f"{left}__state"], ""), plain_number(expected, scale(defined, left)), "", "", ""
+        else:
+            yield (left, *_compared(value, expected, scale(defined, left)), "", "")
+
+
+def _compared(value: int, expected: int, places: int) -> tuple[str, str, str]:
+    return plain_number(value, places), plain_number(expected, places), signed(value - expected, places)
+
+
+def _landing_rows(defined: ReturnDefinition, entries: dict[int, _Entry], frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows of accepted tables as they are landed; numbers stay scaled integers until the database divides them exactly."""
+    identity = pl.DataFrame(
+        [(index, entry.submission.submission_id, entry.slot[1], entry.slot[2], entry.table.sheet.name)
+         for index, entry in entries.items()],
+        schema={"entry": pl.Int32, "submission_id": pl.String, "county_code": pl.String, "period": pl.String,
+                "sheet": pl.String},
+        orient="row",
+    )  # fmt: skip
+    newest = current_definitions()[defined.return_code]
+    declared = {column.name for column in defined.columns}
+    codes = [
+        pl.when(pl.col(f"{column.name}__state").is_in(list(MISSING_LABELS)))
+        .then(pl.format('"' + column.name + '":"{}"', pl.col(f"{column.name}__state")))
+        .otherwise(None)
+        for column in defined.columns
+    ]
+    return (
+        frame.filter(~pl.col("is_total"))
+        .join(identity, on="entry")
+        .sort("submission_id", "sheet", "source_row")
+        .select(
+            "submission_id",
+            "county_code",
+            "period",
+            "sheet",
+            "source_row",
+            *(
+                pl.col(column.name) if column.name in declared else pl.lit(None).alias(column.name)
+                for column in newest.columns
+            ),
+            (pl.lit("{") + pl.concat_list(codes).list.drop_nulls().list.join(",") + pl.lit("}")).alias("missing_codes"),
+        )
+    )

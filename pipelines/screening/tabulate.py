@@ -1,0 +1,193 @@
+"""Cells to typed columns: one frame a return and batch, the text kept beside every value.
+
+Belongs here: deciding what a cell *is* against its declared type. A cell never changes its value: it is read as declared, or
+its state says why not. Which states are allowed is a rule (`expectations/`), not decided here.
+
+Frame: `entry` (which table of the batch), `source_row` (from 1, as Excel shows it), `is_total`, and for each declared column
+`<name>` (typed: counts Int64, headcounts in tenths and money in cents Int64, dates Date, text), `<name>__text` (as stored) and
+`<name>__state` (a `CellState`).
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import polars as pl
+
+from pipelines.returns import Column, ReturnDefinition
+from pipelines.returns.definition import DECIMAL_PLACES, MISSING_CODES
+from pipelines.screening.identify import Table
+
+
+class CellState(StrEnum):
+    """What a cell was found to be."""
+
+    VALUE = "value"
+    TEXT_NUMBER = "text_number"
+    NOT_APPLICABLE = "not_applicable"
+    NOT_REPORTED = "not_reported"
+    INCLUDED_ELSEWHERE = "included_elsewhere"
+    BLANK = "blank"
+    ERROR_CELL = "error_cell"
+    UNCALCULATED = "uncalculated"
+    COLUMN_MISSING = "column_missing"
+    DASH = "dash"
+    PERCENT = "percent"
+    NOT_NUMBER = "not_number"
+    NOT_INTEGER = "not_integer"
+    TOO_PRECISE = "too_precise"
+    NEGATIVE = "negative"
+    BELOW_MINIMUM = "below_minimum"
+    ABOVE_MAXIMUM = "above_maximum"
+    NOT_IN_LIST = "not_in_list"
+    PATTERN = "pattern"
+    NOT_DATE = "not_date"
+
+
+#: The states in which a cell holds something that is loaded.
+READ_STATES = (CellState.VALUE, CellState.TEXT_NUMBER)
+#: Cells that another rule has already reported at their place, or that a lower level covers.
+REPORTED_ELSEWHERE = (CellState.ERROR_CELL, CellState.UNCALCULATED, CellState.COLUMN_MISSING)
+
+#: Above these a figure is a slip of the keyboard; they also keep sums and products within 128 bits.
+_LARGEST = {"count": 10**8, "headcount": 10**7, "money": 10**13}
+_DASHES = ["-", "--", "—", "——", "－", "/", "无", "…", "...", "……", "N/A", "NA", "null", "NULL", "空"]
+_THOUSANDS = r"^-?\d{1,3}(,\d{3})+(\.\d+)?$"
+_NUMBER = r"^-?\d+(\.\d+)?$"
+
+
+def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> pl.DataFrame:
+    """The typed frame over all tables of one return in a batch; `tables` are (entry, table)."""
+    entries: list[int] = []
+    rows: list[int] = []
+    totals: list[bool] = []
+    texts: dict[str, list[str | None]] = {column.name: [] for column in defined.columns}
+    marks: dict[str, list[str | None]] = {column.name: [] for column in defined.columns}
+    for entry, table in tables:
+        sheet = table.sheet
+        marked = bool(sheet.error_cells or sheet.valueless_formulas)
+        places = sorted([(row, False) for row in table.data_rows] + [(row, True) for row in table.total_rows])
+        entries += [entry] * len(places)
+        rows += [row + 1 for row, _ in places]
+        totals += [total for _, total in places]
+        for column in defined.columns:
+            index = table.columns.get(column.name)
+            if index is None:
+                texts[column.name] += [None] * len(places)
+                # An optional column that is not there is blank; a required one has its own finding.
+                mark = CellState.COLUMN_MISSING.value if column.required else None
+                marks[column.name] += [mark] * len(places)
+                continue
+            texts[column.name] += [sheet.cell(row, index) for row, _ in places]
+            if marked:
+                marks[column.name] += [_mark(table, row, index) for row, _ in places]
+            else:
+                marks[column.name] += [None] * len(places)
+    frame = pl.DataFrame(
+        {
+            "entry": pl.Series(entries, dtype=pl.Int32),
+            "source_row": pl.Series(rows, dtype=pl.Int32),
+            "is_total": pl.Series(totals, dtype=pl.Boolean),
+            **{f"{name}__text": pl.Series(values, dtype=pl.String) for name, values in texts.items()},
+            **{f"{name}__mark": pl.Series(values, dtype=pl.String) for name, values in marks.items()},
+        }
+    )
+    frame = frame.with_columns(*(expression for column in defined.columns for expression in _typed(column)))
+    # A label column of a total row says 合计: it is no value of its column, and no rule but the total's own looks at it.
+    values = [column.name for column in defined.columns]
+    return frame.drop([f"{name}__mark" for name in values])
+
+
+def _mark(table: Table, row: int, column: int) -> str | None:
+    if (row, column) in table.sheet.error_cells:
+        return CellState.ERROR_CELL.value
+    if (row, column) in table.sheet.valueless_formulas:
+        return CellState.UNCALCULATED.value
+    return None
+
+
+def _typed(column: Column) -> list[pl.Expr]:
+    stored = pl.col(f"{column.name}__text")
+    # Full-width digits and letters are the same characters typed with another keyboard setting.
+    text = stored.str.normalize("NFKC").str.strip_chars()
+    mark = pl.col(f"{column.name}__mark")
+    missing = text.replace_strict(MISSING_CODES, default=None, return_dtype=pl.String)
+    if column.is_number:
+        value, state = _number(column, stored, text)
+    elif column.type == "date":
+        value, state = _date(text)
+    elif column.type == "code":
+        codes = {code.replace("（", "(").replace("）", ")"): code for code in column.codes}
+        value = text.replace_strict(codes, default=None, return_dtype=pl.String)
+        state = pl.when(value.is_not_null()).then(pl.lit("value")).otherwise(pl.lit("not_in_list"))
+    else:
+        value = text
+        state = pl.lit("value")
+        if column.pattern:
+            state = pl.when(text.str.contains(column.pattern)).then(state).otherwise(pl.lit("pattern"))
+    dash = text.is_in(_DASHES) if column.type != "text" else pl.lit(False)
+    state = (
+        pl.when(mark.is_not_null())
+        .then(mark)
+        .when(text.is_null() | (text == ""))
+        .then(pl.lit("blank"))
+        .when(missing.is_not_null())
+        .then(missing)
+        .when(dash)
+        .then(pl.lit("dash"))
+        .otherwise(state)
+    )
+    read = state.is_in([state_.value for state_ in READ_STATES])
+    return [
+        pl.when(read).then(value).otherwise(None).alias(column.name),
+        state.alias(f"{column.name}__state"),
+    ]
+
+
+def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    places = DECIMAL_PLACES[column.type]
+    plain = text.str.replace_all(",", "")
+    is_thousands = text.str.contains(_THOUSANDS)
+    is_number = text.str.contains(_NUMBER) | is_thousands
+    exact = pl.when(is_number & (plain.str.len_chars() <= 32)).then(plain).otherwise(None)
+    exact = exact.cast(pl.Decimal(38, 10), strict=False)
+    scaled = exact * 10**places
+    whole = scaled.round(0)
+    # Sums made by a spreadsheet carry binary noise in far decimals; a real extra decimal is larger than this.
+    noise = (scaled - whole).abs() <= (pl.lit("0.000001").cast(pl.Decimal(38, 10)))
+    limit = _LARGEST[column.type]
+    too_fine = "not_integer" if places == 0 else "too_precise"
+    state = (
+        pl.when(text.str.contains(r"^-?[\d.,]+%$"))
+        .then(pl.lit("percent"))
+        .when(~is_number)
+        .then(pl.lit("not_number"))
+        .when(exact.is_null() | (exact.abs() > limit))
+        .then(pl.lit("above_maximum"))
+        .when(~noise)
+        .then(pl.lit(too_fine))
+        .when(exact < 0)
+        .then(pl.lit("negative"))
+        .when(exact < column.min)
+        .then(pl.lit("below_minimum"))
+        .when(exact > (column.max if column.max is not None else limit))
+        .then(pl.lit("above_maximum"))
+        .when(is_thousands | (stored.str.strip_chars() != text))
+        .then(pl.lit("text_number"))
+        .otherwise(pl.lit("value"))
+    )
+    return whole.cast(pl.Int64, strict=False), state
+
+
+def _date(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    flat = text.str.replace_all(r"\s", "").str.replace(r"日$", "").str.replace_all(r"[年月/.]", "-").str.strip_chars_end("-")
+    parts = flat.str.extract_groups(r"^(\d{4})-(\d{1,2})(?:-(\d{1,2}))?$")
+    iso = pl.concat_str(
+        parts.struct.field("1"),
+        pl.lit("-"),
+        parts.struct.field("2").str.zfill(2),
+        pl.lit("-"),
+        parts.struct.field("3").fill_null("01").str.zfill(2),
+    )
+    value = iso.str.to_date("%Y-%m-%d", strict=False)
+    state = pl.when(value.is_not_null()).then(pl.lit("value")).otherwise(pl.lit("not_date"))
+    return value, state

@@ -1,0 +1,119 @@
+"""What a reader hands on: every cell of a file as text, at its place. Knows nothing of returns or rules.
+
+Light on purpose (standard library only): the reading process imports it, and starts once a run.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet; `rows[0][0]` is A1. A cell is its text as stored, None when blank.
+
+    `error_cells`, `valueless_formulas`: (row, column) from 0. `hidden_rows`, `hidden_columns`: indexes from 0.
+    """
+
+    name: str
+    rows: list[list[str | None]]
+    hidden: bool = False
+    hidden_rows: frozenset[int] = frozenset()
+    hidden_columns: frozenset[int] = frozenset()
+    error_cells: frozenset[tuple[int, int]] = frozenset()
+    valueless_formulas: frozenset[tuple[int, int]] = frozenset()
+
+    def cell(self, row: int, column: int) -> str | None:
+        """The text at (row, column), None outside the sheet."""
+        if 0 <= row < len(self.rows) and 0 <= column < len(self.rows[row]):
+            return self.rows[row][column]
+        return None
+
+
+@dataclass(frozen=True)
+class Workbook:
+    """A file that could be read. `kind`: xlsx, xlsb, xls, ods or csv; `encoding` for csv only."""
+
+    kind: str
+    sheets: list[Sheet] = field(default_factory=list)
+    encoding: str | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file that could not be read: the level-0 rule it breaks, and the detail that its message names."""
+
+    rule_id: str
+    detail: str
+
+
+def column_letter(index: int) -> str:
+    """0 → A, 25 → Z, 26 → AA."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+def cell_address(row: int, column: int) -> str:
+    """(0, 0) → A1."""
+    return f"{column_letter(column)}{row + 1}"
+
+
+def cell_text(value: Any) -> str | None:
+    """A cell's value as text: whole floats without their `.0`, other numbers in plain decimals, dates in ISO form."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else format(Decimal(repr(value)), "f")
+    if isinstance(value, datetime):
+        midnight = (value.hour, value.minute, value.second, value.microsecond) == (0, 0, 0, 0)
+        return value.date().isoformat() if midnight else value.isoformat(sep=" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    text = str(value)
+    return text if text.strip() else None
+
+
+def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
+    """The plain form that crosses from the reading process."""
+    if isinstance(outcome, Refusal):
+        return {"refusal": [outcome.rule_id, outcome.detail]}
+    sheets = [
+        {
+            "name": sheet.name,
+            "rows": sheet.rows,
+            "hidden": sheet.hidden,
+            "hidden_rows": sorted(sheet.hidden_rows),
+            "hidden_columns": sorted(sheet.hidden_columns),
+            "error_cells": sorted(sheet.error_cells),
+            "valueless_formulas": sorted(sheet.valueless_formulas),
+        }
+        for sheet in outcome.sheets
+    ]
+    return {"kind": outcome.kind, "encoding": outcome.encoding, "sheets": sheets}
+
+
+def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
+    if "refusal" in plain:
+        return Refusal(*plain["refusal"])
+    sheets = [
+        Sheet(
+            name=sheet["name"],
+            rows=sheet["rows"],
+            hidden=sheet["hidden"],
+            hidden_rows=frozenset(sheet["hidden_rows"]),
+            hidden_columns=frozenset(sheet["hidden_columns"]),
+            error_cells=frozenset(tuple(cell) for cell in sheet["error_cells"]),
+            valueless_formulas=frozenset(tuple(cell) for cell in sheet["valueless_formulas"]),
+        )
+        for sheet in plain["sheets"]
+    ]
+    return Workbook(kind=plain["kind"], sheets=sheets, encoding=plain["encoding"])
