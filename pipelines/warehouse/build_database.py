@@ -1,0 +1,286 @@
+"""The private build database: landing tables that screening appends to and dbt reads, and the control tables beside them.
+
+Belongs here: its schema (from the return definitions), what is still to be screened, and landing a batch in one transaction.
+Nobody but the pipeline opens this file; a reader would lock the writer out. When its schema no longer fits the definitions it is
+thrown away and filled again from `raw/`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, fields
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from pipelines.home import Home
+from pipelines.intake.raw_store import RawStore, RawSubmission
+from pipelines.returns import ReturnDefinition, current_definitions
+from pipelines.returns.definition import DECIMAL_PLACES
+from pipelines.screening.findings import Finding
+from pipelines.screening.screen import Screening
+
+_PLACE = "return_code VARCHAR, county_code VARCHAR, period VARCHAR"
+_FINDING_TAIL = """
+    rule_id VARCHAR, level VARCHAR, outcome VARCHAR, file_name VARCHAR, sheet VARCHAR, cell VARCHAR, source_row INTEGER,
+    form_label VARCHAR, row_label VARCHAR, column_label VARCHAR, value VARCHAR, expected VARCHAR, difference VARCHAR,
+    message VARCHAR, remedy VARCHAR"""
+
+_TABLES = {
+    "landing.submission": """submission_id VARCHAR, file_name VARCHAR, source_county_code VARCHAR, source_uri VARCHAR,
+        received_at TIMESTAMP, size_bytes BIGINT""",
+    "landing.screened": "submission_id VARCHAR, screening_seq BIGINT, receipts_digest VARCHAR, rule_set_version VARCHAR",
+    "landing.filing_version": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, return_version INTEGER,
+        county_code VARCHAR, period VARCHAR, period_type VARCHAR, sheet VARCHAR, file_name VARCHAR, received_at TIMESTAMP,
+        verdict VARCHAR, errors_n INTEGER, queries_n INTEGER, infos_n INTEGER, rows_n INTEGER, rule_set_version VARCHAR""",
+    "landing.cell_column": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, sheet VARCHAR,
+        column_name VARCHAR, column_letter VARCHAR, header_label VARCHAR""",
+    "landing.finding": f"finding_id VARCHAR, submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, {_FINDING_TAIL}",
+    "landing.rule_result": f"""submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, rule_id VARCHAR, level VARCHAR,
+        outcome VARCHAR, checked_n BIGINT, failed_n BIGINT""",
+    "landing.context_evaluation": f"evaluation_seq BIGINT, submission_id VARCHAR, {_PLACE}",
+    "landing.context_finding": f"finding_id VARCHAR, submission_id VARCHAR, evaluation_seq BIGINT, {_PLACE}, {_FINDING_TAIL}",
+    "landing.context_rule_result": f"""evaluation_seq BIGINT, submission_id VARCHAR, {_PLACE}, rule_id VARCHAR,
+        level VARCHAR, outcome VARCHAR, checked_n BIGINT, failed_n BIGINT""",
+    "landing.census_2020": """area_code VARCHAR, area_name VARCHAR, age_from INTEGER, age_to INTEGER, male BIGINT,
+        female BIGINT, submission_id VARCHAR, sheet VARCHAR, source_row INTEGER""",
+    "landing.lateness": f"{_PLACE}, due_on DATE, observed_on DATE",
+    "control.county": """county_code VARCHAR, county_name VARCHAR, county_name_en VARCHAR, city_code VARCHAR,
+        city_name VARCHAR, city_name_en VARCHAR, province_code VARCHAR, province_name VARCHAR, valid_from DATE,
+        valid_to DATE, sort_order INTEGER""",
+    "control.calendar": """return_code VARCHAR, period VARCHAR, period_type VARCHAR, period_start DATE, period_end DATE,
+        period_label VARCHAR, due_on DATE""",
+    "control.run": "as_of TIMESTAMP, status_on DATE, withhold_below DECIMAL(5,4)",
+    # What stands in the way of skipping work: returns whose marts are out of date, and digests of what was last built.
+    "control.dirty_return": "return_code VARCHAR",
+    "control.state": "name VARCHAR, value VARCHAR",
+}
+
+# The version in force of each filing, as everything is known now; the models have their own, as of a time.
+_IN_FORCE = """
+    CREATE OR REPLACE VIEW landing.filing_in_force AS
+    SELECT filing.* FROM landing.filing_version AS filing
+    SEMI JOIN (SELECT submission_id, max(screening_seq) AS screening_seq FROM landing.screened GROUP BY ALL) AS newest
+        ON filing.submission_id = newest.submission_id AND filing.screening_seq = newest.screening_seq
+    WHERE filing.verdict <> 'rejected' AND filing.return_code IS NOT NULL
+    QUALIFY row_number() OVER (
+        PARTITION BY filing.return_code, filing.county_code, filing.period
+        ORDER BY filing.received_at DESC, filing.submission_id DESC
+    ) = 1
+"""
+
+#: What to mark dirty when every mart is out of date, and when findings and verdicts changed but no figure.
+ALL_RETURNS, FINDINGS_ONLY = "*", "finding"
+
+
+def return_table_columns(defined: ReturnDefinition) -> str:
+    """The column list of a return's landing table."""
+    declared = ", ".join(f'"{column.name}" {column.sql_type}' for column in defined.columns)
+    return f"""submission_id VARCHAR, screening_seq BIGINT, county_code VARCHAR, period VARCHAR, sheet VARCHAR,
+        source_row INTEGER, {declared}, missing_codes VARCHAR"""
+
+
+def landing_schema() -> dict[str, str]:
+    """Every table of the build database that Python writes → its column list."""
+    returns = {
+        f"landing.{return_code}": return_table_columns(defined)
+        for return_code, defined in current_definitions().items()
+    }
+    return _TABLES | returns
+
+
+def _schema_digest() -> str:
+    return hashlib.sha256(json.dumps(landing_schema(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def open_build_database(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The build database, made or made anew where its schema is not today's. The caller holds `home.writing()`."""
+    home.private.mkdir(parents=True, exist_ok=True)
+    if home.build_database.exists() and not _fits(home):
+        remove_build(home)
+    connection = duckdb.connect(str(home.build_database))
+    try:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS landing; CREATE SCHEMA IF NOT EXISTS control;")
+        for table, columns in landing_schema().items():
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+        connection.execute(_IN_FORCE)
+        if get_state(connection, "schema") is None:
+            set_state(connection, "schema", _schema_digest())
+            connection.execute("INSERT INTO control.dirty_return VALUES (?)", [ALL_RETURNS])
+        yield connection
+    finally:
+        connection.close()
+
+
+def _fits(home: Home) -> bool:
+    try:
+        with duckdb.connect(str(home.build_database)) as connection:
+            return get_state(connection, "schema") == _schema_digest()
+    except (duckdb.CatalogException, duckdb.SerializationException):
+        return False
+
+
+def remove_build(home: Home) -> None:
+    """Throw away everything private that `raw/` can rebuild. The published file stays until the next one replaces it."""
+    for database in (home.build_database, home.marts_database):
+        for path in (database, database.with_name(database.name + ".wal")):
+            path.unlink(missing_ok=True)
+
+
+def get_state(connection: duckdb.DuckDBPyConnection, name: str) -> str | None:
+    rows = connection.execute("SELECT value FROM control.state WHERE name = ?", [name]).fetchall()
+    return str(rows[0][0]) if rows else None
+
+
+def next_sequence(connection: duckdb.DuckDBPyConnection, table: str, name: str) -> int:
+    """One more than the highest `name` in `table`."""
+    return int(connection.execute(f"SELECT coalesce(max({name}), 0) + 1 FROM {table}").fetchall()[0][0])
+
+
+def set_state(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
+    connection.execute("DELETE FROM control.state WHERE name = ?", [name])
+    connection.execute("INSERT INTO control.state VALUES (?, ?)", [name, value])
+
+
+def mark_dirty(connection: duckdb.DuckDBPyConnection, return_codes: Iterable[str]) -> None:
+    """Remember that the marts of these returns are out of date; kept until a publish succeeds."""
+    for return_code in sorted(set(return_codes) - dirty_returns(connection)):
+        connection.execute("INSERT INTO control.dirty_return VALUES (?)", [return_code])
+
+
+def dirty_returns(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT return_code FROM control.dirty_return").fetchall()}
+
+
+def write_control(
+    connection: duckdb.DuckDBPyConnection, home: Home, *, as_of: datetime | None = None, status_on: date | None = None
+) -> bool:
+    """Bring the control tables in line with the configuration; returns whether anything changed (then every mart is dirty)."""
+    municipality = home.municipality
+    city = municipality.city
+    counties = [
+        (county.code, county.name, county.name_en, city.code, city.name, city.name_en, city.province_code, city.province,
+         county.valid_from, county.valid_to, order)
+        for order, county in enumerate(municipality.counties, start=1)
+    ]  # fmt: skip
+    calendar = [
+        (row.return_code, row.period.code, row.period.type.value, row.period.start, row.period.end, row.period.label,
+         row.due_on)
+        for row in municipality.calendar_rows()
+    ]  # fmt: skip
+    run = [(as_of, status_on, municipality.publish.withhold_below)]
+    content: dict[str, list[Any]] = {"control.county": counties, "control.calendar": calendar, "control.run": run}
+    digest = hashlib.sha256(json.dumps(content, default=str, sort_keys=True).encode()).hexdigest()
+    if get_state(connection, "control") == digest:
+        return False
+    connection.begin()
+    for table, rows in content.items():
+        connection.execute(f"DELETE FROM {table}")
+        _insert(connection, table, rows)
+    set_state(connection, "control", digest)
+    mark_dirty(connection, [ALL_RETURNS])
+    connection.commit()
+    return True
+
+
+def to_screen(connection: duckdb.DuckDBPyConnection, store: RawStore) -> list[RawSubmission]:
+    """Submissions that were never screened, or have gained a receipt that could change the screening."""
+    rows = connection.execute("SELECT submission_id, receipts_digest FROM landing.screened").fetchall()
+    done = {(row[0], row[1]) for row in rows}
+    return [entry for entry in store if (entry.submission_id, entry.receipts_digest) not in done]
+
+
+def land(
+    connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission], screening: Screening
+) -> int:
+    """Append a screened batch. The caller opens and commits the transaction; returns the batch's screening_seq."""
+    sequence = next_sequence(connection, "landing.screened", "screening_seq")
+    versions = {filing.submission_id: filing.rule_set_version for filing in screening.filings}
+    ids = [entry.submission_id for entry in entries]
+    connection.execute("DELETE FROM landing.submission WHERE list_contains(?, submission_id)", [ids])
+    _insert(
+        connection,
+        "landing.submission",
+        [
+            (entry.submission_id, entry.first.file_name, entry.first.county_code, entry.first.source_uri,
+             min(receipt.received_at for receipt in entry.receipts), entry.size_bytes)
+            for entry in entries
+        ],
+    )  # fmt: skip
+    _insert(
+        connection,
+        "landing.screened",
+        [(entry.submission_id, sequence, entry.receipts_digest, versions.get(entry.submission_id)) for entry in entries],
+    )
+    filings = [astuple(filing) for filing in screening.filings]
+    _insert(connection, "landing.filing_version", [(row[0], sequence, *row[1:]) for row in filings])
+    _insert(
+        connection,
+        "landing.cell_column",
+        [(row[0], sequence, *row[1:]) for row in screening.cell_columns],
+    )
+    insert_findings(connection, "landing.finding", "screening_seq", sequence, screening.findings)
+    _insert(connection, "landing.rule_result", [(row[0], sequence, *row[1:]) for row in screening.rule_results])
+    for return_code, rows in screening.rows.items():
+        if not rows.is_empty():
+            _insert_rows(connection, return_code, rows, sequence)
+    # A rejected file changes no figure: only the boards of findings and status, which are built whenever anything is.
+    figures = {filing.return_code for filing in screening.filings if filing.return_code and filing.verdict != "rejected"}
+    mark_dirty(connection, {*(code for code in figures if code in current_definitions()), FINDINGS_ONLY})
+    return sequence
+
+
+def insert_findings(
+    connection: duckdb.DuckDBPyConnection, table: str, sequence_name: str, sequence: int, findings: Sequence[Finding]
+) -> None:
+    """Append findings to `landing.finding` or `landing.context_finding`."""
+    names = [item.name for item in fields(Finding)]
+    at = names.index("submission_id") + 1
+    _insert(
+        connection,
+        table,
+        [(*row[:at], sequence, *row[at:]) for row in map(astuple, findings)],
+        columns=[*names[:at], sequence_name, *names[at:]],
+    )
+
+
+def _insert_rows(connection: duckdb.DuckDBPyConnection, return_code: str, rows: pl.DataFrame, sequence: int) -> None:
+    """Scaled integers become exact decimals here: a DuckDB product of integer and decimal is exact, a quotient is not."""
+    defined = current_definitions()[return_code]
+    selected = []
+    for column in defined.columns:
+        places = DECIMAL_PLACES.get(column.type, 0)
+        factor = f" * CAST('{10**-places:.{places}f}' AS DECIMAL({places + 1},{places}))" if places else ""
+        selected.append(f'CAST("{column.name}"{factor} AS {column.sql_type})')
+    connection.register("screened_rows", rows.to_arrow())
+    connection.execute(
+        f"""INSERT INTO landing.{return_code}
+            SELECT submission_id, {sequence}, county_code, period, sheet, source_row, {", ".join(selected)}, missing_codes
+            FROM screened_rows"""
+    )
+    connection.unregister("screened_rows")
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[Any, ...]], columns: Sequence[str] = ()
+) -> None:
+    """Insert tuples by way of an Arrow table: `executemany` costs a statement a row."""
+    if not rows:
+        return
+    schema = {row[1]: row[2] for row in connection.execute(f"PRAGMA table_info('{table}')").fetchall()}
+    names = list(columns) or list(schema)
+    frame = pl.DataFrame(
+        {
+            name: pl.Series(name, [None if row[index] is None else str(row[index]) for row in rows], dtype=pl.String)
+            for index, name in enumerate(names)
+        }
+    )
+    connection.register("new_rows", frame.to_arrow())
+    cast = ", ".join(f'CAST("{name}" AS {schema[name]})' for name in names)
+    quoted = ", ".join(f'"{name}"' for name in names)
+    connection.execute(f"INSERT INTO {table} ({quoted}) SELECT {cast} FROM new_rows")
+    connection.unregister("new_rows")

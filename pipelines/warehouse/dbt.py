@@ -1,0 +1,154 @@
+"""dbt, in this process: the parsed manifest, and building the models that are out of date.
+
+Belongs here: everything that knows dbt. The manifest is parsed once per state of the project (at set-up, `python -m
+pipelines.warehouse.dbt`) and read from then on: parsing costs ten times what the touched models do. Starting the dbt command
+would cost more than the whole build.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pipelines.home import PROJECT, Home
+from pipelines.warehouse.build_database import ALL_RETURNS, FINDINGS_ONLY
+
+DBT_PROJECT = PROJECT / "dbt_project"
+_TARGET = DBT_PROJECT / "target"
+
+#: Models that change with every screened file, whatever it holds.
+_BOARDS = ("mart_finding", "mart_submission_status")
+
+
+class DbtFault(RuntimeError):
+    """A model failed to build, or what it built breaks a test. Ours, never a county's."""
+
+
+@dataclass(frozen=True)
+class BuiltNode:
+    """One model, seed or test that ran."""
+
+    unique_id: str
+    status: str
+    seconds: float
+
+
+@cache
+def project_digest() -> str:
+    """Changes whenever a model, seed, macro or setting does."""
+    digest = hashlib.sha256()
+    for path in sorted(DBT_PROJECT.rglob("*")):
+        parts = path.relative_to(DBT_PROJECT).parts
+        if path.is_file() and parts[0] not in ("target", "logs") and path.suffix in (".sql", ".yml", ".csv", ".md"):
+            digest.update("/".join(parts).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _parsed() -> Path:
+    return _TARGET / f"parsed-{project_digest()}"
+
+
+def manifest_json() -> Path:
+    """`manifest.json` of the project as it stands, parsed when it has not been yet. Raises DbtFault when it does not parse."""
+    target = _parsed()
+    if not (target / "partial_parse.msgpack").exists() or not (target / "manifest.json").exists():
+        _parse(target)
+    return target / "manifest.json"
+
+
+def _parse(target: Path) -> None:
+    from dbt.cli.main import dbtRunner
+
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    # Only the files' names enter the manifest (as database names), and they are the same in every home.
+    with _environment(Home(aside)):
+        outcome = dbtRunner().invoke(["parse", *_folders(aside), "--quiet"])
+    if not outcome.success:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise DbtFault(f"dbt parse failed: {outcome.exception or outcome.result}")
+    for stale in _TARGET.glob("parsed-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    try:
+        aside.rename(target)
+    except OSError:  # another process was faster
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _folders(target: Path) -> list[str]:
+    return [
+        "--project-dir", str(DBT_PROJECT),
+        "--profiles-dir", str(DBT_PROJECT),
+        "--target-path", str(target),
+        "--log-path", str(target / "logs"),
+    ]  # fmt: skip
+
+
+class _environment:
+    """The environment variables that the profile reads, for the time of one call."""
+
+    def __init__(self, home: Home) -> None:
+        self.values = {
+            "XIANBAO_BUILD_DB": str(home.build_database),
+            "XIANBAO_MARTS_DB": str(home.marts_database),
+            "DO_NOT_TRACK": "1",
+        }
+        self.before: dict[str, str | None] = {}
+
+    def __enter__(self) -> None:
+        self.before = {name: os.environ.get(name) for name in self.values}
+        os.environ.update(self.values)
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self.before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def selection(dirty: Iterable[str]) -> list[str]:
+    """The `--select` words that bring the marts of dirty returns up to date; none means everything, seeds included."""
+    returns = sorted(set(dirty))
+    if ALL_RETURNS in returns:
+        return []
+    return [*(f"source:landing.{code}+" for code in returns if code != FINDINGS_ONLY), *_BOARDS]
+
+
+def build(home: Home, dirty: Iterable[str]) -> list[BuiltNode]:
+    """Build and test what the dirty returns touch. Raises DbtFault with the failing nodes' messages."""
+    manifest_json()
+    from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
+
+    manifest = Manifest.from_msgpack((_parsed() / "partial_parse.msgpack").read_bytes())
+    select = selection(dirty)
+    arguments = ["build", *_folders(home.private / "dbt"), "--quiet", "--no-write-json", "--no-version-check",
+                 "--exclude-resource-type", "unit_test"]  # fmt: skip
+    if select:
+        arguments += ["--select", *select]
+    with _environment(home):
+        outcome = dbtRunner(manifest=manifest).invoke(arguments)
+        _close_connections()
+    if outcome.exception is not None:
+        raise DbtFault(f"dbt build failed: {outcome.exception}") from outcome.exception
+    results = list(outcome.result or [])  # type: ignore[arg-type]
+    failed = [f"{result.node.unique_id}: {result.message}" for result in results
+              if result.status not in ("success", "pass", "warn", "no-op")]  # fmt: skip
+    if failed or not outcome.success:
+        raise DbtFault("dbt build failed:\n" + "\n".join(failed[:20]))
+    return [BuiltNode(result.node.unique_id, str(result.status), result.execution_time) for result in results]
+
+
+def _close_connections() -> None:
+    """dbt-duckdb keeps the database open in the process after a run; the next writer in this process needs it closed."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()
+
+
+if __name__ == "__main__":
+    manifest_json()
