@@ -73,7 +73,9 @@ def list_source(uri: str) -> tuple[Any, list[SourceFile]]:
 
 
 def _modified_at(system: Any, path: str, info: dict[str, Any]) -> datetime:
-    value = next((info[key] for key in ("mtime", "LastModified", "last_modified", "modified", "updated") if info.get(key)), None)
+    value = next(
+        (info[key] for key in ("mtime", "LastModified", "last_modified", "modified", "updated") if info.get(key)), None
+    )
     if value is None:
         value = system.modified(path)
     if isinstance(value, int | float):

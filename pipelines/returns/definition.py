@@ -20,7 +20,11 @@ ColumnType = Literal["text", "code", "count", "headcount", "money", "date"]
 MissingCode = Literal["not_applicable", "not_reported", "included_elsewhere"]
 
 #: What a clerk writes in a cell that holds no number, and what it is stored as.
-MISSING_CODES: dict[str, MissingCode] = {"不适用": "not_applicable", "缺报": "not_reported", "并入": "included_elsewhere"}
+MISSING_CODES: dict[str, MissingCode] = {
+    "不适用": "not_applicable",
+    "缺报": "not_reported",
+    "并入": "included_elsewhere",
+}
 MISSING_LABELS: dict[str, str] = {code: label for label, code in MISSING_CODES.items()}
 
 #: DuckDB type of a landed column, by declared type.
@@ -39,7 +43,26 @@ DECIMAL_PLACES: dict[ColumnType, int] = {"count": 0, "headcount": 1, "money": 2}
 # Letters that look like another and come from font or OCR slips; seen in published tables (巿 U+5DFF for 市 U+5E02).
 _LOOK_ALIKES = str.maketrans({"巿": "市", "—": "-", "–": "-", "－": "-"})
 _UNIT = re.compile(r"^(?P<label>.+?)\((?P<unit>[^()]{1,8})\)$")
-_UNITS = frozenset(["人", "元", "万元", "千元", "亿元", "百人", "千人", "万人", "岁", "月", "个月", "元/人·月", "元/月", "万元/月", "%", "所"])
+_UNITS = frozenset(
+    [
+        "人",
+        "元",
+        "万元",
+        "千元",
+        "亿元",
+        "百人",
+        "千人",
+        "万人",
+        "岁",
+        "月",
+        "个月",
+        "元/人·月",
+        "元/月",
+        "万元/月",
+        "%",
+        "所",
+    ]
+)
 
 
 class _Frozen(BaseModel):
@@ -105,7 +128,7 @@ class Identity(_Frozen):
         if self.sum_by is None:
             return None
         column, sums = self.sum_by["column"], self.sum_by["sums"]
-        assert isinstance(column, str) and isinstance(sums, dict)  # noqa: S101 - narrowed for the type checker
+        assert isinstance(column, str) and isinstance(sums, dict)
         return column, sums
 
     @property

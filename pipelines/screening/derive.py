@@ -99,7 +99,7 @@ def _text_numbers(defined: ReturnDefinition) -> pl.Expr:
 def _complete(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     """False on the first row of a group that lacks a value; `missing__complete` lists which."""
     complete = defined.complete
-    assert complete  # noqa: S101 - the caller asked
+    assert complete
     group = ["entry", *complete.per]
     data = ~pl.col("is_total") & pl.all_horizontal(pl.col(name).is_not_null() for name in complete.per)
     found = (
@@ -118,7 +118,7 @@ def _complete(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
 def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     """On total rows: true when each number equals the sum of its column; `wrong__total` lists the columns that do not."""
     total = defined.total_row
-    assert total  # noqa: S101 - the caller asked
+    assert total
     names = [column.name for column in defined.number_columns if column.additive]
     is_total = pl.col("is_total")
     group = ["entry", *total.per]

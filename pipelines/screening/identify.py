@@ -35,7 +35,9 @@ _COVER_PAIR = re.compile(
     "(?P<key>" + "|".join(sorted(map(re.escape, _COVER_KEY), key=len, reverse=True)) + r"):(?P<value>[^:]*?)"
     r"(?=(?:" + "|".join(map(re.escape, _COVER_KEY)) + r"|填表人|审核人|单位负责人|报出日期|单位):|$)"
 )
-_FOOTER = re.compile(r"^(注|注释|说明|备注|填表人|审核人|单位负责人|负责人|报出日期|制表|联系电话|填报人|数据说明)[:：]?")
+_FOOTER = re.compile(
+    r"^(注|注释|说明|备注|填表人|审核人|单位负责人|负责人|报出日期|制表|联系电话|填报人|数据说明)[:：]?"
+)
 _COLUMN_NUMBERS = frozenset("甲乙丙丁戊己庚辛壬癸")
 
 
@@ -271,9 +273,7 @@ def _map_columns(
     for column in defined.columns:
         if column.required and column.name not in columns:
             observations.append(
-                Observation(
-                    "FILE-0-missing-column", sheet.name, row, 0, expected=column.label, column_name=column.name
-                )
+                Observation("FILE-0-missing-column", sheet.name, row, 0, expected=column.label, column_name=column.name)
             )
     return columns, texts, observations
 
@@ -415,7 +415,9 @@ def _resolve_county(
             )
     if sources and table.county_code not in sources:
         _, sheet, row, column = claims[0][1]
-        source = "、".join(sorted(f"{by_code[code].name if code in by_code else ''} {code}".strip() for code in sources))
+        source = "、".join(
+            sorted(f"{by_code[code].name if code in by_code else ''} {code}".strip() for code in sources)
+        )
         table.observations.append(
             Observation("FILE-0-county-conflict", sheet, row, column, claims[0][1][0], source, detail="来源")
         )
@@ -454,7 +456,9 @@ def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name
     for other, claim in claims[1:]:
         if other != period:
             table.observations.append(
-                Observation("FILE-0-period-conflict", claim[1], claim[2], claim[3], claim[0], period.label, detail="封面")
+                Observation(
+                    "FILE-0-period-conflict", claim[1], claim[2], claim[3], claim[0], period.label, detail="封面"
+                )
             )
     if period.type.value not in table.definition.period_types:
         table.observations.append(Observation("FILE-0-period-type", sheet, row, column, value, detail=period.label))
@@ -465,4 +469,3 @@ def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name
         table.observations.append(
             Observation("FILE-0-name-conflict", value=file_name, expected=period.label, detail=hinted.label)
         )
-

@@ -77,7 +77,7 @@ def _read_ole(path: Path, *, max_cells: int) -> Workbook | Refusal:
         opened = io.BytesIO()
         try:
             # Excel writes "read-only recommended" files with this password and opens them without a prompt.
-            office.load_key(password="VelvetSweatshop")  # noqa: S106 - published default, no secret
+            office.load_key(password="VelvetSweatshop")  # noqa: S106 - a published default, no secret
             office.decrypt(opened)
         except Exception:
             return Refusal("FILE-0-encrypted", "文件设有打开密码")

@@ -13,8 +13,8 @@ from pipelines.screening.findings import Finding, Place, make_finding, signed
 from pipelines.screening.identify import CountyName
 from pipelines.screening.rules import Rule, reference_rules, rule_set_version
 from pipelines.screening.screen import Filing, Submission
-from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
 from pipelines.screening.workbook import Refusal, Sheet, cell_address
+from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
 
 CENSUS = "census_2020"
 CENSUS_YEAR = 2020
@@ -78,7 +78,13 @@ class _Writer:
         self.submission, self.sheet, self.findings = submission, sheet, findings
 
     def add(
-        self, rule_id: str, row: int | None = None, column: int | None = None, label: str = "", area: str = "", **words: str
+        self,
+        rule_id: str,
+        row: int | None = None,
+        column: int | None = None,
+        label: str = "",
+        area: str = "",
+        **words: str,
     ) -> None:
         rule: Rule = reference_rules()[rule_id]
         place = Place(

@@ -23,8 +23,8 @@ from pipelines.screening.personal_data import personal_data
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
 from pipelines.screening.tabulate import CellState, tabulate
 from pipelines.screening.validate import Validation, validate
-from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
 from pipelines.screening.workbook import Refusal, Workbook, cell_address, column_letter
+from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
 
 #: At most so many findings a rule and filing are written out; the rule's result always counts all of them.
 FINDINGS_PER_RULE = 200
@@ -208,9 +208,7 @@ def _observe(entry: _Entry, observation: Observation) -> None:
     row_label = ""
     if observation.row is not None and observation.row in entry.table.data_rows:
         row_label = _row_label(entry.table, observation.row)
-    place = entry.place(
-        observation.sheet, observation.row, observation.column, row_label=row_label, column_label=label
-    )
+    place = entry.place(observation.sheet, observation.row, observation.column, row_label=row_label, column_label=label)
     entry.add(
         rule,
         make_finding(
@@ -250,9 +248,7 @@ def _reject_file(submission: Submission, observations: Sequence[Observation], re
             source_row=observation.row + 1 if observation.row is not None else None,
         )
         result.findings.append(
-            make_finding(
-                rule, place, value=observation.value, expected=observation.expected, detail=observation.detail
-            )
+            make_finding(rule, place, value=observation.value, expected=observation.expected, detail=observation.detail)
         )
     for rule_id, failed_n in failed.items():
         rule = file_rules()[rule_id]
@@ -284,9 +280,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
     """Type, derive and validate every table of one return at once; verdicts, rows and counts go into the result."""
     rules = suite(defined.return_code)
     frame = tabulate(defined, [(index, entry.table) for index, entry in entries.items()])
-    months = {
-        index: entry.table.period.months if entry.table.period else 12 for index, entry in entries.items()
-    }
+    months = {index: entry.table.period.months if entry.table.period else 12 for index, entry in entries.items()}
     frame = derive(defined, frame, months)
     validation = validate(
         frame, rules.select("file"), name=f"{defined.return_code}_v{defined.version}", index=("entry", "source_row")
@@ -342,9 +336,7 @@ def _checked(frame: pl.DataFrame, expectations: Sequence[dict[str, Any]]) -> dic
     counted = frame.group_by("entry").agg(
         pl.col(column).is_not_null().sum().alias(rule_id) for rule_id, column in by_rule.items()
     )
-    return {
-        (row["entry"], rule_id): row[rule_id] for row in counted.iter_rows(named=True) for rule_id in by_rule
-    }
+    return {(row["entry"], rule_id): row[rule_id] for row in counted.iter_rows(named=True) for rule_id in by_rule}
 
 
 def _write_findings(
@@ -409,7 +401,14 @@ def explain(
         value = row[left]
         expected = row[f"expected__{rule.truth}"]
         if value is None:
-            yield left, MISSING_LABELS.get(row[f"{left}__state"], ""), plain_number(expected, scale(defined, left)), "", "", ""
+            yield (
+                left,
+                MISSING_LABELS.get(row[f"{left}__state"], ""),
+                plain_number(expected, scale(defined, left)),
+                "",
+                "",
+                "",
+            )
         else:
             yield (left, *_compared(value, expected, scale(defined, left)), "", "")
 

@@ -179,7 +179,12 @@ def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl
 
 
 def _date(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    flat = text.str.replace_all(r"\s", "").str.replace(r"日$", "").str.replace_all(r"[年月/.]", "-").str.strip_chars_end("-")
+    flat = (
+        text.str.replace_all(r"\s", "")
+        .str.replace(r"日$", "")
+        .str.replace_all(r"[年月/.]", "-")
+        .str.strip_chars_end("-")
+    )
     parts = flat.str.extract_groups(r"^(\d{4})-(\d{1,2})(?:-(\d{1,2}))?$")
     iso = pl.concat_str(
         parts.struct.field("1"),

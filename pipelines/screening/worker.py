@@ -70,7 +70,7 @@ class _Reader:
         timer = threading.Timer(self.limits.seconds, stop)
         timer.start()
         try:
-            assert process.stdin and process.stdout  # noqa: S101 - both are pipes
+            assert process.stdin and process.stdout
             process.stdin.write(json.dumps({"path": str(request.path), "name": request.name}) + "\n")
             process.stdin.flush()
             answer = process.stdout.readline()
@@ -79,11 +79,16 @@ class _Reader:
         finally:
             timer.cancel()
         if answer.endswith("\n"):
-            return workbook_from_json(json.loads(answer))
+            outcome = workbook_from_json(json.loads(answer))
+            if isinstance(outcome, Refusal):
+                self.close()  # what refused may have left the readers in any state: the next file gets a fresh process
+            return outcome
         self.close()
         if overtime.is_set():
             return Refusal("FILE-0-limits", f"读取超过 {self.limits.seconds:g} 秒")
-        return Refusal("FILE-0-limits", f"读取所需内存超过 {self.limits.memory_bytes // 2**20} MiB，或文件使读取程序中止")
+        return Refusal(
+            "FILE-0-limits", f"读取所需内存超过 {self.limits.memory_bytes // 2**20} MiB，或文件使读取程序中止"
+        )
 
     def close(self) -> None:
         if self.process is not None:
@@ -110,7 +115,7 @@ def _readers(limits: ReadLimits, number: int) -> Iterator["queue.Queue[_Reader]"
 
 def read_files(
     requests: Sequence[ReadRequest],
-    limits: ReadLimits = ReadLimits(),  # noqa: B008 - frozen
+    limits: ReadLimits = ReadLimits(),
     *,
     processes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -132,6 +137,10 @@ def read_files(
             yield outcome
 
 
+def _answer(outcome: Workbook | Refusal) -> str:
+    return json.dumps(workbook_to_json(outcome), ensure_ascii=False)
+
+
 def _serve(limits: dict[str, Any]) -> None:
     from pipelines.screening.reader import read_file
 
@@ -139,22 +148,18 @@ def _serve(limits: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for line in sys.stdin:
         request = json.loads(line)
-        outcome: Workbook | Refusal
         try:
-            outcome = read_file(
-                Path(request["path"]), request["name"], max_bytes=limits["file_bytes"], max_cells=limits["cells"]
+            answer = _answer(
+                read_file(
+                    Path(request["path"]), request["name"], max_bytes=limits["file_bytes"], max_cells=limits["cells"]
+                )
             )
-            answer = json.dumps(workbook_to_json(outcome), ensure_ascii=False)
         except MemoryError:
-            outcome = Refusal("FILE-0-limits", f"读取所需内存超过 {limits['memory_bytes'] // 2**20} MiB")
-            answer = json.dumps(workbook_to_json(outcome), ensure_ascii=False)
-        except Exception as error:
-            outcome = Refusal("FILE-0-unreadable", f"读取失败（{type(error).__name__}：{str(error)[:120]}）")
-            answer = json.dumps(workbook_to_json(outcome), ensure_ascii=False)
+            answer = _answer(Refusal("FILE-0-limits", f"读取所需内存超过 {limits['memory_bytes'] // 2**20} MiB"))
+        except Exception as error:  # whatever a hostile file makes a reader raise is that file's refusal
+            answer = _answer(Refusal("FILE-0-unreadable", f"读取失败（{type(error).__name__}：{str(error)[:120]}）"))
         sys.stdout.write(answer + "\n")
         sys.stdout.flush()
-        if isinstance(outcome, Refusal):
-            return  # what refused may have left the readers in any state: the next file gets a fresh process
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ def write_control(
     connection.begin()
     for table, rows in content.items():
         connection.execute(f"DELETE FROM {table}")
-        _insert(connection, table, rows)
+        insert_rows(connection, table, rows)
     set_state(connection, "control", digest)
     mark_dirty(connection, [ALL_RETURNS])
     connection.commit()
@@ -194,15 +194,13 @@ def to_screen(connection: duckdb.DuckDBPyConnection, store: RawStore) -> list[Ra
     return [entry for entry in store if (entry.submission_id, entry.receipts_digest) not in done]
 
 
-def land(
-    connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission], screening: Screening
-) -> int:
+def land(connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission], screening: Screening) -> int:
     """Append a screened batch. The caller opens and commits the transaction; returns the batch's screening_seq."""
     sequence = next_sequence(connection, "landing.screened", "screening_seq")
     versions = {filing.submission_id: filing.rule_set_version for filing in screening.filings}
     ids = [entry.submission_id for entry in entries]
     connection.execute("DELETE FROM landing.submission WHERE list_contains(?, submission_id)", [ids])
-    _insert(
+    insert_rows(
         connection,
         "landing.submission",
         [
@@ -211,25 +209,30 @@ def land(
             for entry in entries
         ],
     )  # fmt: skip
-    _insert(
+    insert_rows(
         connection,
         "landing.screened",
-        [(entry.submission_id, sequence, entry.receipts_digest, versions.get(entry.submission_id)) for entry in entries],
+        [
+            (entry.submission_id, sequence, entry.receipts_digest, versions.get(entry.submission_id))
+            for entry in entries
+        ],
     )
     filings = [astuple(filing) for filing in screening.filings]
-    _insert(connection, "landing.filing_version", [(row[0], sequence, *row[1:]) for row in filings])
-    _insert(
+    insert_rows(connection, "landing.filing_version", [(row[0], sequence, *row[1:]) for row in filings])
+    insert_rows(
         connection,
         "landing.cell_column",
         [(row[0], sequence, *row[1:]) for row in screening.cell_columns],
     )
     insert_findings(connection, "landing.finding", "screening_seq", sequence, screening.findings)
-    _insert(connection, "landing.rule_result", [(row[0], sequence, *row[1:]) for row in screening.rule_results])
+    insert_rows(connection, "landing.rule_result", [(row[0], sequence, *row[1:]) for row in screening.rule_results])
     for return_code, rows in screening.rows.items():
         if not rows.is_empty():
             _insert_rows(connection, return_code, rows, sequence)
     # A rejected file changes no figure: only the boards of findings and status, which are built whenever anything is.
-    figures = {filing.return_code for filing in screening.filings if filing.return_code and filing.verdict != "rejected"}
+    figures = {
+        filing.return_code for filing in screening.filings if filing.return_code and filing.verdict != "rejected"
+    }
     mark_dirty(connection, {*(code for code in figures if code in current_definitions()), FINDINGS_ONLY})
     return sequence
 
@@ -240,7 +243,7 @@ def insert_findings(
     """Append findings to `landing.finding` or `landing.context_finding`."""
     names = [item.name for item in fields(Finding)]
     at = names.index("submission_id") + 1
-    _insert(
+    insert_rows(
         connection,
         table,
         [(*row[:at], sequence, *row[at:]) for row in map(astuple, findings)],
@@ -265,7 +268,7 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, return_code: str, rows: 
     connection.unregister("screened_rows")
 
 
-def _insert(
+def insert_rows(
     connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[Any, ...]], columns: Sequence[str] = ()
 ) -> None:
     """Insert tuples by way of an Arrow table: `executemany` costs a statement a row."""

@@ -35,7 +35,9 @@ def evaluate_context(connection: duckdb.DuckDBPyConnection, counties: Iterable[s
     codes = sorted(set(counties))
     if not codes:
         return result
-    connection.execute("CREATE OR REPLACE TEMP TABLE judged_county AS SELECT unnest(?::VARCHAR[]) AS county_code", [codes])
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE judged_county AS SELECT unnest(?::VARCHAR[]) AS county_code", [codes]
+    )
     filings = connection.sql(
         """SELECT return_code, county_code, period, submission_id, screening_seq, sheet, file_name
            FROM landing.filing_in_force SEMI JOIN judged_county USING (county_code)
@@ -45,9 +47,7 @@ def evaluate_context(connection: duckdb.DuckDBPyConnection, counties: Iterable[s
         rules = suite(return_code)
         context = {rule.frame for rule in rules.rules.values() if rule.scope == "context"}
         mine = filings.filter(pl.col("return_code") == return_code).with_row_index("entry")
-        result.evaluated += list(
-            mine.select("submission_id", "return_code", "county_code", "period").iter_rows()
-        )
+        result.evaluated += list(mine.select("submission_id", "return_code", "county_code", "period").iter_rows())
         for frame_name in sorted(context):
             _judge(connection, return_code, frame_name, mine, result)
     return result
@@ -127,9 +127,7 @@ def _judge(
                     detail=row.get("detail") or "",
                 )
             )
-        checked = dict(
-            frame.filter(pl.col(rule.asserted).is_not_null()).group_by("entry").len().iter_rows()
-        )
+        checked = dict(frame.filter(pl.col(rule.asserted).is_not_null()).group_by("entry").len().iter_rows())
         for entry, filing in by_entry.items():
             result.rule_results.append(
                 (filing["submission_id"], return_code, filing["county_code"], filing["period"], rule.rule_id, rule.level,
@@ -211,13 +209,17 @@ def _register(connection: duckdb.DuckDBPyConnection, filings: pl.DataFrame) -> p
 
 def _census_cohorts(connection: duckdb.DuckDBPyConnection, filings: pl.DataFrame) -> pl.DataFrame:
     """Age bands of the census, aged to the return's year, beside the resident population reported for those ages."""
-    census = connection.sql(
-        f"""SELECT area_code AS county_code, age_from, age_to, male + female AS expected
+    census = (
+        connection.sql(
+            f"""SELECT area_code AS county_code, age_from, age_to, male + female AS expected
             FROM landing.census_2020
             SEMI JOIN (SELECT submission_id FROM landing.filing_version
                        WHERE return_code = '{CENSUS}' AND verdict <> 'rejected'
                        ORDER BY received_at DESC, submission_id DESC LIMIT 1) USING (submission_id)"""
-    ).pl().unique()
+        )
+        .pl()
+        .unique()
+    )
     people = (
         _in_force_rows(connection, "population", ["register", "age", "population_total"])
         .filter(pl.col("register") == "常住")
@@ -244,10 +246,7 @@ def _census_cohorts(connection: duckdb.DuckDBPyConnection, filings: pl.DataFrame
     rule = suite("population").rules["XB03-5-census-2020"]
     whole = pl.col("ages_n") == pl.col("to") - pl.col("from") + 1
     return compared.with_columns(
-        pl.when(whole)
-        .then(_close(rule))
-        .otherwise(None)
-        .alias("ok__census_2020"),
+        pl.when(whole).then(_close(rule)).otherwise(None).alias("ok__census_2020"),
         pl.format("{}–{}", pl.col("from"), pl.col("to")).alias("detail"),
         pl.format("{} 岁", pl.col("from")).alias("row_label"),
     ).sort("entry", "from")

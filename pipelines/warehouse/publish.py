@@ -127,7 +127,12 @@ def _stamp(home: Home, release: tuple[object, ...], inputs: list[tuple[object, .
     with duckdb.connect(str(home.marts_database)) as connection:
         connection.begin()
         for table, columns, comment, rows in (
-            ("release", _RELEASE, "本发布的身份：由哪些报送件、按哪套规则、口径和程序得出。粒度：全库一行。", [release]),
+            (
+                "release",
+                _RELEASE,
+                "本发布的身份：由哪些报送件、按哪套规则、口径和程序得出。粒度：全库一行。",
+                [release],
+            ),
             ("release_input", _RELEASE_INPUT, "本发布采用的报送件。粒度：报表×县区×报告期。", inputs),
         ):
             declared = ", ".join(f"{name} {kind}" for name, (kind, _) in columns.items())

@@ -6,23 +6,27 @@ from `raw/` and what was landed, what is to be built from the dirty returns, and
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import astuple, dataclass, field
+from datetime import datetime
+
+import duckdb
 
 from pipelines.home import Home
+from pipelines.intake.deadlines import all_late, as_rows, last_observed_on
 from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.screening.identify import CountyName
-from pipelines.screening.reference import CENSUS, ReferenceScreening, screen_census
+from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.screen import Filing, Screening, screen
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import (
     ALL_RETURNS,
+    FINDINGS_ONLY,
     dirty_returns,
     get_state,
+    insert_rows,
     land,
     mark_dirty,
     open_build_database,
-    remove_build,
     set_state,
     to_screen,
     write_control,
@@ -62,9 +66,8 @@ class Landed:
 def land_new(
     home: Home,
     *,
-    again: Scope = Scope(),  # noqa: B008 - frozen
+    again: Scope = Scope(),
     as_of: datetime | None = None,
-    status_on: date | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Landed:
     """Screen every submission in `raw/` that is not yet screened (and those of `again`), and land the batch at once.
@@ -76,7 +79,8 @@ def land_new(
     settings = home.screen_settings()
     references = {reference.name for reference in home.municipality.references}
     with open_build_database(home) as connection:
-        write_control(connection, home, as_of=as_of, status_on=status_on)
+        write_control(connection, home, as_of=as_of, status_on=last_observed_on(home))
+        _land_lateness(connection, home)
         if get_state(connection, "models") != dbt.project_digest():
             mark_dirty(connection, [ALL_RETURNS])
         entries = to_screen(connection, store)
@@ -106,7 +110,7 @@ def land_new(
         except BaseException:
             connection.rollback()
             raise
-    assert sequence  # noqa: S101 - a landed batch has one
+    assert sequence
     landed.submissions_n = len(entries)
     _count(landed, screening, context)
     landed.filings += [census_screening.filing for census_screening in screened_census]
@@ -123,7 +127,9 @@ def _together(screening: Screening, census: list[ReferenceScreening]) -> Screeni
     )
 
 
-def _with_again(connection, store: RawStore, entries: list[RawSubmission], again: Scope) -> list[RawSubmission]:  # type: ignore[no-untyped-def]
+def _with_again(
+    connection: duckdb.DuckDBPyConnection, store: RawStore, entries: list[RawSubmission], again: Scope
+) -> list[RawSubmission]:
     rows = connection.execute(
         """SELECT DISTINCT submission_id FROM landing.filing_version
            WHERE ? OR ((? IS NULL OR county_code = ?) AND (? IS NULL OR period = ?))""",
@@ -133,15 +139,52 @@ def _with_again(connection, store: RawStore, entries: list[RawSubmission], again
     return [entry for entry in store if entry.submission_id in chosen]
 
 
-def _land_census(connection, screened: list[ReferenceScreening]) -> None:  # type: ignore[no-untyped-def]
+def _land_census(connection: duckdb.DuckDBPyConnection, screened: list[ReferenceScreening]) -> None:
     for one in screened:
         connection.execute("DELETE FROM landing.census_2020 WHERE submission_id = ?", [one.filing.submission_id])
-        for row in one.rows:
-            connection.execute(
-                "INSERT INTO landing.census_2020 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [row.area_code, row.area_name, row.age_from, row.age_to, row.male, row.female, row.submission_id,
-                 row.sheet, row.source_row],
-            )  # fmt: skip
+        insert_rows(connection, "landing.census_2020", [astuple(row) for row in one.rows])
+
+
+def _land_lateness(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    records = as_rows(all_late(home))
+    if str(len(records)) == get_state(connection, "lateness_n"):
+        return
+    connection.begin()
+    connection.execute("DELETE FROM landing.lateness")
+    insert_rows(connection, "landing.lateness", records)
+    set_state(connection, "lateness_n", str(len(records)))
+    mark_dirty(connection, [FINDINGS_ONLY])
+    connection.commit()
+
+
+def received_filings(home: Home) -> set[tuple[str, str, str]]:
+    """(return, county, period) of which a version is in force. The caller holds `home.writing()`."""
+    with open_build_database(home) as connection:
+        rows = connection.execute("SELECT return_code, county_code, period FROM landing.filing_in_force").fetchall()
+    return {(row[0], row[1], row[2]) for row in rows}
+
+
+def standing(home: Home) -> dict[str, dict[str, tuple[int, int]]]:
+    """Return code → rule id → (cells or rows judged, of which broken) over the newest version of every filing."""
+    with open_build_database(home) as connection:
+        rows = connection.execute(
+            """WITH newest AS (
+                   SELECT filing.submission_id, filing.screening_seq, filing.return_code, filing.county_code, filing.period
+                   FROM landing.filing_version AS filing
+                   SEMI JOIN (SELECT submission_id, max(screening_seq) AS screening_seq
+                              FROM landing.screened GROUP BY ALL) AS latest USING (submission_id, screening_seq)
+                   QUALIFY row_number() OVER (PARTITION BY return_code, county_code, period
+                                              ORDER BY received_at DESC, submission_id DESC) = 1
+               )
+               SELECT return_code, rule_id, sum(checked_n), sum(failed_n)
+               FROM landing.rule_result SEMI JOIN newest
+                   USING (submission_id, screening_seq, return_code, county_code, period)
+               GROUP BY ALL"""
+        ).fetchall()
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    for return_code, rule_id, checked_n, failed_n in rows:
+        found.setdefault(return_code, {})[rule_id] = (int(checked_n), int(failed_n))
+    return found
 
 
 def _count(landed: Landed, screening: Screening, context: ContextResult) -> None:
@@ -156,12 +199,14 @@ def _count(landed: Landed, screening: Screening, context: ContextResult) -> None
     landed.findings_n.update(finding.outcome for finding in [*screening.findings, *context.findings])
 
 
-def build_marts(home: Home) -> list[dbt.BuiltNode]:
+def build_marts(home: Home, *, everything: bool = False) -> list[dbt.BuiltNode]:
     """Build what is out of date; nothing when nothing is. The caller holds `home.writing()`.
 
     The returns stay dirty until a publish succeeds. Raises DbtFault.
     """
     with open_build_database(home) as connection:
+        if everything:
+            mark_dirty(connection, [ALL_RETURNS])
         dirty = dirty_returns(connection)
     if not dirty and home.marts_database.exists():
         return []
@@ -169,11 +214,3 @@ def build_marts(home: Home) -> list[dbt.BuiltNode]:
     with open_build_database(home) as connection:
         set_state(connection, "models", dbt.project_digest())
     return built
-
-
-def forget_build(home: Home) -> None:
-    """Throw the private databases away, so that the next run rebuilds them from `raw/`."""
-    remove_build(home)
-
-
-__all__ = ["CENSUS", "Landed", "Scope", "build_marts", "forget_build", "land_new"]

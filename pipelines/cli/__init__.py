@@ -1,0 +1,1 @@
+"""The `xianbao` command: thin words around the same assets and functions that the daemon runs."""

@@ -1,0 +1,262 @@
+"""The tables that the commands print, each one query on the published file."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.cli.terminal import console, county_text, figure, new_table, query, refuse, say, whole_or_cents
+from pipelines.home import Home
+from pipelines.returns import current_definitions
+from pipelines.screening.screen import Screening
+
+_OUTCOMES = {"error": ("错误", "red"), "query": ("核实", "yellow"), "info": ("提示", "blue")}
+_STATUS = {
+    "final": ("完整", "green"),
+    "partial": ("部分", "yellow"),
+    "withheld": ("不发布", "red"),
+    "not_applicable": ("不适用", "dim"),
+    "error": ("有误", "red"),
+}
+_VERDICTS = {
+    "accepted": ("接收", "green"),
+    "accepted_with_queries": ("接收，有待核实", "yellow"),
+    "rejected": ("退回", "red"),
+}
+
+
+def _words(table: dict[str, tuple[str, str]], key: str) -> Text:
+    chinese, style = table.get(key, (key, ""))
+    return Text(say(chinese, key), style=style)
+
+
+def show_municipal(home: Home) -> None:
+    """The city's indicators for their newest period, the published figure beside each."""
+    rows = query(
+        home,
+        """SELECT indicator.indicator_name, indicator.indicator_name_en, indicator.unit, fact.period, period.period_label,
+                  caliber.caliber_name, fact.value, fact.numerator, fact.denominator, fact.coverage_n, fact.expected_n,
+                  fact.missing_areas, fact.status, published.published_value
+           FROM marts.fct_indicator AS fact
+           JOIN marts.dim_indicator AS indicator USING (indicator_code)
+           JOIN marts.dim_caliber AS caliber ON fact.caliber_id = caliber.caliber_id AND caliber.is_default
+           JOIN marts.dim_area AS area ON fact.area_code = area.area_code AND area.area_level = 'city'
+           JOIN marts.dim_period AS period ON fact.period = period.period
+           LEFT JOIN marts.mart_published_comparison AS published
+               ON fact.indicator_code = published.indicator_code AND fact.caliber_id = published.caliber_id
+               AND fact.period = published.period AND fact.area_code = published.area_code
+           WHERE NOT (indicator.indicator_code LIKE '%_female' OR indicator.indicator_code LIKE '%_male')
+           QUALIFY row_number() OVER (PARTITION BY fact.indicator_code, fact.caliber_id ORDER BY period.period_end DESC) = 1
+           ORDER BY indicator.sort_order""",
+    )
+    city = query(home, "SELECT area_name FROM marts.dim_area WHERE area_level = 'city'").item(0, 0)
+    table = new_table(
+        say(f"{city}：市级指标（最近一期，默认口径）", f"{city}: municipal indicators (newest period, default caliber)"),
+        (say("指标", "Indicator"), "left"), (say("报告期", "Period"), "left"), (say("数值", "Value"), "right"),
+        (say("分子 ÷ 分母", "Numerator ÷ denominator"), "right"), (say("覆盖", "Coverage"), "right"),
+        (say("状态", "Status"), "left"), (say("已公布", "Published"), "right"),
+    )  # fmt: skip
+    for row in rows.iter_rows(named=True):
+        table.add_row(
+            say(row["indicator_name"], row["indicator_name_en"]),
+            say(row["period_label"], row["period"]),
+            f"{figure(row['value'])} {row['unit']}",
+            f"{whole_or_cents(row['numerator'])} ÷ {whole_or_cents(row['denominator'])}",
+            f"{row['coverage_n']}/{row['expected_n']}",
+            _words(_STATUS, row["status"]),
+            "" if row["published_value"] is None else figure(row["published_value"], 1),
+        )
+    console.print(table)
+    if missing := sorted({area for text in rows["missing_areas"] if text for area in text.split("、")}):
+        console.print(say("缺数的县区：", "Counties without figures: ") + "、".join(missing))
+
+
+def show_places(home: Home) -> None:
+    """Where the published file, the findings and the receipts lie."""
+    counts = dict(query(home, "SELECT outcome, count(*) FROM marts.mart_finding GROUP BY ALL ORDER BY ALL").iter_rows())
+    said = "，".join(f"{_OUTCOMES[key][0] if say('1', '') else key} {number}" for key, number in counts.items())
+    release = query(home, "SELECT release_id FROM marts.release").item(0, 0)
+    console.print(
+        say(f"指标库：{home.published}（发布 {release}）", f"Published file: {home.published} (release {release})")
+    )
+    console.print(say(f"审核问题：marts.mart_finding（{said or '无'}），查看：xianbao findings",
+                      f"Findings: marts.mart_finding ({said or 'none'}); see xianbao findings"))  # fmt: skip
+    console.print(say(f"回执：{home.warehouse / 'receipts'}", f"Receipts: {home.warehouse / 'receipts'}"))
+
+
+def show_status(home: Home, period: str | None) -> None:
+    """Counties × returns for one period, or for each return's newest."""
+    rows = query(
+        home,
+        """SELECT status.*, due_on < (SELECT max(newest_received_at)::DATE FROM marts.release) AS is_past
+           FROM marts.mart_submission_status AS status
+           WHERE ($1 IS NOT NULL AND period = $1)
+              OR ($1 IS NULL AND (return_code, period) IN (
+                  SELECT (return_code, max_by(period, due_on)) FROM marts.mart_submission_status GROUP BY return_code))""",
+        [period],
+    )
+    if rows.is_empty():
+        known = query(home, "SELECT period FROM marts.dim_period ORDER BY period_start")["period"].to_list()
+        refuse(say(f"没有报告期 {period}。可选：{'、'.join(known)}", f"No period {period}. Known: {', '.join(known)}"))
+    forms = [(code, defined) for code, defined in current_definitions().items() if code in set(rows["return_code"])]
+    periods = dict(rows.select("return_code", "period_label").unique().iter_rows())
+    table = new_table(
+        say("报送情况", "Submissions"),
+        (say("县区", "County"), "left"),
+        *(
+            (f"{defined.form} {say(defined.title, defined.title_en)}\n{periods[code]}", "left")
+            for code, defined in forms
+        ),
+    )
+    cells = {(row["county_code"], row["return_code"]): row for row in rows.iter_rows(named=True)}
+    counties = query(
+        home,
+        "SELECT area_code, area_name, area_name_en FROM marts.dim_area WHERE area_level = 'county' ORDER BY sort_order",
+    )
+    for code, name, name_en in counties.iter_rows():
+        table.add_row(say(name, name_en), *(_filing_cell(cells.get((code, form))) for form, _ in forms))
+    console.print(table)
+    expected, in_force = rows.height, rows["in_force_submission_id"].is_not_null().sum()
+    console.print(say(f"应报 {expected}，有效 {in_force}。", f"{expected} expected, {in_force} in force."))
+
+
+def _filing_cell(row: dict[str, Any] | None) -> Text:
+    if row is None:
+        return Text(say("不报", "not due"), style="dim")
+    if not row["is_received"]:
+        return Text(say("未报", "missing"), style="red")
+    late = (
+        ""
+        if row["is_on_time"] or not row["days_late"]
+        else say(f" 迟 {row['days_late']} 天", f" {row['days_late']} d late")
+    )
+    if row["open_errors_n"]:
+        kept = say("，旧版有效", ", earlier in force") if row["in_force_submission_id"] else ""
+        return Text(say("退回", "rejected") + f" {row['open_errors_n']}" + kept + late, style="red")
+    if row["open_queries_n"]:
+        return Text(say("待核实", "queries") + f" {row['open_queries_n']}" + late, style="yellow")
+    return Text(say("有效", "in force") + late, style="yellow" if late else "green")
+
+
+def show_findings(
+    home: Home, *, county: str | None, return_code: str | None, period: str | None, outcome: str | None, limit: int
+) -> None:
+    """The findings that stand, gravest first, with a summary by rule above."""
+    rows = query(
+        home,
+        """SELECT * FROM marts.mart_finding
+           WHERE ($1 IS NULL OR county_code = $1 OR county_name = $1) AND ($2 IS NULL OR return_code = $2)
+             AND ($3 IS NULL OR period = $3) AND ($4 IS NULL OR outcome = $4)
+           ORDER BY CASE outcome WHEN 'error' THEN 1 WHEN 'query' THEN 2 ELSE 3 END, county_code, file_name, sheet,
+                    source_row, cell, rule_id""",
+        [county, return_code, period, outcome],
+    )
+    if rows.is_empty():
+        console.print(say("没有审核问题。", "No findings."))
+        return
+    summary = new_table(say("按规则汇总", "By rule"), (say("规则", "Rule"), "left"), (say("等级", "Outcome"), "left"),
+                        (say("条数", "Findings"), "right"))  # fmt: skip
+    for rule_id, kind, number in rows.group_by("rule_id", "outcome", maintain_order=True).len().iter_rows():
+        summary.add_row(rule_id, _words(_OUTCOMES, kind), str(number))
+    console.print(summary)
+    console.print(_findings_table(rows.head(limit).iter_rows(named=True)))
+    if rows.height > limit:
+        console.print(
+            say(
+                f"共 {rows.height} 条，显示前 {limit} 条（--limit）。",
+                f"{rows.height} findings, first {limit} shown (--limit).",
+            )
+        )
+
+
+def _findings_table(rows: Iterable[dict[str, Any]]) -> Table:
+    table = new_table(
+        say("审核问题", "Findings"), (say("等级", "Outcome"), "left"), (say("文件", "File"), "left"),
+        (say("位置", "Place"), "left"), (say("表/行/列", "Form/row/column"), "left"), (say("问题", "Finding"), "left"),
+        (say("怎么改", "Remedy"), "left"),
+    )  # fmt: skip
+    for row in rows:
+        place = "!".join(part for part in (row["sheet"], row["cell"]) if part)
+        labels = " / ".join(part for part in (row["form_label"], row["row_label"], row["column_label"]) if part)
+        table.add_row(
+            _words(_OUTCOMES, row["outcome"]), county_text(row["file_name"]), county_text(place), county_text(labels),
+            Text(f"{row['message']}\n", end="") + Text(row["rule_id"], style="dim"), county_text(row["remedy"]),
+        )  # fmt: skip
+    return table
+
+
+def show_indicator(home: Home, indicator: str, period: str | None, caliber: str | None) -> None:
+    """One indicator for the city and each county, with its terms and the worked formula of the city."""
+    known = query(home, "SELECT indicator_code, indicator_name FROM marts.dim_indicator ORDER BY sort_order")
+    codes = {code for code, name in known.iter_rows() if indicator in (code, name)}
+    if not codes:
+        listed = "\n".join(f"  {code}  {name}" for code, name in known.iter_rows())
+        refuse(say(f"没有指标“{indicator}”。可选：\n{listed}", f"No indicator {indicator}. Known:\n{listed}"))
+    code = codes.pop()
+    rows = query(
+        home,
+        """SELECT fact.*, area.area_name, area.area_name_en, area.area_level, indicator.indicator_name,
+                  indicator.numerator_wording, indicator.denominator_wording, caliber.caliber_name, period.period_label
+           FROM marts.fct_indicator AS fact
+           JOIN marts.dim_area AS area USING (area_code)
+           JOIN marts.dim_indicator AS indicator USING (indicator_code)
+           JOIN marts.dim_caliber AS caliber USING (caliber_id)
+           JOIN marts.dim_period AS period ON fact.period = period.period
+           WHERE indicator_code = $1 AND (($2 IS NULL AND caliber.is_default) OR caliber_id = $2)
+             AND ($3 IS NULL OR fact.period = $3)
+           QUALIFY dense_rank() OVER (ORDER BY period.period_end DESC, fact.period DESC) = 1
+           ORDER BY area.area_level = 'county', area.sort_order""",
+        [code, caliber, period],
+    )
+    if rows.is_empty():
+        refuse(say("没有这个报告期或口径的数。", "No figures for this period or caliber."))
+    first = rows.row(0, named=True)
+    table = new_table(
+        f"{first['indicator_name']} · {first['period_label']} · {first['caliber_name']}",
+        (say("地区", "Area"), "left"), (say("数值", "Value"), "right"), (say("分子", "Numerator"), "right"),
+        (say("分母", "Denominator"), "right"), (say("标准", "Standard"), "right"), (say("覆盖", "Coverage"), "right"),
+        (say("状态", "Status"), "left"),
+    )  # fmt: skip
+    for row in rows.iter_rows(named=True):
+        table.add_row(
+            say(row["area_name"], row["area_name_en"]), f"{figure(row['value'], 4)} {row['unit']}",
+            whole_or_cents(row["numerator"]), whole_or_cents(row["denominator"]),
+            "" if row["standard"] is None else figure(row["standard"]),
+            f"{row['coverage_n']}/{row['expected_n']}", _words(_STATUS, row["status"]),
+        )  # fmt: skip
+    console.print(table)
+    console.print(say("分子：", "Numerator: ") + first["numerator_wording"])
+    console.print(say("分母：", "Denominator: ") + first["denominator_wording"])
+    if first["formula"]:
+        console.print(say("算式：", "Worked: ") + first["formula"])
+    if first["missing_areas"]:
+        console.print(say("缺数的县区：", "Counties without figures: ") + first["missing_areas"])
+
+
+def show_check(result: Screening) -> None:
+    """The verdict on a file and its findings."""
+    for filing in result.filings:
+        form = (
+            current_definitions()[filing.return_code].title
+            if filing.return_code
+            else say("未识别的文件", "unidentified")
+        )
+        said = say(
+            f"{form} {filing.period or ''} {filing.county_code or ''}：{filing.rows_n} 行，错误 {filing.errors_n}，"
+            f"核实 {filing.queries_n}，提示 {filing.infos_n}，结论：",
+            f"{form} {filing.period or ''} {filing.county_code or ''}: {filing.rows_n} rows, {filing.errors_n} errors, "
+            f"{filing.queries_n} queries, {filing.infos_n} infos: ",
+        )
+        console.print(Text(said) + _words(_VERDICTS, filing.verdict))
+    if result.findings:
+        console.print(_findings_table(finding.__dict__ for finding in result.findings))
+
+
+def show_faults(faults: Iterable[Any]) -> None:
+    """The faults that a faulty sample holds."""
+    table = new_table(say("放入的差错", "Faults placed"), ("ID", "left"), (say("文件", "File"), "left"),
+                      (say("单元格", "Cells"), "left"), (say("说明", "What"), "left"))  # fmt: skip
+    for fault in faults:
+        table.add_row(fault.fault_id, fault.file_name, "、".join(fault.cells), fault.description)
+    console.print(table)

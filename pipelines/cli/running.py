@@ -1,0 +1,81 @@
+"""Running the update job in this process: the same assets as the daemon's, one run, recorded in the same Dagster instance."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.home import PROJECT, Home
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run came to, from the metadata of its materialisations. `failure`: the failing step's words, None when none."""
+
+    failure: str | None
+    landed_n: int
+    known_n: int
+    screened_n: int
+    nodes_n: int
+    changed: bool
+    problems: dict[str, str]
+    left: list[str]
+
+
+def dagster_environment(home: Home) -> dict[str, str]:
+    """Where this home's Dagster instance is configured and keeps its state."""
+    state = home.warehouse / "dagster"
+    state.mkdir(parents=True, exist_ok=True)
+    return {
+        "DAGSTER_HOME": os.environ.get("DAGSTER_HOME", str(PROJECT)),
+        "XIANBAO_STATE": os.environ.get("XIANBAO_STATE", str(state)),
+        "XIANBAO_HOME": str(home.root),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+    }
+
+
+def run_update(home: Home, *, progress: Callable[[int, int], None] | None = None) -> Ran:
+    """Collect, screen, model and publish; raises ConfigurationError before anything is done when the configuration is wrong."""
+    os.environ.update(dagster_environment(home))
+    import dagster as dg
+
+    from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    job = build_defs(home, progress=progress).resolve_job_def(UPDATE_JOB)
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            tags=county_range(home),
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+    metadata: dict[str, dict[str, Any]] = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        path = "/".join(materialization.asset_key.path)
+        metadata[path] = {name: value.value for name, value in materialization.metadata.items()}
+    failure = None
+    if not result.success:
+        failed = [event for event in result.all_events if event.is_step_failure]
+        failure = "\n".join(
+            f"{event.step_key}: {_cause(event.step_failure_data.error)}" for event in failed
+        ) or "the run failed"  # fmt: skip
+    pulled = [metadata.get("raw/submissions", {}), metadata.get("raw/references", {})]
+    return Ran(
+        failure=failure,
+        landed_n=sum(int(one.get("landed", 0)) for one in pulled),
+        known_n=sum(int(one.get("already_known", 0)) for one in pulled),
+        screened_n=int(metadata.get("landing/submission", {}).get("screened", 0)),
+        nodes_n=int(metadata.get("warehouse/unpublished", {}).get("nodes", 0)),
+        changed=bool(metadata.get("warehouse/xianbao", {}).get("changed", False)),
+        problems={code: text for one in pulled for code, text in (one.get("problems") or {}).items()},
+        left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
+    )
+
+
+def _cause(error: Any) -> str:
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return f"{error.cls_name}: {error.message}".strip() if error is not None else ""

@@ -1,0 +1,265 @@
+"""The assets: raw submissions by county, landing tables, dbt models, the published file.
+
+Belongs here: what depends on what, and what each step tells Dagster. What a step does is in `intake` and `warehouse`.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
+
+from pipelines.home import Home
+from pipelines.intake.collect import Collected, collect
+from pipelines.intake.deadlines import record_late
+from pipelines.returns import current_definitions
+from pipelines.warehouse import dbt
+from pipelines.warehouse.build_database import landing_schema
+from pipelines.warehouse.publish import code_version, publish
+from pipelines.warehouse.receipts import write_receipts
+from pipelines.warehouse.update import Scope, build_marts, land_new, received_filings, standing
+
+#: Steps that open the build database. One slot (dagster.yaml): one writer at a time, over all runs.
+BUILD_POOL = "build_database"
+SUBMISSIONS = dg.AssetKey(["raw", "submissions"])
+REFERENCES = dg.AssetKey(["raw", "references"])
+LATENESS = dg.AssetKey(["raw", "lateness"])
+MARTS_FILE = dg.AssetKey(["warehouse", "unpublished"])
+PUBLISHED = dg.AssetKey(["warehouse", "xianbao"])
+
+
+class ScreenConfig(dg.Config):
+    """What to screen again although it was screened before, when rules have changed."""
+
+    county_code: str | None = None
+    period: str | None = None
+    everything: bool = False
+
+
+class BuildConfig(dg.Config):
+    """Whether to build and test every model, whatever is out of date."""
+
+    everything: bool = False
+
+
+class LatenessConfig(dg.Config):
+    """The day on which to record who is late, as YYYY-MM-DD."""
+
+    day: str
+
+
+def county_partitions(home: Home) -> dg.StaticPartitionsDefinition:
+    """One partition a county, in the order of the configuration."""
+    return dg.StaticPartitionsDefinition([county.code for county in home.municipality.counties])
+
+
+def _collected_metadata(results: Sequence[Collected]) -> dict[str, Any]:
+    return {
+        "listed": sum(result.listed for result in results),
+        "landed": sum(len(result.landed) for result in results),
+        "already_known": sum(len(result.known) for result in results),
+        "submission_ids": dg.MetadataValue.json([one for result in results for one in result.landed]),
+        "left_for_next_time": dg.MetadataValue.json([one for result in results for one in result.left]),
+        "problems": dg.MetadataValue.json({result.code: result.problem for result in results if result.problem}),
+    }
+
+
+def _source_check(results: Sequence[Collected], asset: dg.AssetKey) -> dg.AssetCheckResult:
+    problems = {result.code: result.problem for result in results if result.problem}
+    return dg.AssetCheckResult(
+        passed=not problems,
+        check_name="sources_reachable",
+        asset_key=asset,
+        # One county's source is that county's alone: the others go on, and the run stays green.
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"problems": dg.MetadataValue.json(problems)},
+    )
+
+
+def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
+    """Pulling from the counties' sources and from the external references."""
+
+    @dg.asset(
+        key=SUBMISSIONS,
+        partitions_def=county_partitions(home),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[dg.AssetCheckSpec("sources_reachable", asset=SUBMISSIONS)],
+        group_name="collect",
+        kinds={"file"},
+        description="各县区报送件：原样存入 raw/，以 SHA-256 命名。",
+    )
+    def submissions(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        results = [collect(home, home.municipality.county(code)) for code in context.partition_keys]
+        for result in results:
+            if result.problem:
+                context.log.warning(f"{result.code}: {result.problem}")
+        return dg.MaterializeResult(
+            metadata=_collected_metadata(results), check_results=[_source_check(results, SUBMISSIONS)]
+        )
+
+    @dg.asset(
+        key=REFERENCES,
+        check_specs=[dg.AssetCheckSpec("sources_reachable", asset=REFERENCES)],
+        group_name="collect",
+        kinds={"file"},
+        description="外部对照资料（人口普查等）。",
+    )
+    def references() -> dg.MaterializeResult:
+        results = [collect(home, reference) for reference in home.municipality.references]
+        return dg.MaterializeResult(
+            metadata=_collected_metadata(results), check_results=[_source_check(results, REFERENCES)]
+        )
+
+    @dg.asset(
+        key=LATENESS,
+        group_name="collect",
+        kinds={"file"},
+        pool=BUILD_POOL,
+        description="截止日后的缺报记录：某日查看时，谁还没有报。",
+    )
+    def lateness(config: LatenessConfig) -> dg.MaterializeResult:
+        from datetime import date
+
+        with home.writing():
+            received = received_filings(home)
+        late = record_late(home, received, on=date.fromisoformat(config.day))
+        return dg.MaterializeResult(metadata={"day": config.day, "late_filings": len(late)})
+
+    return [submissions, references, lateness]
+
+
+def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None) -> dg.AssetsDefinition:
+    """Screening everything that is new in one batch: each landing table is an asset, so that each dbt source has its own."""
+    tables = sorted(table for table in landing_schema() if table != "control.state" and table != "control.dirty_return")
+    specs = [
+        dg.AssetSpec(table.split("."), deps=[SUBMISSIONS, REFERENCES, LATENESS], group_name="screen", kinds={"duckdb"})
+        for table in tables
+    ]
+    checks = [
+        dg.AssetCheckSpec(
+            "expectations",
+            asset=["landing", return_code],
+            description=f"{defined.title}：现行最新版本的 Great Expectations 审核结果",
+        )
+        for return_code, defined in current_definitions().items()
+    ]
+
+    @dg.multi_asset(name="screen", specs=specs, check_specs=checks, pool=BUILD_POOL)
+    def screen(
+        context: dg.AssetExecutionContext, config: ScreenConfig
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        with home.writing():
+            landed = land_new(
+                home, again=Scope(config.county_code, config.period, config.everything), progress=progress
+            )
+            write_receipts(home, (filing.submission_id for filing in landed.filings))
+            judged = standing(home)
+        context.log.info(f"{landed.submissions_n} submissions, findings {dict(landed.findings_n)}")
+        verdicts: dict[str, int] = {}
+        for filing in landed.filings:
+            verdicts[filing.verdict] = verdicts.get(filing.verdict, 0) + 1
+        versions = sorted({filing.rule_set_version for filing in landed.filings})
+        for spec in specs:
+            name = spec.key.path[-1]
+            metadata: dict[str, Any] = {"code_version": code_version()}
+            if name == "submission":
+                metadata |= {"screened": landed.submissions_n, "rule_set_versions": dg.MetadataValue.json(versions)}
+                metadata["submission_ids"] = dg.MetadataValue.json(sorted({f.submission_id for f in landed.filings}))
+            elif name == "filing_version":
+                metadata |= {"verdicts": dg.MetadataValue.json(verdicts)}
+            elif name == "finding":
+                metadata |= {"findings": dg.MetadataValue.json(dict(landed.findings_n))}
+            elif name in landed.rows_n:
+                metadata |= {"dagster/partition_row_count": landed.rows_n[name]}
+            yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
+        for return_code in current_definitions():
+            rules = judged.get(return_code, {})
+            broken = {rule_id: failed for rule_id, (_, failed) in sorted(rules.items()) if failed}
+            yield dg.AssetCheckResult(
+                asset_key=["landing", return_code],
+                check_name="expectations",
+                passed=bool(rules) and not broken,
+                # A rejected file is a result: the check shows it, the run stays green, the data gate keeps it out.
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    "rules": len(rules),
+                    "judged": sum(checked for checked, _ in rules.values()),
+                    "broken": dg.MetadataValue.json(broken),
+                },
+            )
+
+    return screen
+
+
+def marts_asset(home: Home, manifest: Path) -> dg.AssetsDefinition:
+    """Every dbt model as an asset, built in this process; only those that something touched are built and reported."""
+
+    class Translator(DagsterDbtTranslator):
+        def get_group_name(self, dbt_resource_props: Any) -> str:
+            return {"staging": "staging", "intermediate": "intermediate"}.get(dbt_resource_props["fqn"][1], "marts")
+
+    translator = Translator(
+        # Tests run inside dbt and fail the step; mirroring each as a check would cost more than running it.
+        DagsterDbtTranslatorSettings(enable_asset_checks=False, enable_source_tests_as_checks=False)
+    )
+    content = json.loads(manifest.read_bytes())
+
+    models = [unique_id for unique_id, node in content["nodes"].items() if node["resource_type"] == "model"]
+    specs = {
+        unique_id: translator.get_asset_spec(content, unique_id, None).replace_attributes(skippable=True)
+        for unique_id in models
+    }
+    marts = [spec.key for spec in specs.values()]
+
+    @dg.multi_asset(
+        name="marts",
+        specs=[
+            *specs.values(),
+            dg.AssetSpec(
+                MARTS_FILE, deps=marts, group_name="publish", kinds={"duckdb"},
+                description="未发布的指标库：只有流水线打开它。",
+            ),
+        ],
+        pool=BUILD_POOL,
+    )  # fmt: skip
+    def build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[dg.MaterializeResult]:
+        with home.writing():
+            nodes = build_marts(home, everything=config.everything)
+        context.log.info(f"{len(nodes)} dbt nodes built")
+        for node in nodes:
+            if node.unique_id in specs:
+                yield dg.MaterializeResult(asset_key=specs[node.unique_id].key, metadata={"seconds": node.seconds})
+        yield dg.MaterializeResult(
+            asset_key=MARTS_FILE, metadata={"nodes": len(nodes), "model_version": dbt.project_digest()}
+        )
+
+    return build
+
+
+def publish_asset(home: Home) -> dg.AssetsDefinition:
+    """The published file, swapped in when its content changed."""
+
+    @dg.asset(
+        key=PUBLISHED,
+        deps=[MARTS_FILE],
+        pool=BUILD_POOL,
+        group_name="publish",
+        kinds={"duckdb"},
+        description="对外发布的指标库：任何时候都能以只读方式打开。",
+    )
+    def xianbao() -> dg.MaterializeResult:
+        with home.writing():
+            published = publish(home)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(published.release_id),
+            metadata={
+                "release_id": published.release_id,
+                "changed": published.changed,
+                "size_bytes": published.size_bytes,
+                "path": dg.MetadataValue.path(str(published.path)),
+            },
+        )
+
+    return xianbao

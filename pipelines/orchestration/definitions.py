@@ -1,0 +1,125 @@
+"""Everything Dagster loads: assets, jobs, the sensor and the schedules of one home.
+
+Belongs here: putting them together, and when they run. `build_defs` takes the home, so that a test brings its own.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import dagster as dg
+
+from pipelines.home import Home
+from pipelines.orchestration.assets import (
+    LATENESS,
+    PUBLISHED,
+    REFERENCES,
+    SUBMISSIONS,
+    collect_assets,
+    county_partitions,
+    marts_asset,
+    publish_asset,
+    screen_asset,
+)
+from pipelines.orchestration.sources import look_for_news
+from pipelines.warehouse import dbt
+
+# Single-run backfills and asset check severities are marked beta or preview; dagster is pinned exactly for that reason.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+
+UPDATE_JOB = "update"
+TIMEZONE = "Asia/Shanghai"
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def county_range(home: Home, counties: Sequence[str] | None = None) -> dict[str, str]:
+    """Run tags that name the smallest range of partitions with all the given counties (None: every county).
+
+    A range is contiguous: counties in between are looked at too, which costs a listing and changes nothing.
+    """
+    keys = county_partitions(home).get_partition_keys()
+    wanted = [key for key in keys if counties is None or key in counties]
+    return {_RANGE_START: wanted[0], _RANGE_END: wanted[-1]}
+
+
+def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None) -> dg.Definitions:
+    """The definitions of one home. `progress` is told of each file screened. Raises ConfigurationError when its municipality.yaml is wrong or missing."""
+    manifest = dbt.manifest_json()
+    assets = [*collect_assets(home), screen_asset(home, progress), marts_asset(home, manifest), publish_asset(home)]
+    everything = dg.AssetSelection.all()
+    modelled = everything - dg.AssetSelection.assets(SUBMISSIONS, REFERENCES, LATENESS)
+    update = dg.define_asset_job(
+        UPDATE_JOB,
+        selection=everything - dg.AssetSelection.assets(LATENESS),
+        description="收取、审核、建模、发布：一次运行处理所有新到的报送件。",
+        tags={"dagster/max_retries": "0"},
+    )
+    rescreen = dg.define_asset_job(
+        "rescreen", selection=modelled, description="规则变更后，按县区或报告期重新审核 raw/ 中已有的报送件。"
+    )
+    deadline = dg.define_asset_job(
+        "deadline", selection=modelled | dg.AssetSelection.assets(LATENESS), description="记录截止日后的缺报情况。"
+    )
+
+    @dg.sensor(
+        job=update,
+        minimum_interval_seconds=5,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="查看各县区信箱，有新到或变化的文件时请求一次运行。",
+    )
+    def county_sources(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        if context.instance.get_runs(dg.RunsFilter(job_name=UPDATE_JOB, statuses=_UNFINISHED), limit=1):
+            return dg.SkipReason("上一次运行尚未结束；新到的文件由下一次运行一并处理。")
+        news = look_for_news(home, context.cursor)
+        for code, problem in news.problems.items():
+            context.log.warning(f"{code}: {problem}")
+        if not news.counties:
+            context.update_cursor(news.cursor)
+            return dg.SkipReason("没有新到的文件。")
+        request = dg.RunRequest(
+            run_key=news.run_key,
+            tags=county_range(home, news.counties) | {"xianbao/news": ",".join(news.counties)},
+        )
+        return dg.SensorResult(run_requests=[request], cursor=news.cursor)
+
+    @dg.schedule(
+        job=update,
+        cron_schedule="0 2 * * *",
+        execution_timezone=TIMEZONE,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="每夜补收：不依赖传感器，收取全部信箱，重建并检验全部模型。",
+    )
+    def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        config = dg.RunConfig(ops={"marts": {"config": {"everything": True}}})
+        return dg.RunRequest(
+            run_key=f"nightly-{context.scheduled_execution_time:%Y-%m-%d}", tags=county_range(home), run_config=config
+        )
+
+    @dg.schedule(
+        job=deadline,
+        cron_schedule="0 8 * * *",
+        execution_timezone=TIMEZONE,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="每日上午记录：哪些报表已过截止日而仍未收到合格版本。",
+    )
+    def daily_deadlines(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        day = f"{context.scheduled_execution_time:%Y-%m-%d}"
+        lateness = dg.RunConfig(ops={LATENESS.to_python_identifier(): {"config": {"day": day}}})
+        return dg.RunRequest(run_key=f"deadline-{day}", run_config=lateness)
+
+    return dg.Definitions(
+        assets=assets,
+        jobs=[update, rescreen, deadline],
+        sensors=[county_sources],
+        schedules=[nightly, daily_deadlines],
+        executor=dg.in_process_executor,
+    )
+
+
+__all__ = ["PUBLISHED", "UPDATE_JOB", "build_defs", "county_range"]

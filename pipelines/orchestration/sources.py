@@ -1,0 +1,93 @@
+"""Seeing news in the counties' sources: what has changed since it was last asked for.
+
+Belongs here: comparing listings, and nothing of Dagster. The cursor holds a digest of each listing, never a time: a file that
+arrives with an old date is news like any other, and a clock that jumps changes nothing.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from pipelines.home import Home
+from pipelines.intake.collect import SourceFile, list_source, listing_digest
+from pipelines.municipality import County
+
+#: A source that has not answered by then is left for the next look; the others are not kept waiting.
+_PATIENCE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class News:
+    """What has changed: county codes in the order of the configuration, a key of that state, and the next cursor."""
+
+    counties: tuple[str, ...]
+    run_key: str
+    cursor: str
+    problems: dict[str, str]
+
+
+def look_for_news(
+    home: Home,
+    cursor: str | None,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+    patience_seconds: float = _PATIENCE_SECONDS,
+) -> News:
+    """Compare every county's listing with the cursor. A file that is still growing is not news yet.
+
+    Never raises for a source: one that cannot be listed is in `problems`, and its part of the cursor stays.
+    """
+    known: dict[str, str] = json.loads(cursor) if cursor else {}
+    counties = home.municipality.counties
+    listings, problems = _list(home, counties, patience_seconds)
+    changed = [
+        county for county in counties if county.code in listings and _digest(listings, county) != known.get(county.code)
+    ]
+    if changed:
+        pause(home.municipality.limits.settle_seconds)
+        again, _ = _list(home, changed, patience_seconds)
+        for county in changed:
+            before = {file.path: file.stamp for file in listings[county.code]}
+            listings[county.code] = [file for file in again.get(county.code, []) if before.get(file.path) == file.stamp]
+        changed = [county for county in changed if _digest(listings, county) != known.get(county.code)]
+    # An empty inbox that was never seen holds nothing to collect.
+    news = [county for county in changed if listings[county.code] or county.code in known]
+    following = known | {county.code: _digest(listings, county) for county in changed}
+    state = json.dumps([(county.code, _digest(listings, county)) for county in news])
+    return News(
+        counties=tuple(county.code for county in news),
+        run_key=hashlib.sha256(state.encode()).hexdigest()[:24],
+        cursor=json.dumps(following, sort_keys=True),
+        problems=problems,
+    )
+
+
+def _digest(listings: dict[str, list[SourceFile]], county: County) -> str:
+    return listing_digest(listings[county.code])
+
+
+def _list(
+    home: Home, counties: list[County] | tuple[County, ...], patience_seconds: float
+) -> tuple[dict[str, list[SourceFile]], dict[str, str]]:
+    listings: dict[str, list[SourceFile]] = {}
+    problems: dict[str, str] = {}
+    pool = ThreadPoolExecutor(max(1, min(16, len(counties))))
+    try:
+        asked = {pool.submit(_list_county, home, county): county.code for county in counties}
+        done, late = wait(asked, timeout=patience_seconds)
+        for answer in done:
+            try:
+                listings[asked[answer]] = answer.result()
+            except Exception as error:  # any file system may raise anything; it is this county's problem alone
+                problems[asked[answer]] = f"{type(error).__name__}: {error}"[:300]
+        problems |= {asked[answer]: f"no answer in {patience_seconds:g} s" for answer in late}
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return listings, problems
+
+
+def _list_county(home: Home, county: County) -> list[SourceFile]:
+    return list_source(home.municipality.source_uri(county, home.root))[1]
