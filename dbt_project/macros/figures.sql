@@ -1,0 +1,88 @@
+{#
+    Exact arithmetic for figures. DuckDB divides decimals as DOUBLE, so a rate is divided here as whole numbers:
+    terms (at most two decimals) are scaled to hundredths, the quotient is taken to four decimals, half up.
+#}
+
+{# A term with at most two decimals as a whole number of hundredths (HUGEINT). #}
+{% macro hundredths(term) -%}
+    cast(({{ term }}) * 100 as hugeint)
+{%- endmacro %}
+
+{# Whole-number quotient rounded half away from zero; null when the divisor is 0 or null, or a term is null. #}
+{% macro half_up_quotient(dividend, divisor) -%}
+    case when ({{ divisor }}) > 0 then
+        sign({{ dividend }}) * ((2 * abs({{ dividend }}) + ({{ divisor }})) // (2 * ({{ divisor }})))
+    end
+{%- endmacro %}
+
+{#
+    numerator ÷ denominator × factor as DECIMAL(18,4), half up, exact; null when the denominator is 0 or a term is null.
+    factor: a whole number (100 for percent) or the name of an integer column.
+#}
+{% macro rate(numerator, denominator, factor=1) -%}
+    cast(
+        cast({{ half_up_quotient(
+            '(' ~ hundredths(numerator) ~ ' * ' ~ factor ~ ' * 10000)', hundredths(denominator)
+        ) }} as decimal(38, 0)) * 0.0001 as decimal(18, 4)
+    )
+{%- endmacro %}
+
+{#
+    (numerator ÷ numerator base) ÷ (denominator ÷ denominator base) × factor, divided once so that no average is
+    rounded on the way. A base of null means "not divided".
+#}
+{% macro rate_of_averages(numerator, numerator_base, denominator, denominator_base, factor=1) -%}
+    cast(
+        cast({{ half_up_quotient(
+            '(' ~ cross_numerator(numerator, denominator_base) ~ ' * ' ~ factor ~ ' * 10000)',
+            cross_denominator(numerator_base, denominator)
+        ) }} as decimal(38, 0)) * 0.0001 as decimal(18, 4)
+    )
+{%- endmacro %}
+
+{% macro cross_numerator(numerator, denominator_base) -%}
+    ({{ hundredths(numerator) }} * {{ hundredths('coalesce(' ~ denominator_base ~ ', 1)') }})
+{%- endmacro %}
+
+{% macro cross_denominator(numerator_base, denominator) -%}
+    ({{ hundredths('coalesce(' ~ numerator_base ~ ', 1)') }} * {{ hundredths(denominator) }})
+{%- endmacro %}
+
+{# A decimal as plain text: no thousands mark, no idle zeros after the point (125.00 reads 125). #}
+{% macro plain_number(decimal_term) -%}
+    rtrim(rtrim(cast({{ decimal_term }} as varchar), '0'), '.')
+{%- endmacro %}
+
+{#
+    Is the figure of enough counties there to be given? 'final' (every expected part), 'partial', or 'withheld'
+    (no part, or a share under control.run.withhold_below).
+#}
+{% macro coverage_status(coverage_n, expected_n, withhold_below) -%}
+    case
+        when {{ coverage_n }} = 0 or {{ coverage_n }} < {{ withhold_below }} * {{ expected_n }} then 'withheld'
+        when {{ coverage_n }} < {{ expected_n }} then 'partial'
+        else 'final'
+    end
+{%- endmacro %}
+
+{# Is dividend ÷ divisor × factor on the right side of the standard? On unrounded whole-number terms. #}
+{% macro meets_standard(dividend, divisor, standard, comparison, factor=1) -%}
+    case {{ comparison }}
+        when '<='
+            then {{ dividend }} * {{ factor }} * 10000 <= cast({{ standard }} * 10000 as hugeint) * {{ divisor }}
+        else {{ dividend }} * {{ factor }} * 10000 >= cast({{ standard }} * 10000 as hugeint) * {{ divisor }}
+    end
+{%- endmacro %}
+
+{#
+    How many more persons (rounded up) the numerator needs for the percentage to reach its standard; 0 when it is met,
+    null without standard or terms. Percent with four decimals × hundredths of persons: whole 1/100,000,000 persons.
+#}
+{% macro persons_short(numerator, denominator, standard_percent) -%}
+    case when {{ standard_percent }} is not null and {{ numerator }} is not null and {{ denominator }} is not null then
+        cast(greatest(0, (
+            cast({{ standard_percent }} * 10000 as hugeint) * {{ hundredths(denominator) }}
+            - {{ hundredths(numerator) }} * 1000000 + 99999999
+        ) // 100000000) as bigint)
+    end
+{%- endmacro %}

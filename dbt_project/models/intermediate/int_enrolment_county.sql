@@ -1,0 +1,102 @@
+-- Pupils of a county by stage: the numerators of every enrolment rate. A null is a missing term, never a zero.
+{% set age_columns = [] %}
+{% for age in range(3, 18) %}{% do age_columns.append('age_' ~ age) %}{% endfor %}
+with filing as (
+    select
+        county_code,
+        period,
+        submission_id,
+        received_at
+    from {{ ref('stg_filing') }}
+    where is_in_force and return_code = 'enrolment'
+),
+
+-- A school and stage, with the level of its stage (two stages of one level, 普通高中 and 中职, add up).
+enrolment as (
+    select
+        enrolment.*,
+        reported_stages.level
+    from {{ ref('stg_enrolment') }} as enrolment
+    inner join {{ ref('reported_stages') }} as reported_stages on enrolment.stage = reported_stages.reported_stage
+),
+
+level_total as (
+    select
+        county_code,
+        period,
+        level,
+        {{ sum_or_missing('students_total') }} as students_n,
+        {{ sum_or_missing('students_female') }} as female_n,
+        {{ sum_or_missing('age_2_and_under') }} as under_3_n
+    from enrolment
+    group by all
+),
+
+level_age as (
+    select
+        county_code,
+        period,
+        level,
+        unnest({{ range(3, 18) | list }}) as age,
+        unnest({{ sums_or_missing(age_columns) }}) as pupils_n
+    from enrolment
+    group by county_code, period, level
+),
+
+-- Everyone in the stage, of whatever age; nurseries' children under 3 are left out where the stage says so.
+gross as (
+    select
+        level_total.county_code,
+        level_total.period,
+        stages.stage,
+        bool_or(
+            level_total.students_n is null or (stages.under_3_excluded and level_total.under_3_n is null)
+        ) as is_enrolled_missing,
+        sum(level_total.students_n)
+        - sum(case when stages.under_3_excluded then level_total.under_3_n else 0 end) as enrolled_n,
+        bool_or(level_total.students_n is null or level_total.female_n is null) as is_sex_missing,
+        sum(level_total.female_n) as female_n,
+        sum(level_total.students_n) - sum(level_total.female_n) as male_n
+    from level_total
+    inner join {{ ref('stages') }} as stages on level_total.level between stages.level_from and stages.level_to
+    group by all
+),
+
+-- Those of the official ages in the stage or any higher one.
+net as (
+    select
+        level_age.county_code,
+        level_age.period,
+        stages.stage,
+        bool_or(level_age.pupils_n is null) as is_of_age_missing,
+        sum(level_age.pupils_n) as of_age_n
+    from level_age
+    inner join {{ ref('stages') }} as stages
+        on level_age.level >= stages.level_from and level_age.age between stages.age_from and stages.age_to
+    where stages.has_net_rate
+    group by all
+)
+
+select
+    filing.county_code,
+    filing.period,
+    stages.stage,
+    filing.submission_id,
+    filing.received_at,
+    -- A county-wide filing without a row of the stage says that nobody attends it there.
+    cast(case when not coalesce(gross.is_enrolled_missing, false) then coalesce(gross.enrolled_n, 0) end as bigint)
+        as enrolled_n,
+    cast(case when not coalesce(gross.is_sex_missing, false) then coalesce(gross.female_n, 0) end as bigint)
+        as female_n,
+    cast(case when not coalesce(gross.is_sex_missing, false) then coalesce(gross.male_n, 0) end as bigint) as male_n,
+    cast(
+        case
+            when stages.has_net_rate and not coalesce(net.is_of_age_missing, false) then coalesce(net.of_age_n, 0)
+        end as bigint
+    ) as of_age_n
+from filing
+cross join {{ ref('stages') }} as stages
+left join gross
+    on filing.county_code = gross.county_code and filing.period = gross.period and stages.stage = gross.stage
+left join net
+    on filing.county_code = net.county_code and filing.period = net.period and stages.stage = net.stage

@@ -1,0 +1,165 @@
+-- Both sides of pay parity for a county, by caliber. A null is a missing term: a filing absent, a needed cell not
+-- reported, or a school on the payroll that stands in no register, so that nobody can say whether it is public.
+{% set components = pay_components() %}
+with caliber as (
+    select caliber_id
+    from {{ ref('calibers') }}
+    where caliber_kind = 'pay'
+),
+
+-- The register of the school year that starts in the calendar year; for schools closed before it, the one before.
+registered_school as (
+    select
+        county_code,
+        school_code,
+        organiser,
+        left(period, 4) as calendar_year,
+        0 as years_back
+    from {{ ref('stg_school') }}
+    union all
+    select
+        county_code,
+        school_code,
+        organiser,
+        right(period, 4) as calendar_year,
+        1 as years_back
+    from {{ ref('stg_school') }}
+),
+
+school as (
+    select
+        county_code,
+        calendar_year,
+        school_code,
+        arg_min(organiser, years_back) as organiser
+    from registered_school
+    group by all
+),
+
+teacher_row as (
+    select
+        pay.*,
+        caliber.caliber_id,
+        school.organiser
+    from {{ ref('stg_teacher_pay') }} as pay
+    cross join caliber
+    inner join {{ ref('caliber_members') }} as stage_member
+        on
+            caliber.caliber_id = stage_member.caliber_id
+            and stage_member.dimension = 'teacher_stage'
+            and pay.stage = stage_member.member
+    left join school
+        on
+            pay.county_code = school.county_code
+            and pay.period = school.calendar_year
+            and pay.school_code = school.school_code
+    left join {{ ref('caliber_members') }} as organiser_member
+        on
+            caliber.caliber_id = organiser_member.caliber_id
+            and organiser_member.dimension = 'teacher_organiser'
+            and school.organiser = organiser_member.member
+    where school.organiser is null or organiser_member.member is not null
+),
+
+civil_servant_row as (
+    select
+        pay.*,
+        caliber.caliber_id
+    from {{ ref('stg_civil_servant_pay') }} as pay
+    cross join caliber
+    inner join {{ ref('caliber_members') }} as category_member
+        on
+            caliber.caliber_id = category_member.caliber_id
+            and category_member.dimension = 'civil_servant_category'
+            and pay.staff_category = category_member.member
+),
+
+component_sum as (
+    {% for side, heads in (('teacher', 'teachers_average'), ('civil_servant', 'civil_servants_average')) %}
+        select
+            '{{ side }}' as side,
+            county_code,
+            period,
+            caliber_id,
+            {{ sum_or_missing(heads) }} as heads,
+            {{ 'count(distinct school_code) filter (where organiser is null)' if side == 'teacher' else '0' }}
+                as unmatched_schools_n,
+            unnest({{ components }}) as component,
+            unnest({{ sums_or_missing(components) }}) as pay_yuan
+        from {{ side }}_row
+        group by side, county_code, period, caliber_id
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+side_total as (
+    select
+        component_sum.side,
+        component_sum.county_code,
+        component_sum.period,
+        component_sum.caliber_id,
+        component_sum.heads,
+        component_sum.unmatched_schools_n,
+        case
+            when not bool_or(component_sum.pay_yuan is null) then sum(component_sum.pay_yuan)
+        end as pay_yuan
+    from component_sum
+    inner join {{ ref('pay_components') }} as pay_components
+        on
+            component_sum.caliber_id = pay_components.caliber_id
+            and component_sum.component = pay_components.component
+    where pay_components.is_included
+    group by all
+),
+
+filing as (
+    select
+        county_code,
+        period,
+        max(submission_id) filter (where return_code = 'teacher_pay') as teacher_submission_id,
+        max(submission_id) filter (where return_code = 'civil_servant_pay') as civil_servant_submission_id,
+        max(received_at) filter (where return_code = 'teacher_pay') as teacher_received_at,
+        max(received_at) filter (where return_code = 'civil_servant_pay') as civil_servant_received_at
+    from {{ ref('stg_filing') }}
+    where is_in_force and return_code in ('teacher_pay', 'civil_servant_pay')
+    group by all
+)
+
+select
+    filing.county_code,
+    filing.period,
+    caliber.caliber_id,
+    filing.teacher_submission_id,
+    filing.teacher_received_at,
+    coalesce(teacher.unmatched_schools_n, 0) as unmatched_schools_n,
+    -- Without the headcount the pay stands for nothing, and the reverse: both terms of a side, or neither.
+    cast(
+        case
+            when teacher.unmatched_schools_n = 0 and teacher.pay_yuan is not null then teacher.heads
+        end as decimal(20, 2)
+    ) as teachers,
+    cast(
+        case
+            when teacher.unmatched_schools_n = 0 and teacher.heads is not null then teacher.pay_yuan
+        end as decimal(20, 2)
+    ) as teacher_pay_yuan,
+    filing.civil_servant_submission_id,
+    filing.civil_servant_received_at,
+    cast(case when civil_servant.pay_yuan is not null then civil_servant.heads end as decimal(20, 2))
+        as civil_servants,
+    cast(case when civil_servant.heads is not null then civil_servant.pay_yuan end as decimal(20, 2))
+        as civil_servant_pay_yuan
+from filing
+cross join caliber
+left join side_total as teacher
+    on
+        teacher.side = 'teacher'
+        and filing.county_code = teacher.county_code
+        and filing.period = teacher.period
+        and caliber.caliber_id = teacher.caliber_id
+left join side_total as civil_servant
+    on
+        civil_servant.side = 'civil_servant'
+        and filing.county_code = civil_servant.county_code
+        and filing.period = civil_servant.period
+        and caliber.caliber_id = civil_servant.caliber_id

@@ -1,0 +1,297 @@
+-- Subsidies of a county by programme and tier, and by programme over all tiers (合计): heads, yuan, standards, schools.
+-- One row for every tier that the seed knows or a county reports; a null is a missing term, never a zero.
+with filing as (
+    select
+        filing.county_code,
+        filing.period,
+        filing.submission_id,
+        filing.received_at,
+        expected.period_end,
+        expected.city_code,
+        expected.school_year
+    from {{ ref('stg_filing') }} as filing
+    inner join {{ ref('stg_expected_filing') }} as expected
+        on
+            filing.return_code = expected.return_code
+            and filing.county_code = expected.county_code
+            and filing.period = expected.period
+    where filing.is_in_force and filing.return_code = 'rural_subsidy'
+),
+
+-- A rural school of a caliber: by location, type and organiser.
+school as (
+    select
+        school.county_code,
+        school.period,
+        school.school_code,
+        school.subsidy_tier,
+        school.closed_on,
+        location.caliber_id
+    from {{ ref('stg_school') }} as school
+    inner join {{ ref('caliber_members') }} as location
+        on location.dimension = 'rural_location_code' and school.location_code = location.member
+    inner join {{ ref('caliber_members') }} as school_type
+        on
+            location.caliber_id = school_type.caliber_id
+            and school_type.dimension = 'rural_school_type'
+            and school.school_type = school_type.member
+    inner join {{ ref('caliber_members') }} as organiser
+        on
+            location.caliber_id = organiser.caliber_id
+            and organiser.dimension = 'rural_school_organiser'
+            and school.organiser = organiser.member
+),
+
+caliber as (
+    select caliber_id
+    from {{ ref('calibers') }}
+    where caliber_kind = 'rural'
+),
+
+subsidy as (
+    select
+        subsidy.*,
+        filing.school_year,
+        filing.period_end
+    from {{ ref('stg_rural_subsidy') }} as subsidy
+    inner join filing on subsidy.county_code = filing.county_code and subsidy.period = filing.period
+),
+
+-- The standard that applies to a county: its own, else that of its hardship category, else the city's.
+standard as (
+    select
+        filing.county_code,
+        filing.period,
+        tiers.programme,
+        tiers.tier,
+        arg_min(
+            tiers.yuan_per_month,
+            case tiers.scope_code when filing.county_code then 1 when filing.city_code then 3 else 2 end
+        ) as yuan_per_month
+    from filing
+    left join {{ ref('hardship_categories') }} as hardship
+        on
+            filing.county_code = hardship.county_code
+            and filing.period_end >= hardship.valid_from
+            and (hardship.valid_to is null or filing.period_end < hardship.valid_to)
+    inner join {{ ref('subsidy_tiers') }} as tiers
+        on
+            tiers.scope_code in (
+                filing.county_code, filing.city_code, 'hardship:' || coalesce(hardship.category, '')
+            )
+            and filing.period_end >= tiers.valid_from
+            and (tiers.valid_to is null or filing.period_end < tiers.valid_to)
+    group by all
+),
+
+remoteness as (
+    select
+        programme,
+        tier,
+        max(remoteness_rank) as remoteness_rank
+    from {{ ref('subsidy_tiers') }}
+    group by all
+),
+
+tier_row as (
+    select
+        subsidy.* replace (case when tier_level.is_total then '合计' else subsidy.tier end as tier),
+        tier_level.is_total,
+        standard.yuan_per_month as seed_yuan_per_month,
+        school.school_code is not null as is_rural_school,
+        caliber.caliber_id
+    from subsidy
+    cross join caliber
+    -- Every row counts twice: in its tier and in the programme's total.
+    cross join (values (false), (true)) as tier_level (is_total)
+    left join standard
+        on
+            subsidy.county_code = standard.county_code
+            and subsidy.period = standard.period
+            and subsidy.programme = standard.programme
+            and subsidy.tier = standard.tier
+    left join school
+        on
+            subsidy.county_code = school.county_code
+            and subsidy.school_year = school.period
+            and subsidy.school_code = school.school_code
+            and caliber.caliber_id = school.caliber_id
+            and (school.closed_on is null or subsidy.period_end < school.closed_on)
+),
+
+total as (
+    select
+        caliber_id,
+        county_code,
+        period,
+        programme,
+        tier,
+        is_total,
+        {{ sum_or_missing('teachers_entitled') }} as teachers_entitled_n,
+        {{ sum_or_missing('teachers_paid') }} as teachers_paid_n,
+        {{ sum_or_missing('due_yuan') }} as due_yuan,
+        {{ sum_or_missing('paid_yuan') }} as paid_yuan,
+        {{ sum_or_missing('arrears_yuan') }} as arrears_yuan,
+        case
+            when not bool_or(
+                {{ is_lacking('teachers_entitled') }}
+                or {{ is_lacking('standard_yuan_per_month') }}
+                or {{ is_lacking('months') }}
+            ) then coalesce(sum(teachers_entitled * standard_yuan_per_month * months), 0)
+        end as due_recomputed_yuan,
+        case
+            when not bool_or({{ is_lacking('teachers_paid') }} or {{ is_lacking('months') }})
+                then coalesce(sum(teachers_paid * months), 0)
+        end as paid_teacher_months_n,
+        min(standard_yuan_per_month) as standard_min_yuan,
+        max(standard_yuan_per_month) as standard_max_yuan,
+        -- Rows that pay by another standard than the seed's, or pay where the seed knows none.
+        count(*) filter (
+            where teachers_entitled > 0 and standard_yuan_per_month is distinct from seed_yuan_per_month
+        ) as off_standard_rows_n,
+        case
+            when not bool_or({{ is_lacking('teachers_paid') }})
+                then count(distinct school_code) filter (where teachers_paid > 0)
+        end as schools_paid_n,
+        case
+            when not bool_or({{ is_lacking('teachers_paid') }})
+                then count(distinct school_code) filter (where teachers_paid > 0 and is_rural_school)
+        end as rural_schools_covered_n
+    from tier_row
+    group by caliber_id, county_code, period, programme, tier, is_total
+),
+
+-- A more remote tier must not be paid less than a nearer one of the same county and programme.
+tier_order as (
+    select
+        total.county_code,
+        total.period,
+        total.programme,
+        coalesce(bool_and(nearer.standard_max_yuan <= total.standard_min_yuan), true) as is_tier_order_respected
+    from total
+    inner join remoteness
+        on total.programme = remoteness.programme and total.tier = remoteness.tier
+    left join remoteness as nearer_rank
+        on
+            remoteness.programme = nearer_rank.programme
+            and remoteness.remoteness_rank > nearer_rank.remoteness_rank
+    left join total as nearer
+        on
+            total.caliber_id = nearer.caliber_id
+            and total.county_code = nearer.county_code
+            and total.period = nearer.period
+            and total.programme = nearer.programme
+            and nearer_rank.tier = nearer.tier
+            and nearer.standard_max_yuan is not null
+            and total.standard_min_yuan is not null
+    where not total.is_total
+    group by all
+),
+
+known_tier as (
+    select
+        programme,
+        tier,
+        false as is_total
+    from {{ ref('subsidy_tiers') }}
+    union distinct
+    select
+        programme,
+        tier,
+        is_total
+    from total
+    union distinct
+    select
+        programme,
+        '合计' as tier,
+        true as is_total
+    from {{ ref('subsidy_tiers') }}
+),
+
+-- Open rural schools that could be covered: those of the tier in the register, or all of them where there are no tiers.
+rural_school as (
+    select
+        filing.county_code,
+        filing.period,
+        caliber.caliber_id,
+        known_tier.programme,
+        known_tier.tier,
+        count(school.school_code) filter (
+            where known_tier.tier in ('合计', '不分档') or school.subsidy_tier = known_tier.tier
+        ) as rural_schools_n
+    from filing
+    inner join {{ ref('stg_filing') }} as register
+        on
+            register.return_code = 'school'
+            and register.is_in_force
+            and filing.county_code = register.county_code
+            and filing.school_year = register.period
+    cross join known_tier
+    cross join caliber
+    left join school
+        on
+            filing.county_code = school.county_code
+            and filing.school_year = school.period
+            and caliber.caliber_id = school.caliber_id
+            and (school.closed_on is null or filing.period_end < school.closed_on)
+    group by all
+)
+
+select
+    filing.county_code,
+    filing.period,
+    caliber.caliber_id,
+    known_tier.programme,
+    known_tier.tier,
+    known_tier.is_total,
+    filing.submission_id,
+    filing.received_at,
+    remoteness.remoteness_rank,
+    standard.yuan_per_month as seed_yuan_per_month,
+    total.standard_min_yuan,
+    total.standard_max_yuan,
+    coalesce(tier_order.is_tier_order_respected, true) as is_tier_order_respected,
+    coalesce(total.off_standard_rows_n, 0) as off_standard_rows_n,
+    rural_school.rural_schools_n,
+    {% for term in (
+        'teachers_entitled_n', 'teachers_paid_n', 'due_yuan', 'paid_yuan', 'arrears_yuan', 'due_recomputed_yuan',
+        'paid_teacher_months_n', 'schools_paid_n',
+    ) %}
+        -- No row of the tier in a filing in force: nothing was paid there, a true zero.
+        case when total.county_code is null then 0 else total.{{ term }} end as {{ term }},
+    {% endfor %}
+    -- Coverage is of registered rural schools only, so it needs the register.
+    case
+        when rural_school.rural_schools_n is null then null
+        when total.county_code is null then 0
+        else total.rural_schools_covered_n
+    end as rural_schools_covered_n
+from filing
+cross join caliber
+cross join known_tier
+left join total
+    on
+        filing.county_code = total.county_code
+        and filing.period = total.period
+        and caliber.caliber_id = total.caliber_id
+        and known_tier.programme = total.programme
+        and known_tier.tier = total.tier
+left join tier_order
+    on
+        filing.county_code = tier_order.county_code
+        and filing.period = tier_order.period
+        and known_tier.programme = tier_order.programme
+left join standard
+    on
+        filing.county_code = standard.county_code
+        and filing.period = standard.period
+        and known_tier.programme = standard.programme
+        and known_tier.tier = standard.tier
+left join remoteness on known_tier.programme = remoteness.programme and known_tier.tier = remoteness.tier
+left join rural_school
+    on
+        filing.county_code = rural_school.county_code
+        and filing.period = rural_school.period
+        and caliber.caliber_id = rural_school.caliber_id
+        and known_tier.programme = rural_school.programme
+        and known_tier.tier = rural_school.tier

@@ -1,0 +1,156 @@
+-- Every indicator of every area: Σ numerator ÷ Σ denominator over the parts with both terms in force, never a mean of
+-- rates, with what is missing beside it. The one place where indicators are rolled up.
+with placed_part as (
+    select
+        term.*,
+        area_level.is_city,
+        case when area_level.is_city then term.city_code else term.county_code end as area_code
+    from {{ ref('int_indicator_term') }} as term
+    cross join (values (false), (true)) as area_level (is_city)
+),
+
+rolled_up as (
+    select
+        indicator_code,
+        caliber_id,
+        period,
+        area_code,
+        any_value(calendar_year) as calendar_year,
+        count(*) as expected_n,
+        count(*) filter (where has_both_terms) as coverage_n,
+        string_agg(
+            county_name || case when part_period != period then '（' || part_period || '）' else '' end,
+            '、' order by sort_order, county_code, part_period
+        ) filter (where not has_both_terms) as missing_areas,
+        cast(sum(numerator) filter (where has_both_terms) as decimal(20, 2)) as numerator,
+        cast(sum(numerator_base) filter (where has_both_terms) as decimal(20, 2)) as numerator_base,
+        cast(sum(denominator) filter (where has_both_terms) as decimal(20, 2)) as denominator,
+        cast(sum(denominator_base) filter (where has_both_terms) as decimal(20, 2)) as denominator_base,
+        case when not any_value(is_city) and count(*) = 1 then any_value(numerator_submission_id) end
+            as numerator_submission_id,
+        case when not any_value(is_city) and count(*) = 1 then any_value(denominator_submission_id) end
+            as denominator_submission_id,
+        max(known_at) filter (where has_both_terms) as known_at
+    from placed_part
+    group by indicator_code, caliber_id, period, area_code
+),
+
+judged as (
+    select
+        rolled_up.indicator_code,
+        rolled_up.caliber_id,
+        rolled_up.period,
+        rolled_up.area_code,
+        rolled_up.expected_n,
+        rolled_up.coverage_n,
+        rolled_up.missing_areas,
+        rolled_up.numerator_submission_id,
+        rolled_up.denominator_submission_id,
+        rolled_up.known_at,
+        indicators.unit,
+        indicators.factor,
+        indicators.measure,
+        indicators.zero_denominator,
+        standard.standard,
+        standard.comparison,
+        {{ coverage_status('rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below') }} as coverage_status,
+        rolled_up.numerator as numerator_known,
+        rolled_up.numerator_base as numerator_base_known,
+        rolled_up.denominator as denominator_known,
+        rolled_up.denominator_base as denominator_base_known
+    from rolled_up
+    inner join {{ ref('indicators') }} as indicators on rolled_up.indicator_code = indicators.indicator_code
+    left join {{ ref('int_standard') }} as standard
+        on
+            rolled_up.indicator_code = standard.indicator_code
+            and rolled_up.area_code = standard.area_code
+            and rolled_up.calendar_year = standard.calendar_year
+    cross join {{ source('control', 'run') }} as run
+),
+
+-- A withheld figure shows none of its terms either.
+given as (
+    select
+        *,
+        case when coverage_status != 'withheld' then numerator_known end as numerator_sum,
+        case when coverage_status != 'withheld' then numerator_base_known end as numerator_base_sum,
+        case when coverage_status != 'withheld' then denominator_known end as denominator_sum,
+        case when coverage_status != 'withheld' then denominator_base_known end as denominator_base_sum
+    from judged
+),
+
+computed as (
+    select
+        *,
+        {{ cross_numerator('numerator_sum', 'denominator_base_sum') }} as cross_numerator,
+        {{ cross_denominator('numerator_base_sum', 'denominator_sum') }} as cross_denominator,
+        {{ rate_of_averages(
+            'numerator_sum', 'numerator_base_sum', 'denominator_sum', 'denominator_base_sum', 'factor'
+        ) }} as value,
+        case
+            when measure not in ('ratio', 'gender_parity') then numerator_sum
+            when measure = 'ratio' then {{ rate('numerator_sum', 'numerator_base_sum') }}
+            else {{ rate('numerator_sum', 'numerator_base_sum', 100) }}
+        end as numerator,
+        case
+            when measure not in ('ratio', 'gender_parity') then denominator_sum
+            when measure = 'ratio' then {{ rate('denominator_sum', 'denominator_base_sum') }}
+            else {{ rate('denominator_sum', 'denominator_base_sum', 100) }}
+        end as denominator
+    from given
+),
+
+formula as (
+    select
+        *,
+        case
+            when numerator_base_sum is not null and measure in ('ratio', 'gender_parity')
+                then
+                    '(' || {{ plain_number('numerator_sum') }} || ' ÷ ' || {{ plain_number('numerator_base_sum') }}
+                    || ') ÷ (' || {{ plain_number('denominator_sum') }} || ' ÷ '
+                    || {{ plain_number('denominator_base_sum') }} || ')'
+            else {{ plain_number('numerator_sum') }} || ' ÷ ' || {{ plain_number('denominator_sum') }}
+        end
+        || case when factor != 1 then ' × ' || cast(factor as varchar) else '' end as worked_terms
+    from computed
+)
+
+select
+    indicator_code,
+    caliber_id,
+    period,
+    area_code,
+    cast(numerator as decimal(24, 4)) as numerator,
+    cast(denominator as decimal(24, 4)) as denominator,
+    value,
+    unit,
+    cast(coverage_n as integer) as coverage_n,
+    cast(expected_n as integer) as expected_n,
+    coalesce(missing_areas, '') as missing_areas,
+    case
+        when coverage_status = 'withheld' then 'withheld'
+        when value is not null then coverage_status
+        when cross_numerator = 0 then 'not_applicable'
+        else zero_denominator
+    end as status,
+    case
+        when coverage_status = 'withheld' then '不予公布：已报 ' || coverage_n || '/' || expected_n
+        when value is not null
+            then worked_terms || ' = ' || cast(value as varchar) || case unit when '比值' then '' else ' ' || unit end
+        else worked_terms || '：分母为 0，不能计算'
+    end as formula,
+    numerator_sum,
+    numerator_base_sum,
+    denominator_sum,
+    denominator_base_sum,
+    standard,
+    -- Judged on the unrounded terms.
+    case
+        when value is not null and standard is not null
+            then {{ meets_standard('cross_numerator', 'cross_denominator', 'standard', 'comparison', 'factor') }}
+    end as is_standard_met,
+    numerator_submission_id,
+    denominator_submission_id,
+    known_at
+from formula
+order by indicator_code, caliber_id, period, area_code

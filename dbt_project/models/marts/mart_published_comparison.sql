@@ -1,0 +1,51 @@
+-- Our computed figure beside the one that was published, at the decimals in which it was published.
+with compared as (
+    select
+        published.*,
+        fact.value,
+        fact.status,
+        fact.coverage_n,
+        fact.expected_n,
+        -- Rounded once, from the terms: rounding the four-decimal value again could step over a half.
+        case published.decimals when 0 then 10000 when 1 then 1000 when 2 then 100 when 3 then 10 else 1 end
+            as step,
+        {{ cross_numerator('fact.numerator_sum', 'fact.denominator_base_sum') }} * indicators.factor * 10000
+            as dividend,
+        {{ cross_denominator('fact.numerator_base_sum', 'fact.denominator_sum') }} as divisor
+    from {{ ref('published_figures') }} as published
+    inner join {{ ref('indicators') }} as indicators on published.indicator_code = indicators.indicator_code
+    inner join {{ ref('fct_indicator') }} as fact
+        on
+            published.indicator_code = fact.indicator_code
+            and published.area_code = fact.area_code
+            and published.period = fact.period
+            and published.caliber_id = fact.caliber_id
+),
+
+rounded as (
+    select
+        *,
+        cast(
+            cast({{ half_up_quotient('dividend', '(divisor * step)') }} * step as decimal(38, 0)) * 0.0001
+            as decimal(18, 4)
+        ) as computed_value
+    from compared
+)
+
+select
+    indicator_code,
+    area_code,
+    period,
+    caliber_id,
+    published_value,
+    decimals,
+    computed_value,
+    cast(value - published_value as decimal(18, 4)) as difference,
+    -- Null while our figure is withheld: there is nothing to compare.
+    computed_value = published_value as is_agreed,
+    status,
+    coverage_n,
+    expected_n,
+    source
+from rounded
+order by indicator_code, area_code, period, caliber_id

@@ -1,0 +1,113 @@
+-- Are compulsory-stage teachers paid no less than civil servants? Averages and ratio are read from fct_indicator; the
+-- city's row counts the counties that comply beside its average, so that no average hides a failing county.
+with measure as (
+    select
+        fact.*,
+        indicators.measure
+    from {{ ref('fct_indicator') }} as fact
+    inner join {{ ref('indicators') }} as indicators on fact.indicator_code = indicators.indicator_code
+    where indicators.caliber_kind = 'pay'
+),
+
+ratio as (
+    select
+        *,
+        -- Whole cents, half away from zero: teacher pay - teachers × civil servants' average.
+        cast(
+            cast({{ half_up_quotient(
+                '(' ~ cross_numerator('numerator_sum', 'denominator_base_sum') ~ ' - '
+                ~ hundredths('numerator_base_sum') ~ ' * ' ~ hundredths('denominator_sum') ~ ')',
+                hundredths('denominator_base_sum')
+            ) }} as decimal(38, 0)) * 0.01 as decimal(20, 2)
+        ) as gap_total_yuan
+    from measure
+    where measure = 'ratio'
+),
+
+judgement as (
+    select
+        period,
+        area_code,
+        caliber_id,
+        any_value(numerator_sum) filter (where measure = 'compliant_counties') as counties_compliant_n,
+        any_value(denominator_sum) filter (where measure = 'compliant_counties') as counties_judged_n
+    from measure
+    group by all
+),
+
+area as (
+    select distinct
+        county_code as area_code,
+        city_code,
+        period,
+        county_name,
+        sort_order
+    from {{ ref('stg_expected_filing') }}
+    where return_code = 'teacher_pay'
+),
+
+-- Over the counties of a city: who fails, and what it would cost to bring each of them up.
+city_of_counties as (
+    select
+        ratio.period,
+        area.city_code as area_code,
+        ratio.caliber_id,
+        string_agg(area.county_name, '、' order by area.sort_order, area.area_code) filter (
+            where not ratio.is_standard_met
+        ) as failing_areas,
+        sum(greatest(-ratio.gap_total_yuan, 0)) as shortfall_yuan
+    from ratio
+    inner join area on ratio.area_code = area.area_code and ratio.period = area.period
+    group by all
+)
+
+select
+    ratio.period,
+    ratio.area_code,
+    ratio.caliber_id,
+    ratio.numerator_base_sum as teachers,
+    ratio.numerator_sum as teacher_pay_yuan,
+    ratio.numerator as teacher_average_yuan,
+    ratio.denominator_base_sum as civil_servants,
+    ratio.denominator_sum as civil_servant_pay_yuan,
+    ratio.denominator as civil_servant_average_yuan,
+    ratio.value as ratio,
+    {{ rate('ratio.gap_total_yuan', 'ratio.numerator_base_sum') }} as gap_yuan_per_teacher,
+    ratio.gap_total_yuan,
+    cast(
+        case
+            when ratio.status in ('withheld', 'not_applicable', 'error') then null
+            else coalesce(city_of_counties.shortfall_yuan, greatest(-ratio.gap_total_yuan, 0))
+        end as decimal(20, 2)
+    ) as shortfall_yuan,
+    ratio.standard,
+    ratio.is_standard_met as is_average_compliant,
+    -- A city complies when every judged county does; its average is the column before.
+    case
+        when city_of_counties.area_code is null then ratio.is_standard_met
+        else judgement.counties_compliant_n = judgement.counties_judged_n
+    end as is_compliant,
+    cast(judgement.counties_compliant_n as integer) as counties_compliant_n,
+    cast(judgement.counties_judged_n as integer) as counties_judged_n,
+    case
+        when city_of_counties.area_code is null and not ratio.is_standard_met then area.county_name
+        else coalesce(city_of_counties.failing_areas, '')
+    end as failing_areas,
+    ratio.coverage_n,
+    ratio.expected_n,
+    ratio.missing_areas,
+    ratio.status,
+    ratio.formula
+from ratio
+left join judgement
+    on
+        ratio.period = judgement.period
+        and ratio.area_code = judgement.area_code
+        and ratio.caliber_id = judgement.caliber_id
+left join area on ratio.area_code = area.area_code and ratio.period = area.period
+left join city_of_counties
+    on
+        ratio.period = city_of_counties.period
+        and ratio.area_code = city_of_counties.area_code
+        and ratio.caliber_id = city_of_counties.caliber_id
+order by ratio.period, ratio.area_code, ratio.caliber_id

@@ -1,0 +1,64 @@
+-- Every version of every filing by its latest screening, as far as known at the as-of time, with the version in force.
+with latest as (
+    select
+        submission_id,
+        max(screening_seq) as screening_seq
+    from {{ source('landing', 'filing_version') }}
+    group by submission_id
+),
+
+known as (
+    select filing_version.*
+    from {{ source('landing', 'filing_version') }} as filing_version
+    inner join latest
+        on filing_version.submission_id = latest.submission_id and filing_version.screening_seq = latest.screening_seq
+    cross join {{ source('control', 'run') }} as run
+    where run.as_of is null or filing_version.received_at <= run.as_of
+    -- A filing that stands on two sheets of one file is one filing, rejected where either is.
+    qualify row_number() over (
+        partition by
+            filing_version.submission_id,
+            filing_version.return_code,
+            filing_version.county_code,
+            filing_version.period
+        order by filing_version.verdict = 'rejected' desc, filing_version.errors_n desc, filing_version.sheet asc
+    ) = 1
+),
+
+ranked as (
+    select
+        *,
+        verdict in ('accepted', 'accepted_with_queries') as is_accepted,
+        row_number() over filing as version_n,
+        count(*) over (partition by return_code, county_code, period) as versions_n,
+        row_number() over (
+            partition by return_code, county_code, period, verdict in ('accepted', 'accepted_with_queries')
+            order by received_at desc, submission_id desc
+        ) as recency_n
+    from known
+    window filing as (partition by return_code, county_code, period order by received_at, submission_id)
+)
+
+select
+    submission_id,
+    screening_seq,
+    return_code,
+    return_version,
+    county_code,
+    period,
+    period_type,
+    sheet,
+    file_name,
+    received_at,
+    verdict,
+    errors_n,
+    queries_n,
+    infos_n,
+    rows_n,
+    rule_set_version,
+    version_n,
+    return_code is not null and county_code is not null and period is not null as is_identified,
+    version_n = versions_n as is_newest,
+    is_accepted and recency_n = 1
+    and return_code is not null and county_code is not null and period is not null as is_in_force
+from ranked
