@@ -5,7 +5,7 @@ to compare with, `expected__X` (in the scaled integers of `tabulate`). Great Exp
 expected values go into the findings. What a broken rule means is said in `expectations/`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import polars as pl
@@ -14,7 +14,7 @@ from pipelines.returns import Identity, ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.tabulate import READ_STATES, CellState
 
-_COUNTABLE = [*(state.value for state in READ_STATES), "not_applicable", "included_elsewhere"]
+_NOTHING_TO_ADD = ("not_applicable", "included_elsewhere")
 
 
 def derive(defined: ReturnDefinition, frame: pl.DataFrame, period_months: Mapping[int, int]) -> pl.DataFrame:
@@ -45,15 +45,22 @@ def scale(defined: ReturnDefinition, column: str) -> int:
     return DECIMAL_PLACES.get(defined.column(column).type, 0)
 
 
-def _summand(name: str) -> pl.Expr:
+def _countable(defined: ReturnDefinition, name: str) -> list[str]:
+    """The states in which a cell can be added: read, or a missing code that its column allows and that adds nothing."""
+    allowed = defined.column(name).missing
+    return [*(state.value for state in READ_STATES), *(code for code in _NOTHING_TO_ADD if code in allowed)]
+
+
+def _summand(defined: ReturnDefinition, name: str) -> pl.Expr:
     """A term of a sum: a missing code that means nothing is to be added counts 0, anything unread is null."""
-    return pl.when(pl.col(f"{name}__state").is_in(_COUNTABLE)).then(pl.col(name).fill_null(0)).otherwise(None)
+    countable = pl.col(f"{name}__state").is_in(_countable(defined, name))
+    return pl.when(countable).then(pl.col(name).fill_null(0)).otherwise(None)
 
 
-def _sum(names: tuple[str, ...]) -> pl.Expr:
+def _sum(defined: ReturnDefinition, names: tuple[str, ...]) -> pl.Expr:
     total = pl.lit(0, dtype=pl.Int128)
     for name in names:
-        total = total + _summand(name).cast(pl.Int128)
+        total = total + _summand(defined, name).cast(pl.Int128)
     return total
 
 
@@ -65,17 +72,18 @@ def _identity(defined: ReturnDefinition, identity: Identity, data: pl.Expr) -> l
     elif identity.product:
         expected = pl.lit(1, dtype=pl.Int128)
         for name in identity.product:
-            expected = expected * _summand(name).cast(pl.Int128)
+            expected = expected * _summand(defined, name).cast(pl.Int128)
         extra = sum(scale(defined, name) for name in identity.product) - places
         expected = expected // 10**extra if extra > 0 else expected * 10**-extra
     elif identity.selector:
         column, sums = identity.selector
         expected = pl.lit(None, dtype=pl.Int128)
         for code, names in sums.items():
-            expected = pl.when(pl.col(column) == code).then(_sum(names)).otherwise(expected)
+            expected = pl.when(pl.col(column) == code).then(_sum(defined, names)).otherwise(expected)
     else:
-        expected = _sum(identity.sum) - _sum(identity.minus)
-    left = pl.when(pl.col(f"{identity.left}__state").is_in(_COUNTABLE)).then(pl.col(identity.left)).otherwise(None)
+        expected = _sum(defined, identity.sum) - _sum(defined, identity.minus)
+    read = pl.col(f"{identity.left}__state").is_in(_countable(defined, identity.left))
+    left = pl.when(read).then(pl.col(identity.left)).otherwise(None)
     tolerance = int(identity.tolerance * Decimal(10) ** places)
     difference = left.cast(pl.Int128) - expected
     holds = difference.abs() <= tolerance if identity.relation == "=" else difference <= tolerance
@@ -96,15 +104,21 @@ def _text_numbers(defined: ReturnDefinition) -> pl.Expr:
     return (~pl.any_horizontal(found)).alias("ok__text_number")
 
 
+def _all_read(names: Sequence[str]) -> pl.Expr:
+    """True where every named column holds a value."""
+    return pl.all_horizontal([pl.col(name).is_not_null() for name in names]) if names else pl.lit(True)
+
+
 def _complete(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     """False on the first row of a group that lacks a value; `missing__complete` lists which."""
     complete = defined.complete
     assert complete
     group = ["entry", *complete.per]
-    data = ~pl.col("is_total") & pl.all_horizontal(pl.col(name).is_not_null() for name in complete.per)
+    # A value or group that could not be read has its own finding; what is missing besides cannot be told.
+    read = _all_read([*complete.per, complete.column])
+    judged = frame.filter(~pl.col("is_total")).filter(read.all().over("entry"))
     found = (
-        frame.filter(data)
-        .group_by(group)
+        judged.group_by(group)
         .agg(pl.col(complete.column).drop_nulls().unique().alias("found"), pl.col("source_row").min())
         .with_columns(
             pl.lit(list(complete.values)).list.set_difference(pl.col("found")).list.sort().alias("missing__complete")
@@ -121,18 +135,24 @@ def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     assert total
     names = [column.name for column in defined.number_columns if column.additive]
     is_total = pl.col("is_total")
+    # A total row that names its group (a register, say) stands for the group; one that does not closes the rows since the
+    # total before it. Without groups it stands for the table.
     group = ["entry", *total.per]
-    # A total row that names no group (register, say) stands for the whole table.
-    grouped = pl.all_horizontal(pl.col(name).is_not_null() for name in total.per) if total.per else pl.lit(True)
+    named = _all_read(total.per)
+    block = (pl.col("is_total").cum_sum() - pl.col("is_total").cast(pl.UInt32)).over("entry")
+    frame = frame.sort("entry", "source_row").with_columns(block.alias("_block"))
+    # A row whose group could not be read has its own finding; which total it belongs to is not known.
+    astray = (~pl.col("is_total") & ~_all_read(total.per)).any().over("entry")
     columns, wrong = [], []
     for name in names:
-        unread = (~is_total & ~pl.col(f"{name}__state").is_in([*_COUNTABLE, "not_reported"])).any()
+        known = [*_countable(defined, name), "not_reported"]
+        unread = (~is_total & ~pl.col(f"{name}__state").is_in(known)).any()
         summed = pl.col(name).filter(~is_total).sum()
-        expected = pl.when(grouped).then(summed.over(*group)).otherwise(summed.over("entry"))
-        judged = is_total & pl.col(name).is_not_null() & ~unread.over("entry")
+        expected = pl.when(named).then(summed.over(*group)).otherwise(summed.over("entry", "_block"))
+        judged = is_total & pl.col(name).is_not_null() & ~unread.over("entry") & ~astray
         columns.append(pl.when(judged).then(expected).otherwise(None).alias(f"total__{name}"))
         wrong.append(pl.when(judged & (pl.col(name) != expected)).then(pl.lit(name)).otherwise(None))
     frame = frame.with_columns(*columns, pl.concat_list(wrong).list.drop_nulls().alias("wrong__total"))
     return frame.with_columns(
         pl.when(is_total).then(pl.col("wrong__total").list.len() == 0).otherwise(None).alias("ok__total_row")
-    )
+    ).drop("_block")

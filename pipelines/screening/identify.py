@@ -38,6 +38,7 @@ _COVER_PAIR = re.compile(
 _FOOTER = re.compile(
     r"^(注|注释|说明|备注|填表人|审核人|单位负责人|负责人|报出日期|制表|联系电话|填报人|数据说明)[:：]?"
 )
+_SIGN_OFF = re.compile(_FOOTER.pattern.removesuffix("?"))
 _COLUMN_NUMBERS = frozenset("甲乙丙丁戊己庚辛壬癸")
 
 
@@ -156,11 +157,11 @@ def identify(
         _check_form(table)
         _resolve_county(table, counties, set(source_counties), metadata, file_name)
         _resolve_period(table, periods.get(table.definition.return_code, set()), metadata, file_name)
-    return Identified(tables, _repeated(tables))
+    return Identified(*_without_repeated(tables))
 
 
-def _repeated(tables: list[Table]) -> list[Observation]:
-    """A filing that stands twice in one file: neither can be preferred."""
+def _without_repeated(tables: list[Table]) -> tuple[list[Table], list[Observation]]:
+    """A filing that stands twice in one file: neither can be preferred, and only the first is looked at any further."""
     seen: dict[tuple[str, str | None, str | None], Table] = {}
     observations = []
     for table in tables:
@@ -170,8 +171,9 @@ def _repeated(tables: list[Table]) -> list[Observation]:
             observations.append(
                 Observation("FILE-0-return-repeated", table.sheet.name, table.header_row, 0, detail=places)
             )
-        seen[slot] = table
-    return observations
+        else:
+            seen[slot] = table
+    return list(seen.values()), observations
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -207,7 +209,8 @@ def _header_at(
     sheet: Sheet, row: int, named: set[str]
 ) -> tuple[ReturnDefinition, int, dict[str, int], dict[str, str], list[Observation]] | None:
     """The header that starts in this row, if one does: the definition and depth that know the most of its labels."""
-    if not any(text and _label(text)[0] in _owners() for text in sheet.rows[row]):
+    # The first row of a header names at least two columns; a data row may hold one label as a value (a programme, say).
+    if sum(1 for text in sheet.rows[row] if text and _label(text)[0] in _owners()) < 2:
         return None
     best: tuple[tuple[int, int, int, int], ReturnDefinition, int] | None = None
     for depth in range(1, _HEADER_DEPTH + 1):
@@ -304,10 +307,15 @@ def _sort_rows(table: Table) -> None:
 
 
 def _is_note(filled: list[str], cells: list[str | None]) -> bool:
-    everything = [text for text in cells if text]
-    return any(_FOOTER.match(text.strip()) for text in everything) and not any(
-        text.strip().replace(".", "", 1).isdigit() for text in filled
-    )
+    """A note or sign-off under the table: it begins with one of their words and holds no number in the table's columns.
+
+    Behind a word with its colon a few numbers may stand (填表人：甲　联系电话：3022331), never a row of them.
+    """
+    first = next(text for text in cells if text).strip()
+    numbers_n = sum(text.strip().replace(".", "", 1).isdigit() for text in filled)
+    if _SIGN_OFF.match(first):
+        return numbers_n < len(filled) / 2
+    return bool(_FOOTER.match(first)) and numbers_n == 0
 
 
 def _is_column_numbers(filled: list[str]) -> bool:
@@ -319,7 +327,9 @@ def _is_column_numbers(filled: list[str]) -> bool:
 
 
 def _is_header_again(filled: list[str], defined: ReturnDefinition) -> bool:
-    return len(filled) > 1 and sum(_label(text)[0] in defined.label_owner for text in filled) >= 0.8 * len(filled)
+    if len(filled) < 2 or _label(filled[0])[0] not in defined.label_owner:
+        return False
+    return sum(_label(text)[0] in defined.label_owner for text in filled) >= 0.8 * len(filled)
 
 
 # --- covers -----------------------------------------------------------------------------------------------------------
@@ -404,7 +414,7 @@ def _resolve_county(
         rule = "FILE-0-county-unknown" if unknown else "FILE-0-county-missing"
         table.observations.append(Observation(rule, place[1], place[2], place[3], value=place[0]))
         return
-    table.county_code = claims[0][0]
+    claimed = table.county_code = claims[0][0]
     for claim in unknown:
         table.observations.append(Observation("FILE-0-county-unknown", claim[1], claim[2], claim[3], value=claim[0]))
     for code, claim in claims[1:]:
@@ -421,10 +431,12 @@ def _resolve_county(
         table.observations.append(
             Observation("FILE-0-county-conflict", sheet, row, column, claims[0][1][0], source, detail="来源")
         )
+        # What one county sends stands on its own board, not on that of the county it names by mistake.
+        table.county_code = min(sources)
     hinted = county_in(file_name, counties)
-    if hinted and hinted != table.county_code:
+    if hinted and hinted not in (claimed, table.county_code):
         table.observations.append(
-            Observation("FILE-0-name-conflict", value=file_name, expected=by_code[table.county_code].name,
+            Observation("FILE-0-name-conflict", value=file_name, expected=by_code[claimed].name,
                         detail=by_code[hinted].name)
         )  # fmt: skip
 

@@ -4,12 +4,13 @@ Belongs here: recognising and masking them. Check digits keep a long sum of mone
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from pipelines.screening.identify import Observation
 from pipelines.screening.workbook import Workbook
 
-_LONG_NUMBER = re.compile(r"(?<![\d.])(\d{11}|\d{15,19}|\d{17}[Xx])(?![\d.]*\d)")
+_LONG_NUMBER = re.compile(r"(?<![\d.])(\d{17}[Xx]|\d{15,19}|\d{11})(?![\d.]*\d)")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CHECK = "10X98765432"
@@ -42,16 +43,19 @@ def mask(digits: str) -> str:
 
 
 def personal_data(workbook: Workbook) -> Iterator[Observation]:
-    """One observation a number found, anywhere in the file, hidden sheets too."""
+    """One observation a cell and kind of number found, anywhere in the file, hidden sheets too."""
     for sheet in workbook.sheets:
         for row, cells in enumerate(sheet.rows):
             for column, text in enumerate(cells):
                 if text is None or len(text) < 11:
                     continue
-                for match in _LONG_NUMBER.finditer(text):
+                found: dict[str, str] = {}
+                for match in _LONG_NUMBER.finditer(unicodedata.normalize("NFKC", text)):
                     rule_id = _kind(match[1])
                     if rule_id:
-                        yield Observation(rule_id, sheet.name, row, column, value=mask(match[1]))
+                        found.setdefault(rule_id, mask(match[1]))
+                for rule_id, masked in found.items():
+                    yield Observation(rule_id, sheet.name, row, column, value=masked)
 
 
 def _kind(digits: str) -> str | None:

@@ -105,6 +105,7 @@ class _Entry:
     findings: list[Finding] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     failed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    known: set[str] = field(default_factory=set)
 
     @property
     def slot(self) -> tuple[str, str | None, str | None]:
@@ -127,6 +128,9 @@ class _Entry:
         )
 
     def add(self, rule: Rule, finding: Finding) -> None:
+        if finding.finding_id in self.known:
+            return  # two mobile numbers in one cell are one thing to mend
+        self.known.add(finding.finding_id)
         self.counts[rule.outcome] += 1
         self.failed[rule.rule_id] += 1
         if self.failed[rule.rule_id] <= FINDINGS_PER_RULE:

@@ -51,8 +51,8 @@ REPORTED_ELSEWHERE = (CellState.ERROR_CELL, CellState.UNCALCULATED, CellState.CO
 #: Above these a figure is a slip of the keyboard; they also keep sums and products within 128 bits.
 _LARGEST = {"count": 10**8, "headcount": 10**7, "money": 10**13}
 _DASHES = ["-", "--", "—", "——", "－", "/", "无", "…", "...", "……", "N/A", "NA", "null", "NULL", "空"]
-_THOUSANDS = r"^-?\d{1,3}(,\d{3})+(\.\d+)?$"
-_NUMBER = r"^-?\d+(\.\d+)?$"
+_THOUSANDS = r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$"
+_NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 
 
 def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> pl.DataFrame:
@@ -91,10 +91,9 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
             **{f"{name}__mark": pl.Series(values, dtype=pl.String) for name, values in marks.items()},
         }
     )
-    frame = frame.with_columns(*(expression for column in defined.columns for expression in _typed(column)))
-    # A label column of a total row says 合计: it is no value of its column, and no rule but the total's own looks at it.
-    values = [column.name for column in defined.columns]
-    return frame.drop([f"{name}__mark" for name in values])
+    for column in defined.columns:
+        frame = frame.with_columns(*_typed(column, frame))
+    return frame.drop([f"{column.name}__mark" for column in defined.columns])
 
 
 def _mark(table: Table, row: int, column: int) -> str | None:
@@ -105,11 +104,20 @@ def _mark(table: Table, row: int, column: int) -> str | None:
     return None
 
 
-def _typed(column: Column) -> list[pl.Expr]:
-    stored = pl.col(f"{column.name}__text")
+def _typed(column: Column, frame: pl.DataFrame) -> list[pl.Series]:
+    """The column's values and states. Each distinct text is judged once: a column holds few, whatever its length."""
+    texts = frame.select(pl.col(f"{column.name}__text").alias("text"), pl.col(f"{column.name}__mark").alias("mark"))
+    judged = texts.lazy().unique().with_columns(*_judged(column)).collect()
+    typed = texts.join(judged, on=["text", "mark"], how="left", nulls_equal=True, maintain_order="left")
+    return [typed["value"].alias(column.name), typed["state"].alias(f"{column.name}__state")]
+
+
+def _judged(column: Column) -> list[pl.Expr]:
+    """Expressions over `text` and `mark` that yield the cell's `value` and `state`."""
+    stored = pl.col("text")
     # Full-width digits and letters are the same characters typed with another keyboard setting.
     text = stored.str.normalize("NFKC").str.strip_chars()
-    mark = pl.col(f"{column.name}__mark")
+    mark = pl.col("mark")
     missing = text.replace_strict(MISSING_CODES, default=None, return_dtype=pl.String)
     if column.is_number:
         value, state = _number(column, stored, text)
@@ -137,10 +145,7 @@ def _typed(column: Column) -> list[pl.Expr]:
         .otherwise(state)
     )
     read = state.is_in([state_.value for state_ in READ_STATES])
-    return [
-        pl.when(read).then(value).otherwise(None).alias(column.name),
-        state.alias(f"{column.name}__state"),
-    ]
+    return [pl.when(read).then(value).otherwise(None).alias("value"), state.alias("state")]
 
 
 def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
@@ -152,8 +157,9 @@ def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl
     exact = exact.cast(pl.Decimal(38, 10), strict=False)
     scaled = exact * 10**places
     whole = scaled.round(0)
-    # Sums made by a spreadsheet carry binary noise in far decimals; a real extra decimal is larger than this.
-    noise = (scaled - whole).abs() <= (pl.lit("0.000001").cast(pl.Decimal(38, 10)))
+    # Sums made by a spreadsheet carry binary noise beyond their fifteenth digit; a real extra decimal is larger than this.
+    tolerance = (scaled.abs().cast(pl.Float64) * 1e-14).clip(1e-6, 1e-3)
+    noise = (scaled - whole).abs().cast(pl.Float64) <= tolerance
     limit = _LARGEST[column.type]
     too_fine = "not_integer" if places == 0 else "too_precise"
     state = (
