@@ -74,7 +74,9 @@ def small_home(
     return Home(folder)
 
 
-def deliver(home: Home, county_code: str, file: Path, *, name: str | None = None, modified: float | None = None) -> Path:
+def deliver(
+    home: Home, county_code: str, file: Path, *, name: str | None = None, modified: float | None = None
+) -> Path:
     """Put a file into a county's inbox as a county would: whole, under its final name."""
     inbox = home.root / "counties" / county_code
     inbox.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ it comes back as the result's `problem`, never as an exception.
 import hashlib
 import json
 import posixpath
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -106,15 +107,16 @@ def collect(
     result = Collected(code)
     store = RawStore(home.raw)
     seen_file = home.private / "sources" / f"{code}.json"
-    # A cache: when it is lost everything is read again, found to be known, and nothing changes.
-    seen: dict[str, str] = json.loads(seen_file.read_bytes()) if seen_file.exists() else {}
+    seen = _read_seen(seen_file)
+    uri = ""
     try:
         municipality = home.municipality
         uri = municipality.source_uri(source, home.root)
         system, files = list_source(uri)
         result.listed = len(files)
         for file in files:
-            key = f"{uri}|{file.path}"
+            # Hashed: the URI may carry a password.
+            key = hashlib.sha256(f"{uri}|{file.path}".encode()).hexdigest()
             if seen.get(key) == file.stamp:
                 continue
             try:
@@ -145,10 +147,20 @@ def collect(
     except ConfigurationError as error:
         result.problem = str(error)
     except Exception as error:  # whatever a remote file system raises is this county's problem, not the run's
-        result.problem = f"{type(error).__name__}: {error}"[:500]
+        result.problem = _masked(f"{type(error).__name__}: {error}", uri)[:500]
     if result.landed or result.known or result.left:
         replace_file(seen_file, json.dumps(seen, ensure_ascii=False, sort_keys=True).encode())
     return result
+
+
+def _read_seen(path: Path) -> dict[str, str]:
+    """Path → stamp of what was pulled. A cache: when it is lost everything is read again, found to be known, and nothing
+    changes."""
+    try:
+        seen: dict[str, str] = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return seen
 
 
 def _plain_name(name: str) -> str:
@@ -158,4 +170,14 @@ def _plain_name(name: str) -> str:
 def _without_secret(uri: str, path: str) -> str:
     """Where a file came from, without the user and password that a URI may carry."""
     scheme, separator, _ = uri.partition("://")
-    return f"{scheme}://{path}" if separator else Path(path).as_posix()
+    if not separator:
+        return Path(path).as_posix()
+    # Some file systems name a file by its whole URI.
+    return _masked(path if "://" in path else f"{scheme}://{path}", uri)
+
+
+def _masked(text: str, uri: str) -> str:
+    """A text without the user and password of any URI in it, and without the password of this one wherever it stands."""
+    for secret in re.findall(r"://[^/@:]*:([^/@]+)@", uri):
+        text = text.replace(f":{secret}@", "@").replace(secret, "***")
+    return re.sub(r"://[^/\s@]*@", "://", text)

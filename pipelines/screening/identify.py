@@ -314,7 +314,7 @@ def _is_note(filled: list[str], cells: list[str | None]) -> bool:
     first = next(text for text in cells if text).strip()
     numbers_n = sum(text.strip().replace(".", "", 1).isdigit() for text in filled)
     if _SIGN_OFF.match(first):
-        return numbers_n < len(filled) / 2
+        return numbers_n <= len(filled) / 2
     return bool(_FOOTER.match(first)) and numbers_n == 0
 
 

@@ -40,26 +40,29 @@ def read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Workb
     return _read_text(path, name, max_cells=max_cells)
 
 
-def _read_zip(path: Path, *, max_cells: int) -> Workbook | Refusal:
+def _read_zip(source: Path | IO[bytes], *, max_cells: int) -> Workbook | Refusal:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(source) as archive:
             members = archive.infolist()
             unpacked = sum(member.file_size for member in members)
             packed = max(1, sum(member.compress_size for member in members))
             if unpacked > _MAX_UNPACKED_BYTES or (unpacked > 10_000_000 and unpacked / packed > _MAX_UNPACK_RATIO):
                 return Refusal("FILE-0-limits", f"解压后 {unpacked:,} 字节，疑为压缩炸弹")
-            names = {member.filename for member in members}
+            # Some report generators write xl\workbook.xml, or leave the folder out.
+            names = {member.filename.replace("\\", "/"): member.filename for member in members}
+            main = next((name for name in ("xl/workbook.xml", "workbook.xml") if name in names), None)
             damaged = archive.testzip()
             if damaged is not None:
                 return Refusal("FILE-0-unreadable", f"压缩包内 {damaged} 已损坏")
-            if "xl/workbook.xml" in names:
-                return _read_calamine(path, "xlsx", max_cells=max_cells, archive=archive)
+            if main:
+                extras = _sheet_extras(archive, names, main)
+                return _read_calamine(source, "xlsx", max_cells=max_cells, extras=extras)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         return Refusal("FILE-0-unreadable", f"文件不完整或已损坏（{error}）")
     if "xl/workbook.bin" in names:
-        return _read_calamine(path, "xlsb", max_cells=max_cells)
+        return _read_calamine(source, "xlsb", max_cells=max_cells)
     if "content.xml" in names and "mimetype" in names:
-        return _read_calamine(path, "ods", max_cells=max_cells)
+        return _read_calamine(source, "ods", max_cells=max_cells)
     return Refusal("FILE-0-type", "是压缩包，但不是工作簿")
 
 
@@ -70,8 +73,8 @@ def _read_ole(path: Path, *, max_cells: int) -> Workbook | Refusal:
         try:
             office = msoffcrypto.OfficeFile(stream)
             encrypted = office.is_encrypted()
-        except Exception as error:  # msoffcrypto raises many kinds for files that are no Office file
-            return Refusal("FILE-0-unreadable", f"文件不完整或不是 Excel 文件（{type(error).__name__}）")
+        except Exception:  # it raises many kinds, for old Excel files too: calamine knows those, and refuses the rest
+            return _read_calamine(path, "xls", max_cells=max_cells)
         if not encrypted:
             return _read_calamine(path, "xls", max_cells=max_cells)
         opened = io.BytesIO()
@@ -81,15 +84,18 @@ def _read_ole(path: Path, *, max_cells: int) -> Workbook | Refusal:
             office.decrypt(opened)
         except Exception:
             return Refusal("FILE-0-encrypted", "文件设有打开密码")
-    kind = "xlsx" if opened.getvalue().startswith(_ZIP) else "xls"
-    return _read_calamine(opened, kind, max_cells=max_cells)
+    if opened.getvalue().startswith(_ZIP):
+        return _read_zip(opened, max_cells=max_cells)
+    return _read_calamine(opened, "xls", max_cells=max_cells)
 
 
 def _read_calamine(
-    source: Path | IO[bytes], kind: str, *, max_cells: int, archive: zipfile.ZipFile | None = None
+    source: Path | IO[bytes], kind: str, *, max_cells: int, extras: dict[str, dict[str, Any]] | None = None
 ) -> Workbook | Refusal:
     import python_calamine as calamine
 
+    if not isinstance(source, Path):
+        source.seek(0)
     try:
         book = (
             calamine.CalamineWorkbook.from_path(str(source))
@@ -98,7 +104,6 @@ def _read_calamine(
         )
         sheets: list[Sheet] = []
         cells = 0
-        extras = _sheet_extras(archive) if archive else {}
         for meta in book.sheets_metadata:
             if meta.typ != calamine.SheetTypeEnum.WorkSheet:
                 continue
@@ -108,9 +113,11 @@ def _read_calamine(
                 return Refusal("FILE-0-limits", f"单元格超过 {max_cells:,} 个（表“{meta.name}”）")
             rows = [[cell_text(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
             hidden = meta.visible != calamine.SheetVisibleEnum.Visible
-            sheets.append(_with_extras(Sheet(meta.name, rows, hidden), extras.get(meta.name)))
+            sheets.append(_with_extras(Sheet(meta.name, rows, hidden), (extras or {}).get(meta.name)))
     except MemoryError:
         raise
+    except calamine.PasswordError:
+        return Refusal("FILE-0-encrypted", "文件设有打开密码")
     except BaseException as error:  # a Rust panic is a BaseException; the process is thrown away after a refusal
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
@@ -138,24 +145,28 @@ def _with_extras(sheet: Sheet, extras: dict[str, Any] | None) -> Sheet:
     )
 
 
-def _sheet_extras(archive: zipfile.ZipFile) -> dict[str, dict[str, Any]]:
-    """Sheet name → what calamine leaves out; a sheet without any of it costs one search over its bytes."""
+def _sheet_extras(archive: zipfile.ZipFile, names: dict[str, str], main: str) -> dict[str, dict[str, Any]]:
+    """Sheet name → what calamine leaves out; a sheet without any of it costs one search over its bytes.
+
+    `names`: part name → name in the archive; `main`: the workbook part.
+    """
     from defusedxml import ElementTree
 
+    folder = main.removesuffix("workbook.xml")
     relations = {
         relation.get("Id"): relation.get("Target", "")
-        for relation in ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
+        for relation in ElementTree.fromstring(archive.read(names[f"{folder}_rels/workbook.xml.rels"]))
     }
     found: dict[str, dict[str, Any]] = {}
-    for element in ElementTree.fromstring(archive.read("xl/workbook.xml")).iter():
+    for element in ElementTree.fromstring(archive.read(names[main])).iter():
         if _MAIN.sub("", element.tag) != "sheet":
             continue
         relation_id = next((value for key, value in element.attrib.items() if key.endswith("}id")), None)
         target = relations.get(relation_id, "")
-        member = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-        if member not in archive.namelist():
+        member = target.lstrip("/") if target.startswith("/") else f"{folder}{target}"
+        if member not in names:
             continue
-        content = archive.read(member)
+        content = archive.read(names[member])
         if _SHEET_MARKS.search(content):
             found[element.attrib["name"]] = _parse_sheet(ElementTree.iterparse(io.BytesIO(content), events=("end",)))
     return found

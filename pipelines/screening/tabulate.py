@@ -50,7 +50,7 @@ REPORTED_ELSEWHERE = (CellState.ERROR_CELL, CellState.UNCALCULATED, CellState.CO
 
 #: Above these a figure is a slip of the keyboard; they also keep sums and products within 128 bits.
 _LARGEST = {"count": 10**8, "headcount": 10**7, "money": 10**13}
-_DASHES = ["-", "--", "—", "——", "－", "/", "无", "…", "...", "……", "N/A", "NA", "null", "NULL", "空"]
+_DASHES = ["-", "--", "—", "——", "－", "/", "无", "…", "...", "......", "N/A", "NA", "null", "NULL", "空"]
 _THOUSANDS = r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$"
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 

@@ -120,26 +120,33 @@ def selection(dirty: Iterable[str]) -> list[str]:
 
 def build(home: Home, dirty: Iterable[str]) -> list[BuiltNode]:
     """Build and test what the dirty returns touch. Raises DbtFault with the failing nodes' messages."""
+    select = selection(dirty)
+    arguments = ["--exclude-resource-type", "unit_test", *(["--select", *select] if select else [])]
+    return _invoke(home, "build", arguments)
+
+
+def run_unit_tests(home: Home) -> list[BuiltNode]:
+    """Run the models' unit tests against a built home; nothing in it changes. Raises DbtFault when one fails."""
+    return _invoke(home, "test", ["--select", "test_type:unit"])
+
+
+def _invoke(home: Home, command: str, arguments: list[str]) -> list[BuiltNode]:
     manifest_json()
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
 
     manifest = Manifest.from_msgpack((_parsed() / "partial_parse.msgpack").read_bytes())
-    select = selection(dirty)
-    arguments = ["build", *_folders(home.private / "dbt"), "--quiet", "--no-write-json", "--no-version-check",
-                 "--exclude-resource-type", "unit_test"]  # fmt: skip
-    if select:
-        arguments += ["--select", *select]
+    quiet = ["--quiet", "--no-write-json", "--no-version-check"]
     with _environment(home):
-        outcome = dbtRunner(manifest=manifest).invoke(arguments)
+        outcome = dbtRunner(manifest=manifest).invoke([command, *_folders(home.private / "dbt"), *quiet, *arguments])
         _close_connections()
     if outcome.exception is not None:
-        raise DbtFault(f"dbt build failed: {outcome.exception}") from outcome.exception
-    results = list(outcome.result or [])  # type: ignore[arg-type]
-    failed = [f"{result.node.unique_id}: {result.message}" for result in results
-              if result.status not in ("success", "pass", "warn", "no-op")]  # fmt: skip
+        raise DbtFault(f"dbt {command} failed: {outcome.exception}") from outcome.exception
+    results = list(outcome.result or [])
+    good = ("success", "pass", "warn", "no-op")
+    failed = [f"{result.node.unique_id}: {result.message}" for result in results if result.status not in good]
     if failed or not outcome.success:
-        raise DbtFault("dbt build failed:\n" + "\n".join(failed[:20]))
+        raise DbtFault(f"dbt {command} failed:\n" + "\n".join(failed[:20]))
     return [BuiltNode(result.node.unique_id, str(result.status), result.execution_time) for result in results]
 
 

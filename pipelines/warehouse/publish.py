@@ -152,8 +152,10 @@ def _swap(home: Home) -> None:
     if wal.exists():
         raise PublishFault(f"{wal.name} is still there: the marts were not checkpointed")
     # DuckDB names a database after its file: the copy is made under the final name, in a folder beside it.
-    aside = home.warehouse / f".publishing-{os.getpid()}"
-    aside.mkdir(parents=True, exist_ok=True)
+    # Only one run writes at a time, so what lies there is what a killed run left behind.
+    aside = home.warehouse / ".publishing"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
     try:
         copy = aside / home.published.name
         shutil.copyfile(home.marts_database, copy)

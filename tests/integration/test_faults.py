@@ -52,7 +52,8 @@ def test_nothing_is_found_that_was_not_seeded(home: Home, faults: list[dict]):
     extra = [
         (county, file_name, rule_id, message)
         for county, file_name, rule_id, message in rows(
-            home, "SELECT county_code, file_name, rule_id, message FROM marts.mart_finding WHERE county_code IS NOT NULL"
+            home,
+            "SELECT county_code, file_name, rule_id, message FROM marts.mart_finding WHERE county_code IS NOT NULL",
         )
         if (county, file_name, rule_id) not in seeded
     ]

@@ -71,9 +71,13 @@ late as (
 
 status_day as (
     select
-        coalesce(
+        -- The last day that the record knows of: a deadline that was looked at, or a county's newest file.
+        greatest(
             (select max(run.status_on) from {{ source('control', 'run') }} as run),
-            (select {{ china_date('max(filing.received_at)') }} from {{ ref('stg_filing') }} as filing)
+            (
+                select {{ china_date('max(filing.received_at)') }} from {{ ref('stg_filing') }} as filing
+                where filing.county_code is not null
+            )
         ) as status_on
 ),
 

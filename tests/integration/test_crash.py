@@ -1,0 +1,67 @@
+"""kill -9 at every stage, then run again: the same marts as a run that nobody disturbed."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.home import Home
+from tests.homes import PROJECT, deliver, marts_content, small_home, update
+from tests.integration.killed_run import POINTS
+
+COUNTIES = [("140926", "静乐县", "Jingle")]
+
+
+def _with_files(home: Home, published_home: Path, *, years: tuple[str, ...]) -> Home:
+    for file in sorted((published_home / "counties" / "140926").iterdir()):
+        if any(word in file.name for word in ("学校名录", "在校", "学龄人口", "XB01", "XB02", "XB03")) and any(
+            year in file.name for year in years
+        ):
+            deliver(home, "140926", file)
+    return home
+
+
+@pytest.fixture(scope="module")
+def undisturbed(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    home = small_home(tmp_path_factory.mktemp("undisturbed"), COUNTIES)
+    update(_with_files(home, published_home, years=("2023",)))
+    update(_with_files(home, published_home, years=("2023", "2024")))
+    return marts_content(home)
+
+
+@pytest.fixture(scope="module")
+def half_way(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home that has published its first year: what a crash must leave readable."""
+    home = small_home(tmp_path_factory.mktemp("half_way"), COUNTIES)
+    update(_with_files(home, published_home, years=("2023",)))
+    return home
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_at_any_point_is_made_good_by_the_next(
+    point: str, published_home: Path, half_way: Home, undisturbed: dict[str, str], tmp_path: Path
+):
+    root = tmp_path / "home"
+    shutil.copytree(half_way.root, root, symlinks=True)
+    home = _with_files(Home(root), published_home, years=("2023", "2024"))
+    before = marts_content(home)
+
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.integration.killed_run", str(root), point],
+        cwd=PROJECT,
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+
+    # Whatever was left behind, a reader opens a whole release: the old one or the new one.
+    assert marts_content(home) in (before, undisturbed)
+    update(home)
+    assert marts_content(home) == undisturbed
+    assert not (home.warehouse / ".publishing").exists()
+    with duckdb.connect(str(home.build_database), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM control.dirty_return").fetchall() == [(0,)]
