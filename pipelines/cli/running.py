@@ -41,10 +41,12 @@ def run_update(home: Home, *, progress: Callable[[int, int], None] | None = None
     import dagster as dg
 
     from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
+    from pipelines.orchestration.liveness import bury_dead_runs
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     job = build_defs(home, progress=progress).resolve_job_def(UPDATE_JOB)
     with dg.DagsterInstance.get() as instance:
+        bury_dead_runs(home, instance)
         result = job.execute_in_process(
             instance=instance,
             tags=county_range(home),

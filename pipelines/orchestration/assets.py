@@ -14,6 +14,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect
 from pipelines.intake.deadlines import record_late
+from pipelines.orchestration.liveness import show_life
 from pipelines.returns import current_definitions
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import landing_schema
@@ -91,6 +92,7 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
         description="各县区报送件：原样存入 raw/，以 SHA-256 命名。",
     )
     def submissions(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        show_life(home, context.run_id)
         results = [collect(home, home.municipality.county(code)) for code in context.partition_keys]
         for result in results:
             if result.problem:
@@ -119,9 +121,10 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
         pool=BUILD_POOL,
         description="截止日后的缺报记录：某日查看时，谁还没有报。",
     )
-    def lateness(config: LatenessConfig) -> dg.MaterializeResult:
+    def lateness(context: dg.AssetExecutionContext, config: LatenessConfig) -> dg.MaterializeResult:
         from datetime import date
 
+        show_life(home, context.run_id)
         with home.writing():
             received = received_filings(home)
         late = record_late(home, received, on=date.fromisoformat(config.day))
@@ -150,11 +153,12 @@ def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None)
     def screen(
         context: dg.AssetExecutionContext, config: ScreenConfig
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        show_life(home, context.run_id)
         with home.writing():
             landed = land_new(
                 home, again=Scope(config.county_code, config.period, config.everything), progress=progress
             )
-            write_receipts(home, (filing.submission_id for filing in landed.filings))
+            write_receipts(home)
             judged = standing(home)
         context.log.info(f"{landed.submissions_n} submissions, findings {dict(landed.findings_n)}")
         verdicts: dict[str, int] = {}

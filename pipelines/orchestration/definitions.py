@@ -20,6 +20,7 @@ from pipelines.orchestration.assets import (
     publish_asset,
     screen_asset,
 )
+from pipelines.orchestration.liveness import bury_dead_runs
 from pipelines.orchestration.sources import look_for_news
 from pipelines.warehouse import dbt
 
@@ -58,7 +59,6 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
         UPDATE_JOB,
         selection=everything - dg.AssetSelection.assets(LATENESS),
         description="收取、审核、建模、发布：一次运行处理所有新到的报送件。",
-        tags={"dagster/max_retries": "0"},
     )
     rescreen = dg.define_asset_job(
         "rescreen", selection=modelled, description="规则变更后，按县区或报告期重新审核 raw/ 中已有的报送件。"
@@ -74,6 +74,8 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
         description="查看各县区信箱，有新到或变化的文件时请求一次运行。",
     )
     def county_sources(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        for run_id in bury_dead_runs(home, context.instance):
+            context.log.warning(f"run {run_id} died; its files are taken up by the next run")
         if context.instance.get_runs(dg.RunsFilter(job_name=UPDATE_JOB, statuses=_UNFINISHED), limit=1):
             return dg.SkipReason("上一次运行尚未结束；新到的文件由下一次运行一并处理。")
         news = look_for_news(home, context.cursor)

@@ -4,6 +4,7 @@ Belongs here: the declared facts of a form and the normalisation of the labels i
 contradicts itself is refused when it is loaded, so that nothing downstream has to ask.
 """
 
+import os
 import re
 import unicodedata
 from decimal import Decimal
@@ -14,7 +15,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 
-DEFINITIONS = Path(__file__).parent / "definitions"
+def definitions_folder() -> Path:
+    """`definitions/` beside this module; `XIANBAO_RETURNS` names another."""
+    return Path(os.environ.get("XIANBAO_RETURNS") or Path(__file__).parent / "definitions")
+
 
 ColumnType = Literal["text", "code", "count", "headcount", "money", "date"]
 MissingCode = Literal["not_applicable", "not_reported", "included_elsewhere"]
@@ -233,13 +237,13 @@ def split_unit(text: str) -> tuple[str, str | None]:
 
 
 @cache
-def all_definitions(folder: Path = DEFINITIONS) -> tuple[ReturnDefinition, ...]:
-    """Every version of every return under `folder`, by form and version.
+def all_definitions() -> tuple[ReturnDefinition, ...]:
+    """Every version of every return, by form and version.
 
     Raises ValueError for a file that contradicts itself or declares a version twice.
     """
     yaml = YAML(typ="safe")
-    found = [ReturnDefinition.model_validate(yaml.load(path)) for path in sorted(folder.glob("*.yaml"))]
+    found = [ReturnDefinition.model_validate(yaml.load(path)) for path in sorted(definitions_folder().glob("*.yaml"))]
     found.sort(key=lambda defined: (defined.form, defined.version))
     identities = [(defined.return_code, defined.version) for defined in found]
     if len(identities) != len(set(identities)):

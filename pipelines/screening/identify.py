@@ -212,7 +212,7 @@ def _header_at(
     # The first row of a header names at least two columns; a data row may hold one label as a value (a programme, say).
     if sum(1 for text in sheet.rows[row] if text and _label(text)[0] in _owners()) < 2:
         return None
-    best: tuple[tuple[int, int, int, int], ReturnDefinition, int] | None = None
+    best: tuple[tuple[int, int, int, int, int], ReturnDefinition, int] | None = None
     for depth in range(1, _HEADER_DEPTH + 1):
         if row + depth > len(sheet.rows):
             break
@@ -236,7 +236,9 @@ def _header_at(
             share = _HEADER_SHARE_WHEN_NAMED if defined.return_code in named else _HEADER_SHARE
             if len(names) < max(2, share * required) or not first_row[key]:
                 continue
-            rank = (len(names), int(defined.return_code in named), -depth, defined.version)
+            # Of two versions of a form that know the same labels, the one that lacks none of its own.
+            missing_n = sum(1 for column in defined.columns if column.required and column.name not in names)
+            rank = (len(names), int(defined.return_code in named), -missing_n, -depth, defined.version)
             if best is None or rank > best[0]:
                 best = (rank, defined, depth)
     if best is None:
@@ -341,7 +343,7 @@ def _read_cover(sheet: Sheet) -> Cover:
         if sum(1 for text in cells if text and _label(text)[0] in _owners()) >= 3:
             break  # a header: what stands below is the table
         for column, text in enumerate(cells):
-            if not text or text[0].isdigit():
+            if not text or text.strip().isdigit():
                 continue
             flat = " ".join(text.split())
             normal = normalise_label(flat)

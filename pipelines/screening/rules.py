@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.returns import Column, ReturnDefinition, all_definitions, current_definitions
-from pipelines.returns.definition import DEFINITIONS, MISSING_LABELS
+from pipelines.returns.definition import MISSING_LABELS, definitions_folder
 from pipelines.screening.tabulate import READ_STATES, REPORTED_ELSEWHERE
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -63,13 +63,28 @@ class Suite:
     expectations: tuple[dict[str, Any], ...]
     rules: dict[str, Rule]
 
-    def select(self, scope: str, frame: str = "rows") -> list[dict[str, Any]]:
-        """The expectations of one scope and frame."""
+    def select(
+        self, scope: str, frame: str = "rows", version: ReturnDefinition | None = None
+    ) -> list[dict[str, Any]]:
+        """The expectations of one scope and frame; those that a version of the form has no column or identity for left out."""
         return [
             expectation
             for expectation in self.expectations
-            if (rule := self.rules[expectation["meta"]["rule"]]).scope == scope and rule.frame == frame
+            if (rule := self.rules[expectation["meta"]["rule"]]).scope == scope
+            and rule.frame == frame
+            and (version is None or _applies(rule, version))
         ]
+
+
+def _applies(rule: Rule, version: ReturnDefinition) -> bool:
+    """False only for what another version of the form declares and this one does not: a slip of the pen still applies, and
+    fails when it is evaluated."""
+    others = [other for other in all_definitions() if other.return_code == version.return_code and other is not version]
+    if rule.state_of:
+        elsewhere = any(column.name == rule.state_of for other in others for column in other.columns)
+        return not elsewhere or any(column.name == rule.state_of for column in version.columns)
+    elsewhere = any(identity.name == rule.truth for other in others for identity in other.identities)
+    return not elsewhere or any(identity.name == rule.truth for identity in version.identities)
 
 
 def _load(name: str) -> Any:
@@ -129,7 +144,7 @@ def suite(return_code: str) -> Suite:
 def rule_set_version() -> str:
     """Twelve hex digits that change whenever a rule, a message or a definition does."""
     digest = hashlib.sha256()
-    for path in [*sorted(expectations_folder().glob("*.json")), *sorted(DEFINITIONS.glob("*.yaml"))]:
+    for path in [*sorted(expectations_folder().glob("*.json")), *sorted(definitions_folder().glob("*.yaml"))]:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
@@ -177,18 +192,24 @@ def _wanted(column: Column) -> str:
     return column.pattern_hint or "文字"
 
 
-def with_cell_expectations(defined: ReturnDefinition, written: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A suite's expectations with its level-1a part made anew from the definition."""
+def with_cell_expectations(return_code: str, written: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A suite's expectations with its level-1a part made anew from the definitions: a rule for each column of any version."""
     by_hand = [expectation for expectation in written if not expectation["kwargs"]["column"].endswith("__state")]
-    return [cell_expectation(defined, column) for column in defined.columns] + by_hand
+    columns = {
+        column.name: cell_expectation(defined, column)
+        for defined in all_definitions()
+        if defined.return_code == return_code
+        for column in defined.columns
+    }
+    return [*columns.values(), *by_hand]
 
 
 def write_suites() -> None:
     """Bring the level-1a part of every suite up to date."""
-    for return_code, defined in current_definitions().items():
+    for return_code in current_definitions():
         path = expectations_folder() / f"{return_code}.json"
         content = json.loads(path.read_text(encoding="utf-8"))
-        content["expectations"] = with_cell_expectations(defined, content["expectations"])
+        content["expectations"] = with_cell_expectations(return_code, content["expectations"])
         path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

@@ -283,14 +283,15 @@ def _received_at(submission: Submission, county_code: str | None) -> datetime | 
 def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screening) -> None:
     """Type, derive and validate every table of one return at once; verdicts, rows and counts go into the result."""
     rules = suite(defined.return_code)
+    judged = rules.select("file", version=defined)
     frame = tabulate(defined, [(index, entry.table) for index, entry in entries.items()])
     months = {index: entry.table.period.months if entry.table.period else 12 for index, entry in entries.items()}
     frame = derive(defined, frame, months)
     validation = validate(
-        frame, rules.select("file"), name=f"{defined.return_code}_v{defined.version}", index=("entry", "source_row")
+        frame, judged, name=f"{defined.return_code}_v{defined.version}", index=("entry", "source_row")
     )
     _write_findings(defined, entries, frame, validation, rules.rules)
-    checked = _checked(frame, rules.select("file"))
+    checked = _checked(frame, judged)
     row_counts = dict(frame.filter(~pl.col("is_total")).group_by("entry").len().iter_rows())
     accepted: list[int] = []
     for index, entry in entries.items():
@@ -330,7 +331,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
             )  # fmt: skip
     landed = _landing_rows(defined, entries, frame.filter(pl.col("entry").is_in(accepted)))
     if defined.return_code in result.rows:
-        landed = pl.concat([result.rows[defined.return_code], landed], how="diagonal")
+        landed = pl.concat([result.rows[defined.return_code], landed], how="diagonal_relaxed")
     result.rows[defined.return_code] = landed
 
 

@@ -6,12 +6,11 @@ Belongs here: writing them from the build database, which can always do it again
 """
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from pipelines.files import replace_file
 from pipelines.home import Home
-from pipelines.warehouse.build_database import open_build_database
+from pipelines.warehouse.build_database import get_state, open_build_database, set_state
 
 _NEXT_STEP = {
     "accepted": "已接收，无需处理。",
@@ -20,11 +19,14 @@ _NEXT_STEP = {
 }
 
 
-def write_receipts(home: Home, submission_ids: Iterable[str]) -> int:
-    """Write the receipts of these submissions, and of any that has none; returns how many. The caller holds `home.writing()`."""
-    wanted = set(submission_ids)
+def write_receipts(home: Home) -> int:
+    """Write the receipts of everything landed since they were last written; returns how many.
+
+    The caller holds `home.writing()`. A run killed in between leaves them for the next.
+    """
     folder = home.warehouse / "receipts"
     with open_build_database(home) as connection:
+        done = int(get_state(connection, "receipts_written") or 0)
         rows = connection.sql(
             """SELECT filing.*, submission.source_county_code, submission.size_bytes, calendar.due_on,
                       in_force.submission_id AS in_force_submission_id
@@ -36,16 +38,19 @@ def write_receipts(home: Home, submission_ids: Iterable[str]) -> int:
                LEFT JOIN landing.filing_in_force AS in_force
                    ON filing.return_code = in_force.return_code AND filing.county_code = in_force.county_code
                    AND filing.period = in_force.period
-               ORDER BY filing.submission_id, filing.return_code, filing.period"""
+               WHERE filing.screening_seq > $1
+               ORDER BY filing.submission_id, filing.return_code, filing.period""",
+            params=[done],
         ).pl()
-    written = 0
-    for (submission_id,), filings in rows.group_by(["submission_id"], maintain_order=True):
-        first = filings.row(0, named=True)
-        path = folder / first["source_county_code"] / f"{str(submission_id)[:16]}.json"
-        if submission_id in wanted or not path.exists():
+        written = 0
+        for (submission_id,), filings in rows.group_by(["submission_id"], maintain_order=True):
+            first = filings.row(0, named=True)
+            path = folder / first["source_county_code"] / f"{str(submission_id)[:16]}.json"
             content = _receipt(str(submission_id), filings.to_dicts())
             replace_file(path, (json.dumps(content, ensure_ascii=False, indent=1, default=str) + "\n").encode())
             written += 1
+        if written:
+            set_state(connection, "receipts_written", str(rows["screening_seq"].max()))
     return written
 
 

@@ -1,9 +1,11 @@
 """kill -9 at every stage, then run again: the same marts as a run that nobody disturbed."""
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -65,3 +67,19 @@ def test_a_run_killed_at_any_point_is_made_good_by_the_next(
     assert not (home.warehouse / ".publishing").exists()
     with duckdb.connect(str(home.build_database), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM control.dirty_return").fetchall() == [(0,)]
+
+
+def test_a_killed_run_of_the_command_does_not_hold_up_the_next(published_home: Path, tmp_path: Path):
+    home = small_home(tmp_path / "home", COUNTIES)
+    _with_files(home, published_home, years=("2023",))
+    command = [str(Path(sys.executable).with_name("xianbao")), "--home", str(home.root), "run"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("DAGSTER_HOME", "XIANBAO_STATE")}
+    killed = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not home.build_database.exists():  # the step that holds the pool's slot has begun
+        assert killed.poll() is None
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    again = subprocess.run(command, env=environment, capture_output=True, timeout=240, check=False)
+    assert again.returncode == 0, again.stderr.decode()
+    assert home.published.exists()

@@ -1,0 +1,91 @@
+# Everything a newcomer types. Needs git, make and Python 3.11 to 3.13 with venv and pip; all else comes from PyPI, once, at set-up.
+#
+#   make PYTHON=python3.12 run       another Python
+#   make XIANBAO_HOME=/srv/home run  another home than this checkout
+#   make DEV_PORT=3100 dev           another port
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+DEV_HOST ?= 127.0.0.1
+DEV_PORT ?= 3000
+
+XIANBAO_HOME ?= $(CURDIR)
+run dev: export XIANBAO_HOME := $(XIANBAO_HOME)
+# Where Dagster finds its configuration, and where it keeps its state.
+dev: export DAGSTER_HOME := $(CURDIR)
+dev: export XIANBAO_STATE := $(XIANBAO_HOME)/warehouse/dagster
+dev: export DAGSTER_DISABLE_TELEMETRY := 1
+CENSUS := $(wildcard ../shared/data/census/census_county_2020_v1.xlsx)
+
+# A process that may not write bytecode compiles every imported module again: minutes over a test run.
+unexport PYTHONDONTWRITEBYTECODE
+
+BIN := .venv/bin
+UV := .venv-tools/bin/uv
+TOOLS_STAMP := .venv-tools/.uv-$(UV_VERSION)
+SETUP_STAMP := .venv/.set-up
+
+.PHONY: help setup run dev test check format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')" 2>/dev/null \
+		|| sed -n 's/^\([a-z]*\):[^#]*## /\1: /p' Makefile
+
+setup: $(SETUP_STAMP) ## .venv from uv.lock, bytecode compiled, dbt manifest parsed
+
+$(TOOLS_STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+		echo "Python 3.11, 3.12 or 3.13 is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo missing)."; \
+		echo "Install one, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; } >&2
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make virtual environments. On Debian: apt-get install python3-venv"; exit 1; } >&2
+	rm -rf .venv-tools
+	$(PYTHON) -m venv .venv-tools
+	printf '*\n' > .venv-tools/.gitignore
+	.venv-tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+$(SETUP_STAMP): $(TOOLS_STAMP) pyproject.toml uv.lock
+	UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --compile-bytecode --python "$$(command -v $(PYTHON))"
+	$(BIN)/python -m pipelines.warehouse.dbt
+	touch $@
+
+run: setup ## write the synthetic sample, run the pipeline once, print the municipal indicators
+	@# The sample is never written into a municipality of somebody's own: it keeps a ledger where it has been.
+	@if [ ! -e "$(XIANBAO_HOME)/municipality.yaml" ] || [ -e "$(XIANBAO_HOME)/counties/.sample.json" ] \
+		|| [ -e "$(XIANBAO_HOME)/counties/.sample-aside" ]; then \
+		$(BIN)/xianbao sample $(if $(CENSUS),--census "$(CENSUS)"); \
+	else \
+		echo "$(XIANBAO_HOME)/municipality.yaml is not the sample's: running on what its counties sent."; \
+	fi
+	@$(BIN)/xianbao run
+
+dev: setup ## Dagster webserver and daemon, sensor and schedules on, at http://127.0.0.1:3000
+	@[ -e "$(XIANBAO_HOME)/municipality.yaml" ] || { \
+		echo "No $(XIANBAO_HOME)/municipality.yaml. First: make run (the sample) or .venv/bin/xianbao init"; exit 1; } >&2
+	@mkdir -p "$(XIANBAO_STATE)"
+	$(BIN)/dagster dev -m pipelines.definitions -h $(DEV_HOST) -p $(DEV_PORT)
+
+test: setup ## every test
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: setup ## lint, format, types, SQL lint, lock file in step; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/macros
+	$(UV) lock --check --offline
+
+format: setup ## put Python and SQL in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project/models
+
+clean: ## remove the environments and caches; raw/, warehouse/ and the configuration stay
+	rm -rf .venv .venv-tools .pytest_cache .ruff_cache .mypy_cache .hypothesis dbt_project/target dbt_project/logs
+	find pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,51 @@
+"""Telling a run whose process has died from one that is at work, so that nobody waits for the dead.
+
+Belongs here: the sign of life that a run gives, and ending in Dagster's books what gave one and gives it no longer.
+Dagster's default launcher does not notice a killed process: its run counts as started and keeps its pool slot until run
+monitoring gives it up.
+
+    warehouse/private/runs/<run id>     locked by the run's process as long as it lives, released by the kernel
+"""
+
+import fcntl
+from typing import IO
+
+import dagster as dg
+
+from pipelines.home import Home
+
+_signs: dict[str, IO[str]] = {}
+
+
+def show_life(home: Home, run_id: str) -> None:
+    """Lock this run's file for as long as the process lives. A run's first step says it; later ones change nothing."""
+    if run_id in _signs:
+        return
+    folder = home.private / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f".{run_id}"
+    stream = aside.open("w")
+    fcntl.flock(stream, fcntl.LOCK_EX)
+    aside.rename(folder / run_id)  # locked before it can be found
+    _signs[run_id] = stream
+
+
+def bury_dead_runs(home: Home, instance: dg.DagsterInstance) -> list[str]:
+    """Mark as failed every unfinished run that gave a sign of life and gives it no longer, and free its pool slots.
+
+    Returns their ids. The signs of runs that ended by themselves go too.
+    """
+    buried = []
+    for sign in sorted((home.private / "runs").glob("[!.]*")):
+        with sign.open() as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            run = instance.get_run_by_id(sign.name)
+            if run is not None and not run.is_finished:
+                instance.report_run_failed(run, "the run's process has died")
+                buried.append(run.run_id)
+            instance.event_log_storage.free_concurrency_slots_for_run(sign.name)
+        sign.unlink(missing_ok=True)
+    return buried

@@ -1,0 +1,305 @@
+"""For every rule, a file that breaks it and nothing else: a faultless draft and one small change.
+
+Belongs here: the changes, each with the one finding it must lead to. `test_rule_wiring` holds them against the
+catalogue, so that no rule can be added without a file that breaks it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from builders import DINGXIANG, XINFU, CountyName, Draft, csv_bytes, xlsx
+
+from pipelines.returns import Column, current_definitions
+from pipelines.returns.definition import MISSING_LABELS
+
+#: Made up, and impossible as a person's: no registry gives out the sequence 000. The check digits are right.
+IDENTITY_NUMBER, IDENTITY_NUMBER_X = "140902198501010004", "14090219850102000X"
+PHONE_NUMBER, BANK_CARD = "13800000000", "6222020000000000000"
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file and the finding it must lead to: (rule, cell). `owner`: whose catalogue the rule stands in."""
+
+    owner: str
+    rule: str
+    file_name: str
+    content: bytes
+    sheet: str
+    cell: str
+    source: str | None = XINFU.code
+    value: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.owner, self.rule
+
+
+Made = tuple[Draft, str]  # the draft and the address of the cell at fault
+
+
+# Cells: what each column must not hold --------------------------------------------------------------------------------
+
+
+def wrong_value(column: Column, number: int) -> Any:
+    """A value that the column cannot hold; another kind of mistake with each column."""
+    if column.type == "code":
+        return "暂定"
+    if column.type == "date":
+        return "2024年13月1日"
+    if column.type == "text":
+        return "140902" if column.pattern else None
+    kinds = ["约三十", -5, "12.5%", "—", "无", 0.125, None, "9" * 18]
+    forbidden = [label for code, label in MISSING_LABELS.items() if code not in column.missing]
+    if forbidden:
+        kinds.append(forbidden[0])
+    return kinds[number % len(kinds)]
+
+
+def _cell(return_code: str, number: int) -> Made:
+    draft = Draft(return_code)
+    column = draft.definition.columns[number]
+    at = 0
+    if return_code == "population" and column.name in draft.definition.key:
+        # A row of its own: the age that a spoilt row no longer reports would be missed as well.
+        draft.rows.append(dict(draft.rows[-1]))
+        at = len(draft.rows) - 1
+    draft.rows[at][column.name] = 18 if column.name == "age" else wrong_value(column, number)
+    return draft, draft.cell(at, column.name)
+
+
+# Rows -----------------------------------------------------------------------------------------------------------------
+
+
+def _key_twice(return_code: str) -> Made:
+    draft = Draft(return_code)
+    draft.rows.append(dict(draft.rows[0]))
+    return draft, draft.cell(len(draft.rows) - 1, draft.definition.key[0])
+
+
+def _full_width(return_code: str, column: str) -> Made:
+    draft = Draft(return_code)
+    shifted = {ord(digit): ord(digit) + 0xFEE0 for digit in "0123456789"}
+    draft.rows[1][column] = str(draft.rows[1][column]).translate(shifted)
+    return draft, draft.cell(1, column)
+
+
+def _age_left_out() -> Made:
+    draft = Draft("population")
+    del draft.rows[18 + 9]
+    return draft, draft.cell(18, "age")
+
+
+def _wrong_total(return_code: str, column: str) -> Made:
+    draft = Draft(return_code).with_total()
+    draft.totals[-1][column] += 1
+    return draft, draft.total_cell(len(draft.totals) - 1, column)
+
+
+def _changed(return_code: str, at: str, **values: Any) -> Made:
+    """The first row with other values; the finding stands at the column `at`."""
+    draft = Draft(return_code)
+    draft.rows[0].update(values)
+    return draft, draft.cell(0, at)
+
+
+ROWS: dict[tuple[str, str], Callable[[], Made]] = {
+    ("enrolment", "XB02-1c-total-equals-ages"): lambda: _changed("enrolment", "students_total", age_13=2),
+    ("enrolment", "XB02-1c-total-equals-grades"): lambda: _changed("enrolment", "students_total", grade_6=12),
+    ("enrolment", "XB02-1c-female-within-total"): lambda: _changed("enrolment", "students_female", students_female=61),
+    # An age that is not reported leaves the sums by age unjudged: only then can this rule be broken alone.
+    ("enrolment", "XB02-1c-official-age-within-total"): lambda: _changed(
+        "enrolment", "students_official_age", students_official_age=61, age_7="缺报"
+    ),
+    ("enrolment", "XB02-1c-official-age-equals-ages"): lambda: _changed(
+        "enrolment", "students_official_age", students_official_age=59
+    ),
+    ("enrolment", "XB02-1c-entrants-within-grade-1"): lambda: _changed("enrolment", "new_entrants", new_entrants=11),
+    ("enrolment", "XB02-1c-repeaters-within-total"): lambda: _changed("enrolment", "repeaters", repeaters=61),
+    ("enrolment", "XB02-1c-boarders-within-total"): lambda: _changed("enrolment", "boarders", boarders=61),
+    ("enrolment", "XB02-1c-total-row"): lambda: _wrong_total("enrolment", "age_7"),
+    ("enrolment", "FILE-1a-text-number"): lambda: _full_width("enrolment", "boarders"),
+    ("population", "XB03-1b-complete-age"): _age_left_out,
+    ("population", "XB03-1c-total-equals-sexes"): lambda: _changed(
+        "population", "population_total", population_total=601
+    ),
+    ("population", "XB03-1c-total-row"): lambda: _wrong_total("population", "population_male"),
+    ("population", "FILE-1a-text-number"): lambda: _full_width("population", "population_total"),
+    ("teacher_pay", "XB04-1c-total-equals-components"): lambda: _changed(
+        "teacher_pay", "pay_total_yuan", pay_total_yuan=928000.81
+    ),
+    ("teacher_pay", "XB04-1c-total-row"): lambda: _wrong_total("teacher_pay", "teachers_average"),
+    ("teacher_pay", "FILE-1a-text-number"): lambda: _changed(
+        "teacher_pay", "pay_total_yuan", pay_total_yuan="928,000.75"
+    ),
+    ("civil_servant_pay", "XB05-1c-total-equals-components"): lambda: _changed(
+        "civil_servant_pay", "pay_total_yuan", pay_total_yuan=928000.69
+    ),
+    ("civil_servant_pay", "XB05-1c-total-row"): lambda: _wrong_total("civil_servant_pay", "pay_total_yuan"),
+    ("civil_servant_pay", "FILE-1a-text-number"): lambda: _full_width("civil_servant_pay", "basic_salary_yuan"),
+    ("rural_subsidy", "XB06-1c-paid-within-entitled"): lambda: _changed(
+        "rural_subsidy", "teachers_paid", teachers_paid=11
+    ),
+    ("rural_subsidy", "XB06-1c-due-equals-heads-by-standard"): lambda: _changed(
+        "rural_subsidy", "due_yuan", due_yuan=9600, arrears_yuan=600
+    ),
+    ("rural_subsidy", "XB06-1c-arrears-equal-due-less-paid"): lambda: _changed(
+        "rural_subsidy", "arrears_yuan", arrears_yuan=500
+    ),
+    ("rural_subsidy", "XB06-1c-months-within-period"): lambda: _changed(
+        "rural_subsidy", "months", months=4, due_yuan=12000, paid_yuan=12000
+    ),
+    ("rural_subsidy", "XB06-1c-total-row"): lambda: _wrong_total("rural_subsidy", "paid_yuan"),
+    ("rural_subsidy", "FILE-1a-text-number"): lambda: _full_width("rural_subsidy", "due_yuan"),
+    **{
+        (code, f"{defined.form}-1b-unique-key"): (lambda code=code: _key_twice(code))
+        for code, defined in current_definitions().items()
+    },
+}
+
+
+# Whole files ----------------------------------------------------------------------------------------------------------
+
+
+def _file(
+    rule: str, content: bytes, *, name: str = "报表.xlsx", sheet: str = "", cell: str = "", **more: Any
+) -> BadFile:
+    return BadFile("file", rule, name, content, sheet, cell, **more)
+
+
+def _draft(rule: str, made: Made, *, name: str = "报表.xlsx", owner: str = "file", **more: Any) -> BadFile:
+    draft, cell = made
+    return BadFile(owner, rule, name, draft.xlsx(), draft.sheet if cell else "", cell, **more)
+
+
+def _covered(
+    label: str, value: str, *, title: str | None = "在校（园）学生统计表", also: dict[str, str] | None = None
+) -> Made:
+    """Another value on the cover; the title says nothing of county or period."""
+    draft = Draft("enrolment", title=title)
+    for key, text in {label: value, **(also or {})}.items():
+        draft.put_cover(key, text)
+    return draft, draft.cover_cell(label)
+
+
+def _without_cover(*labels: str) -> Made:
+    draft = Draft("enrolment", title="在校（园）学生统计表")
+    draft.cover = [(key, value) for key, value in draft.cover if key not in labels]
+    return draft, cell_of_header(draft)
+
+
+def cell_of_header(draft: Draft) -> str:
+    return draft.header_cell(draft.columns[0])
+
+
+def _two_periods() -> Made:
+    draft = Draft("enrolment", title="忻府区2023-2024学年在校（园）学生统计表")
+    return draft, "A1"
+
+
+def _twice() -> BadFile:
+    draft, again = Draft("enrolment"), Draft("enrolment", sheet="再报一次")
+    return _file("FILE-0-return-repeated", xlsx(draft, again), sheet="再报一次", cell="A3")
+
+
+def _missing_column() -> Made:
+    draft = Draft("enrolment")
+    draft.columns.remove("repeaters")
+    return draft, "A3"
+
+
+def _unknown_column() -> Made:
+    draft = Draft("enrolment", extra_columns=[("经费来源", ["县级财政", None])])
+    return draft, draft.extra_cell(0)
+
+
+def _column_twice() -> Made:
+    draft = Draft("enrolment", extra_columns=[("寄宿生", [3, 3])])
+    return draft, draft.extra_cell(0)
+
+
+def _unit() -> Made:
+    draft = Draft("teacher_pay")
+    draft.headers["pay_total_yuan"] = "工资总额（万元）"
+    return draft, draft.header_cell("pay_total_yuan")
+
+
+def _no_rows() -> Made:
+    draft = Draft("enrolment")
+    draft.rows = []
+    return draft, "A3"
+
+
+def _hidden() -> Made:
+    draft = Draft("enrolment", hidden_rows=[1])
+    return draft, draft.cell(1, "school_code")
+
+
+def _remark(text: str) -> Made:
+    draft = Draft("enrolment", notes=[["备注：经办人", text]])
+    return draft, draft.note_cell(0, 1)
+
+
+def _file_cases() -> list[BadFile]:
+    good = Draft("enrolment").xlsx()
+    page = "<html><body><table><tr><td>表号</td></tr></table></body></html>".encode("gb18030")
+    big5 = csv_bytes(
+        [["學校名稱", "學段", "在校學生數", "備註"], ["縣立第一國民小學", "國小", "320", "無"]] * 5, "big5"
+    )
+    encrypted = resources.files("pipelines.sample").joinpath("data/encrypted.xlsx").read_bytes()
+    equipment = [["序号", "装备名称", "规格型号"], [1, "显微镜", "XSP-1"]]
+    return [
+        _file("FILE-0-empty", b""),
+        _file("FILE-0-limits", b"," * 100_001, name="报表.csv"),
+        _file("FILE-0-unreadable", good[: len(good) * 2 // 3]),
+        _file("FILE-0-encrypted", encrypted),
+        _file("FILE-0-type", page, name="报表.xls"),
+        _file("FILE-0-encoding", big5, name="报表.csv"),
+        _file("FILE-0-return-unknown", xlsx(others={"仪器设备": equipment})),
+        _draft("FILE-0-return-conflict", _covered("表号", "XB04")),
+        _twice(),
+        _draft("FILE-0-county-missing", _without_cover("填报单位", "行政区划代码")),
+        _draft("FILE-0-county-unknown", _covered("行政区划代码", "149999"), value="149999"),
+        _draft("FILE-0-county-conflict", _covered("填报单位", DINGXIANG.name), value=DINGXIANG.name),
+        _draft("FILE-0-period-missing", _without_cover("报告期")),
+        _draft("FILE-0-period-unreadable", _covered("报告期", "本学期"), value="本学期"),
+        _draft("FILE-0-period-type", _covered("报告期", "2024年第3季度")),
+        _draft("FILE-0-period-unexpected", _covered("报告期", "2019-2020学年")),
+        _draft("FILE-0-period-conflict", _two_periods()),
+        _draft("FILE-0-name-conflict", (Draft("enrolment"), ""), name="定襄县在校学生.xlsx"),
+        _draft("FILE-0-missing-column", _missing_column()),
+        _draft("FILE-0-unknown-column", _unknown_column(), value="经费来源"),
+        _draft("FILE-0-column-repeated", _column_twice(), value="寄宿生"),
+        _draft("FILE-0-unit-conflict", _unit()),
+        _draft("FILE-0-no-rows", _no_rows()),
+        _draft("FILE-0-formula-no-value", _changed("teacher_pay", "pay_total_yuan", pay_total_yuan="=SUM(E4:O4)")),
+        _draft("FILE-1a-identity-number", _remark(IDENTITY_NUMBER), value="140*************04"),
+        _draft("FILE-1a-phone-number", _remark(f"电话{PHONE_NUMBER}"), value="138******00"),
+        _draft("FILE-1a-bank-card", _remark(BANK_CARD), value="622**************00"),
+        _draft("FILE-1b-error-cell", _changed("enrolment", "boarders", boarders="#REF!"), value="#REF!"),
+        _draft("FILE-1b-hidden-data", _hidden()),
+    ]
+
+
+def bad_files() -> list[BadFile]:
+    """Every bad file, in a fixed order."""
+    cells = [
+        _draft(f"{defined.form}-1a-{column.name}", _cell(code, number), owner=code)
+        for code, defined in current_definitions().items()
+        for number, column in enumerate(defined.columns)
+    ]
+    rows = [_draft(rule, make(), owner=owner) for (owner, rule), make in ROWS.items()]
+    return [*_file_cases(), *cells, *rows]
+
+
+def good_files() -> list[tuple[str, bytes, CountyName]]:
+    """(file name, bytes, county): each return once without and once with its total row, and all in one workbook."""
+    drafts = [Draft(code) for code in current_definitions()]
+    totalled = [Draft(code).with_total() for code, defined in current_definitions().items() if defined.total_row]
+    return [
+        *((f"{draft.return_code}.xlsx", draft.xlsx(), XINFU) for draft in drafts),
+        *((f"{draft.return_code}_total.csv", draft.csv("gb18030"), XINFU) for draft in totalled),
+        ("全部报表.xlsx", xlsx(*(Draft(code, county=DINGXIANG) for code in current_definitions())), DINGXIANG),
+    ]

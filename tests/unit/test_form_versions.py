@@ -1,0 +1,85 @@
+"""A new version of a form is a new data file; files of the old version are still read, by its own columns."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from pipelines.returns import all_definitions, current_definitions
+from pipelines.screening import identify, rules
+from pipelines.screening.identify import CountyName
+from pipelines.screening.screen import ScreenSettings, Submission, screen
+from tests.homes import PROJECT
+
+SETTINGS = ScreenSettings((CountyName("140902", "忻府区"),), {"population": {"2023", "2024"}})
+
+
+def _forget() -> None:
+    for cached in (all_definitions, identify._owners, rules.suite, rules.rule_set_version):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def second_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """XB03 version 2: `source` is gone, `migrants` is new, with an identity of its own."""
+    returns, expectations = tmp_path / "definitions", tmp_path / "expectations"
+    shutil.copytree(PROJECT / "pipelines" / "returns" / "definitions", returns)
+    shutil.copytree(PROJECT / "expectations", expectations)
+    text = (returns / "population.v1.yaml").read_text()
+    text = text.replace("version: 1", "version: 2")
+    text = "\n".join(line for line in text.splitlines() if "name: source" not in line)
+    text = text.replace(
+        "identities:\n",
+        "  - {name: migrants, label: 其中随迁, type: count, unit: 人, required: true, missing: [not_reported]}\n"
+        "identities:\n  - {name: migrants_within_total, left: migrants, relation: '<=', sum: [population_total]}\n",
+    )
+    (returns / "population.v2.yaml").write_text(text)
+    suite = json.loads((expectations / "population.json").read_text())
+    (model,) = [one for one in suite["expectations"] if one["meta"].get("truth") == "total_equals_sexes"]
+    added = json.loads(json.dumps(model).replace("total_equals_sexes", "migrants_within_total"))
+    added["meta"] |= {"rule": "XB03-1c-migrants-within-total", "column": "migrants"}
+    suite["expectations"].append(added)
+    (expectations / "population.json").write_text(json.dumps(suite))
+    monkeypatch.setenv("XIANBAO_RETURNS", str(returns))
+    monkeypatch.setenv("XIANBAO_EXPECTATIONS", str(expectations))
+    _forget()
+    rules.write_suites()
+    rules.suite.cache_clear()
+    yield
+    monkeypatch.undo()
+    _forget()
+
+
+def _workbook(path: Path, period: str, header: list[str], tail: list) -> Path:
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    sheet.append([f"忻府区{period}学龄人口统计表"])
+    sheet.append(["表号：XB03", "填报单位：忻府区", "行政区划代码：140902", f"报告期：{period}"])
+    sheet.append(header)
+    for age in range(18):
+        sheet.append([age, "常住", 100, 52, 48, *tail])
+    workbook.save(path)
+    return path
+
+
+def test_both_versions_are_read_by_their_own_columns(second_version: None, tmp_path: Path):
+    common = ["年龄", "人口口径", "人口数", "其中：男", "其中：女"]
+    old = _workbook(tmp_path / "old.xlsx", "2023年", [*common, "数据来源", "数据时点"], ["统计局", "2023-12-31"])
+    new = _workbook(tmp_path / "new.xlsx", "2024年", [*common, "数据时点", "其中随迁"], ["2024-12-31", 7])
+    bad = _workbook(tmp_path / "bad.xlsx", "2024年", [*common, "数据时点", "其中随迁"], ["2024-12-31", 107])
+    result = screen([Submission(file.stem, file, file.name) for file in (old, new, bad)], SETTINGS)
+    verdicts = {filing.submission_id: (filing.return_version, filing.verdict) for filing in result.filings}
+    assert verdicts == {"old": (1, "accepted"), "new": (2, "accepted"), "bad": (2, "rejected")}
+    assert {finding.rule_id for finding in result.findings} == {"XB03-1c-migrants-within-total"}
+    landed = result.rows["population"]
+    assert landed.columns.count("migrants") == 1
+    assert "source" not in landed.columns
+    assert [column.name for column in current_definitions()["population"].columns][-1] == "migrants"
+    by_submission = {
+        key[0]: group["migrants"].to_list()
+        for key, group in landed.group_by(["submission_id"], maintain_order=True)
+    }
+    assert by_submission == {"new": [7] * 18, "old": [None] * 18}

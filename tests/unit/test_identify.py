@@ -1,0 +1,407 @@
+"""Which return, county and period a file holds, and which of its rows are data, however the sheet is laid out."""
+
+from typing import Any
+
+import pytest
+from builders import COUNTIES, DINGXIANG, PERIODS, XINFU, CountyName, Draft
+
+from pipelines.returns import current_definitions
+from pipelines.screening.identify import Identified, Table, county_in, identify
+from pipelines.screening.workbook import Sheet, Workbook, cell_text
+
+Grid = list[list[Any]]
+
+
+def found(
+    *sheets: tuple[str, Grid], file_name: str = "报表.xlsx", sources: tuple[str, ...] = (XINFU.code,), **more: Any
+) -> Identified:
+    pages = [Sheet(name, [[cell_text(value) for value in row] for row in rows], **more) for name, rows in sheets]
+    return identify(
+        Workbook("xlsx", pages), file_name=file_name, counties=COUNTIES, source_counties=sources, periods=PERIODS
+    )
+
+
+def only_table(*sheets: tuple[str, Grid], **more: Any) -> Table:
+    """The one table, with nothing wrong."""
+    result = found(*sheets, **more)
+    assert len(result.tables) == 1 and result.observations == []
+    assert result.tables[0].observations == []
+    return result.tables[0]
+
+
+def wrong(*sheets: tuple[str, Grid], **more: Any) -> list[tuple[str, str]]:
+    """(rule, cell) of everything that was observed."""
+    result = found(*sheets, **more)
+    seen = [*result.observations, *(observation for table in result.tables for observation in table.observations)]
+    return [(observation.rule_id, observation.cell) for observation in seen]
+
+
+def said(table: Table) -> tuple[str, str | None, str | None]:
+    return table.definition.return_code, table.county_code, table.period.code if table.period else None
+
+
+def body(return_code: str = "enrolment", **more: Any) -> Grid:
+    """Header, data and notes alone."""
+    return Draft(return_code, **more).grid()[2:]
+
+
+ENROLMENT = ("enrolment", "140902", "2024-2025")
+
+# --- covers -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "cover",
+    [
+        [["表号：XB02"], ["填报单位：忻府区"], ["行政区划代码：140902"], ["报告期：2024-2025学年"]],
+        [["表号:XB02", None, "填报单位 : 忻府区", "报 告 期:2024—2025学年"]],
+        [["表号", "XB02", None, "填报单位", "忻府区"], ["报告期", None, "2024-2025学年"]],
+        [["填报单位：忻府区　行政区划代码：140902　报告期：2024-2025学年　表号：XB02"]],
+        [["忻府区2024-2025学年在校（园）学生统计表"]],
+        [["忻 府 区\n2024－2025 学年\n在校（园）学生统计表"]],
+        [["填报单位（盖章）", None], ["忻府区２０２４－２０２５学年在校（园）学生统计表"]],
+    ],
+)
+def test_a_cover_may_stand_in_one_cell_or_in_two_or_in_the_title(cover):
+    assert said(only_table(("表", [*cover, *body()]))) == ENROLMENT
+
+
+def test_a_cover_may_be_a_sheet_of_its_own():
+    cover = [
+        ["统计报表封面"],
+        ["表号", "XB02"],
+        ["填报单位", "忻府区"],
+        ["行政区划代码", "140902"],
+        ["报告期", "2024-2025学年"],
+    ]
+    assert said(only_table(("封面", cover), ("数据", body()))) == ENROLMENT
+    assert said(only_table(("数据", body()), ("封面", cover))) == ENROLMENT
+
+
+def test_the_hidden_sheet_of_our_template_names_return_county_and_period():
+    metadata = [["form", "XB02"], ["county_code", "140902"], ["period", "2024-2025"]]
+    table = only_table(("数据", body()), ("_xianbao", metadata))
+    assert said(table) == ENROLMENT and table.sheet.name == "数据"
+
+
+def test_a_csv_carries_its_cover_in_its_first_lines():
+    rows = [["表号", "XB05"], ["填报单位", "忻府区"], ["报告期", "2024年"], *body("civil_servant_pay")]
+    assert said(only_table(("", rows), file_name="a.csv")) == ("civil_servant_pay", "140902", "2024")
+
+
+def test_a_look_alike_character_in_a_county_name_is_mended():
+    cover = [["填报单位", "原平巿"], ["报告期", "2024-2025学年"]]
+    assert said(only_table(("表", [*cover, *body()]), sources=("140981",)))[1] == "140981"
+
+
+def test_the_longest_county_name_wins():
+    counties = [CountyName("1", "平市"), CountyName("2", "原平市")]
+    assert county_in("原平市2024年学龄人口", counties) == "2"
+    assert county_in("市直学校", counties) is None
+
+
+@pytest.mark.parametrize(
+    ("cover", "sources", "rule", "cell"),
+    [
+        ([["填报单位", "忻府区", "行政区划代码", "140921"]], ("140921",), "FILE-0-county-conflict", "B1"),
+        ([["填报单位", "定襄县", "行政区划代码", "140921"]], ("140902",), "FILE-0-county-conflict", "D1"),
+        ([["填报单位", "忻府县", "行政区划代码", "140902"]], ("140902",), "FILE-0-county-unknown", "B1"),
+        ([["填报单位", "某某县"]], ("140902",), "FILE-0-county-unknown", "B1"),
+        ([["填报单位："]], ("140902",), "FILE-0-county-missing", "A3"),
+    ],
+)
+def test_a_county_that_contradicts_itself_or_its_inbox_is_an_error_at_the_claim(cover, sources, rule, cell):
+    rows = [*cover, ["报告期：2024-2025学年"], *body()]
+    assert wrong(("表", rows), sources=sources) == [(rule, cell)]
+
+
+def test_bytes_in_two_inboxes_may_come_from_either():
+    rows = [["填报单位：定襄县 报告期：2024-2025学年"], *body(county=DINGXIANG)]
+    assert said(only_table(("表", rows), sources=(XINFU.code, DINGXIANG.code)))[1] == DINGXIANG.code
+
+
+@pytest.mark.parametrize(
+    ("cover", "rule", "cell"),
+    [
+        (
+            [["填报单位：忻府区"], ["报告期", "2023-2024学年"], ["2024-2025学年在校（园）学生统计表"]],
+            "FILE-0-period-conflict",
+            "A3",
+        ),
+        ([["填报单位：忻府区"], ["报告期", "2024年"]], "FILE-0-period-type", "B2"),
+        ([["填报单位：忻府区"], ["报告期", "1999-2000学年"]], "FILE-0-period-unexpected", "B2"),
+        ([["填报单位：忻府区"], ["报告期", "上学期"]], "FILE-0-period-unreadable", "B2"),
+        ([["填报单位：忻府区"]], "FILE-0-period-missing", "A2"),
+    ],
+)
+def test_a_period_that_is_wrong_is_an_error_at_the_claim(cover, rule, cell):
+    assert wrong(("表", [*cover, *body()])) == [(rule, cell)]
+
+
+@pytest.mark.parametrize(
+    ("file_name", "rules"),
+    [
+        ("定襄县2024-2025学年在校学生.xlsx", ["FILE-0-name-conflict"]),
+        ("忻府区2023-2024学年在校学生.xlsx", ["FILE-0-name-conflict"]),
+        ("定襄县2023-2024学年在校学生.xlsx", ["FILE-0-name-conflict"] * 2),
+        ("忻府区2024-2025学年在校学生（第2次报送）.xlsx", []),
+        ("忻府区2024年报送.xlsx", []),  # the year of sending is no claim on a school year
+        ("最终版.xlsx", []),
+    ],
+)
+def test_the_file_name_decides_nothing_but_must_not_contradict(file_name, rules):
+    rows = Draft("enrolment").grid()
+    assert [rule for rule, _ in wrong(("表", rows), file_name=file_name)] == rules
+    assert said(found(("表", rows), file_name=file_name).tables[0]) == ENROLMENT
+
+
+def test_a_missing_period_is_not_taken_from_the_file_name():
+    rows = [["填报单位：忻府区"], *body()]
+    result = found(("表", rows), file_name="忻府区2024-2025学年.xlsx")
+    assert result.tables[0].period is None
+    assert "不能以文件名为准" in result.tables[0].observations[0].detail
+
+
+def test_a_form_number_that_is_not_the_headers_is_a_conflict():
+    draft = Draft("enrolment")
+    draft.put_cover("表号", "XB04")
+    assert wrong(("表", draft.grid())) == [("FILE-0-return-conflict", "B2")]
+
+
+# --- headers ----------------------------------------------------------------------------------------------------------
+
+
+def two_row_header(draft: Draft) -> Grid:
+    """The header with its groups above, as merged cells are stored: the text in the first cell, the rest blank."""
+    grid = draft.grid()
+    upper: list[str | None] = []
+    lower: list[str | None] = []
+    group = None
+    for name in draft.columns:
+        declared = draft.definition.column(name)
+        if declared.group:
+            upper.append(declared.group if declared.group != group else None)
+            lower.append(draft.headers[name])
+        else:
+            upper.append(draft.headers[name])
+            lower.append(None)
+        group = declared.group
+    return [*grid[:2], upper, lower, *grid[3:]]
+
+
+@pytest.mark.parametrize("return_code", ["enrolment", "teacher_pay", "civil_servant_pay"])
+def test_a_header_of_two_rows_is_one_header(return_code):
+    draft = Draft(return_code)
+    table = only_table(("表", two_row_header(draft)))
+    assert list(table.columns) == draft.columns
+    assert (table.header_row, table.first_data_row) == (2, 4)
+    assert table.data_rows == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [
+        ("在校生数", "在校生数（人）"),
+        ("在校生数", "在校生数(人)"),
+        ("在校生数", "在 校\n生 数\r\n（人）"),
+        ("在校生数", "　在校生数　"),
+        ("在校生数", "在校生总数"),
+        ("其中女生", "其中：女"),
+        ("3岁", "３岁"),
+        ("2岁及以下", "2 岁 及 以 下"),
+        ("学校标识码", "学校（机构）标识码"),
+        ("学校标识码", "学校(机构)标识码"),
+    ],
+)
+def test_a_label_is_known_whatever_its_brackets_breaks_and_width(label, written):
+    draft = Draft("enrolment")
+    name = draft.definition.label_owner[label]
+    draft.headers[name] = written
+    table = only_table(("表", draft.grid()))
+    assert table.columns[name] == draft.columns.index(name)
+
+
+def test_columns_may_stand_in_any_order():
+    draft = Draft("teacher_pay")
+    draft.columns.reverse()
+    table = only_table(("表", draft.grid()))
+    assert [name for name, _ in sorted(table.columns.items(), key=lambda item: item[1])] == draft.columns
+
+
+def test_every_label_and_alias_of_every_return_finds_its_column():
+    for return_code, defined in current_definitions().items():
+        for column in defined.columns:
+            for label in (column.label, *column.aliases):
+                draft = Draft(return_code)
+                draft.headers[column.name] = label
+                assert draft.columns.index(column.name) == only_table(("表", draft.grid())).columns[column.name], label
+
+
+def test_a_header_is_found_below_instructions():
+    instructions = [[f"说明{number}：请如实填写。"] for number in range(20)]
+    draft = Draft("enrolment")
+    table = only_table(("表", [*draft.grid()[:2], *instructions, *draft.grid()[2:]]))
+    assert table.header_row == 22
+
+
+def test_a_label_as_a_value_in_a_data_row_is_no_header():
+    draft = Draft("rural_subsidy")  # 乡镇工作补贴 is a programme here and a column of the pay returns
+    table = only_table(("表", draft.grid()))
+    assert len(table.data_rows) == 2
+
+
+def test_a_unit_that_is_not_the_declared_one_is_an_error_at_the_header():
+    draft = Draft("teacher_pay")
+    draft.headers["pay_total_yuan"] = "工资总额（万元）"
+    assert wrong(("表", draft.grid())) == [("FILE-0-unit-conflict", draft.header_cell("pay_total_yuan"))]
+
+
+def test_a_column_that_is_not_known_is_an_error_only_when_it_holds_data():
+    draft = Draft(
+        "enrolment", extra_columns=[("经费来源", [None, "县级"]), ("空列", [None, None]), ("备注", ["甲", "乙"])]
+    )
+    assert wrong(("表", draft.grid())) == [("FILE-0-unknown-column", draft.extra_cell(0))]
+
+
+def test_columns_that_clerks_add_to_any_form_are_let_pass():
+    grid = Draft("school").grid()
+    grid[2:] = [["序号", *grid[2]], *([number, *row] for number, row in enumerate(grid[3:5], start=1)), *grid[5:]]
+    assert only_table(("表", grid)).columns["school_code"] == 1
+
+
+def test_every_missing_column_is_named():
+    draft = Draft("enrolment")
+    for name in ("repeaters", "boarders"):
+        draft.columns.remove(name)
+    observations = found(("表", draft.grid())).tables[0].observations
+    assert [observation.rule_id for observation in observations] == ["FILE-0-missing-column"] * 2
+    assert [observation.expected for observation in observations] == ["留级生数", "寄宿生数"]
+
+
+def test_a_missing_optional_column_is_no_error():
+    draft = Draft("school")
+    draft.columns.remove("closed_on")
+    assert "closed_on" not in only_table(("表", draft.grid())).columns
+
+
+def test_a_sheet_without_any_header_names_what_was_searched():
+    result = found(("资产", [["装备名称", "数量"], ["显微镜", 3]]), ("说明", [["填报说明"]]))
+    assert result.tables == []
+    assert [(seen.rule_id, seen.detail) for seen in result.observations] == [
+        ("FILE-0-return-unknown", "“资产”、“说明”")
+    ]
+
+
+def test_a_workbook_without_a_cell_is_empty():
+    assert [seen.rule_id for seen in found(("表", [])).observations] == ["FILE-0-empty"]
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["填表人：甲", None, "审核人：乙", None, "单位负责人：丙", "报出日期：2024年10月8日"],
+        ["填表人", "甲", "审核人", "乙"],
+        ["填表人：", "甲", "联系电话：", 3022331],
+        ["注：1. 本表按9月1日统计。"],
+        ["  注：缩进的注。"],
+        ["备注：甲校撤并。"],
+        ["数据说明", "见附件"],
+        [None, None, "单位负责人：丁"],
+    ],
+)
+def test_notes_and_sign_offs_are_never_data(row):
+    table = only_table(("表", Draft("enrolment", notes=[row]).grid()))
+    assert table.data_rows == [3, 4]
+
+
+def test_the_row_of_column_numbers_is_no_data():
+    grid = Draft("enrolment").grid()
+    numbers: list[Any] = ["甲", "乙", "丙", *range(1, len(grid[2]) - 2)]
+    assert only_table(("表", [*grid[:3], numbers, *grid[3:]])).data_rows == [4, 5]
+
+
+def test_a_header_repeated_at_a_page_break_parts_nothing():
+    grid = Draft("enrolment").grid()
+    table = only_table(("表", [*grid[:4], grid[2], *grid[4:]]))
+    assert table.data_rows == [3, 5]
+
+
+def test_a_header_of_two_rows_repeated_at_a_page_break_parts_nothing():
+    grid = two_row_header(Draft("enrolment"))
+    table = only_table(("表", [*grid[:5], *grid[2:4], *grid[5:]]))
+    assert table.data_rows == [4, 7]
+
+
+def test_blank_rows_between_data_are_passed_over():
+    grid = Draft("enrolment").grid()
+    assert only_table(("表", [*grid[:4], [], [None, " "], *grid[4:]])).data_rows == [3, 6]
+
+
+@pytest.mark.parametrize(
+    ("column", "label"), [("school_code", "合计"), ("school_code", "合 计"), ("school_name", "全县合计")]
+)
+def test_a_total_row_is_told_from_data_by_its_label(column, label):
+    draft = Draft("enrolment").with_total()
+    draft.totals[0].pop("school_code")
+    draft.totals[0][column] = label
+    table = only_table(("表", draft.grid()))
+    assert (table.data_rows, table.total_rows) == ([3, 4], [5])
+
+
+def test_a_total_row_is_data_where_the_form_declares_none():
+    draft = Draft("school")
+    draft.rows.append({"school_code": "合计", "school_name": "2所"})
+    table = only_table(("表", draft.grid()))
+    assert (table.data_rows, table.total_rows) == ([3, 4, 5], [])
+
+
+def test_a_row_of_which_only_a_name_is_filled_is_data():
+    draft = Draft("enrolment")
+    draft.rows.append({"school_name": "新建小学"})
+    assert only_table(("表", draft.grid())).data_rows == [3, 4, 5]
+
+
+# --- several returns --------------------------------------------------------------------------------------------------
+
+
+def test_a_workbook_may_carry_every_return_on_a_sheet_of_its_own():
+    sheets = [(code, Draft(code).grid()) for code in current_definitions()]
+    result = found(*sheets)
+    assert {said(table)[0] for table in result.tables} == set(current_definitions())
+    assert [seen for table in result.tables for seen in table.observations] == []
+
+
+def test_two_returns_may_stand_below_each_other_on_one_sheet():
+    first, second = Draft("teacher_pay"), Draft("civil_servant_pay")
+    rows = [*first.grid(), [], *second.grid()[2:]]
+    one, other = found(("工资", rows)).tables
+    assert (said(one), said(other)) == (
+        ("teacher_pay", "140902", "2024"),
+        ("civil_servant_pay", "140902", "2024"),
+    )
+    assert one.data_rows == [3, 4]
+    assert other.data_rows == [len(first.grid()) + 2, len(first.grid()) + 3]
+
+
+def test_one_cover_sheet_serves_all_returns_of_a_workbook():
+    cover = [["填报单位", "忻府区"], ["报告期", "2024年"]]
+    result = found(("封面", cover), ("一", body("population")), ("二", body("teacher_pay")))
+    assert [said(table) for table in result.tables] == [
+        ("population", "140902", "2024"),
+        ("teacher_pay", "140902", "2024"),
+    ]
+
+
+def test_the_same_filing_twice_in_a_file_is_an_error_and_two_periods_are_not():
+    now, before = Draft("enrolment"), Draft("enrolment", period="2023-2024")
+    assert len(found(("一", now.grid()), ("二", before.grid())).tables) == 2
+    twice = found(("一", now.grid()), ("二", now.grid()))
+    assert [(seen.rule_id, seen.sheet) for seen in twice.observations] == [("FILE-0-return-repeated", "二")]
+    assert [table.sheet.name for table in twice.tables] == ["一"]
+
+
+def test_a_hidden_sheet_with_a_return_is_read_like_any_other():
+    assert said(only_table(("底表", Draft("enrolment").grid()), hidden=True)) == ENROLMENT

@@ -1,0 +1,108 @@
+"""Numbers of persons are found by their check digits and never repeated; sums of money are left in peace."""
+
+import pytest
+from bad_files import BANK_CARD, IDENTITY_NUMBER, IDENTITY_NUMBER_X, PHONE_NUMBER
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.screening.findings import shown
+from pipelines.screening.personal_data import is_bank_card, is_identity_number, mask, personal_data
+from pipelines.screening.workbook import Sheet, Workbook
+
+
+def found(*texts: str | None) -> list[tuple[str, str, str]]:
+    """(rule, cell, value) of everything found in a row of cells."""
+    workbook = Workbook("xlsx", [Sheet("表", [list(texts)])])
+    return [(seen.rule_id, seen.cell, seen.value) for seen in personal_data(workbook)]
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (IDENTITY_NUMBER, "FILE-1a-identity-number"),
+        (IDENTITY_NUMBER_X, "FILE-1a-identity-number"),
+        (IDENTITY_NUMBER_X.lower(), "FILE-1a-identity-number"),
+        (f"经办人{IDENTITY_NUMBER}，男", "FILE-1a-identity-number"),
+        (f"经办人{IDENTITY_NUMBER_X}。", "FILE-1a-identity-number"),
+        ("１４０９０２１９８５０１０１０００４", "FILE-1a-identity-number"),
+        (PHONE_NUMBER, "FILE-1a-phone-number"),
+        (f"电话：{PHONE_NUMBER}。", "FILE-1a-phone-number"),
+        (f"+86{PHONE_NUMBER}"[3:], "FILE-1a-phone-number"),
+        (BANK_CARD, "FILE-1a-bank-card"),
+        (f"卡号{BANK_CARD}（工行）", "FILE-1a-bank-card"),
+    ],
+)
+def test_a_number_of_a_person_is_found_in_any_company(text, rule):
+    assert [entry[:2] for entry in found(text)] == [(rule, "A1")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "928000.75",
+        "13800000000.50",
+        "12.13800000000",
+        "1234567890123456",  # sixteen digits, no card: begins with 1
+        "6222020000000000001",  # Luhn does not hold
+        "140902198501010005",  # wrong check digit
+        "140902198513010004",  # thirteenth month
+        "12345678901",  # eleven digits, no mobile prefix
+        "1409020001",  # a school
+        "1,380,000,000,0",
+        "2024-09-01",
+        "0350-3022331",
+        "9" * 30,
+        None,
+        "",
+    ],
+)
+def test_money_codes_and_landlines_are_left_in_peace(text):
+    assert found(text) == []
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.integers(0, 10**15))
+def test_money_with_cents_is_never_taken_for_a_person(cents):
+    assert found(f"{cents // 100}.{cents % 100:02d}") == []
+
+
+@pytest.mark.parametrize("position", range(17))
+def test_one_wrong_digit_breaks_an_identity_number(position):
+    digit = str((int(IDENTITY_NUMBER[position]) + 1) % 10)
+    assert is_identity_number(IDENTITY_NUMBER)
+    assert not is_identity_number(IDENTITY_NUMBER[:position] + digit + IDENTITY_NUMBER[position + 1 :])
+
+
+def test_one_wrong_digit_breaks_a_card_number():
+    assert is_bank_card(BANK_CARD)
+    assert not any(is_bank_card(BANK_CARD[:-1] + str(digit)) for digit in range(10) if str(digit) != BANK_CARD[-1])
+
+
+def test_several_numbers_of_a_kind_in_a_cell_are_one_thing_to_mend():
+    assert found(None, f"{PHONE_NUMBER}、13900000000，{IDENTITY_NUMBER}") == [
+        ("FILE-1a-phone-number", "B1", "138******00"),
+        ("FILE-1a-identity-number", "B1", "140*************04"),
+    ]
+
+
+def test_hidden_sheets_are_searched_too():
+    workbook = Workbook("xlsx", [Sheet("表", [["a"]]), Sheet("底稿", [[None], [None, PHONE_NUMBER]], hidden=True)])
+    assert [(seen.sheet, seen.cell) for seen in personal_data(workbook)] == [("底稿", "B2")]
+
+
+@pytest.mark.parametrize("number", [IDENTITY_NUMBER, IDENTITY_NUMBER_X, PHONE_NUMBER, BANK_CARD])
+def test_a_masked_number_names_nobody(number):
+    masked = mask(number)
+    assert len(masked) == len(number) and masked[:3] == number[:3] and masked[-2:] == number[-2:]
+    assert set(masked[3:-2]) == {"*"}
+
+
+@pytest.mark.parametrize("number", [IDENTITY_NUMBER, IDENTITY_NUMBER_X, PHONE_NUMBER, BANK_CARD])
+def test_a_finding_never_repeats_a_number_of_a_person(number):
+    assert number not in shown(f"南关小学{number}")
+    assert "南关小学" in shown(f"南关小学{number}")
+
+
+def test_a_finding_repeats_a_countys_text_without_control_characters_or_length():
+    assert shown("甲\x00乙\n丙") == "甲 乙 丙"
+    assert len(shown("甲" * 1000)) == 200

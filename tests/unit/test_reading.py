@@ -1,0 +1,309 @@
+"""From bytes to cells: every kind of file is read or refused with a reason, and no file takes another one with it."""
+
+import io
+import re
+import zipfile
+from importlib import resources
+from pathlib import Path
+
+import openpyxl
+import pytest
+from builders import SHARED_DATA, Draft, bare_xlsx, csv_bytes, xls
+from msoffcrypto.format.ooxml import OOXMLFile
+
+from pipelines.screening.workbook import Refusal, Workbook, workbook_from_json, workbook_to_json
+from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
+
+ROWS = [["表号", "XB05"], ["人员类别", "年平均人数"], ["公务员", "10"], ["参公人员", "含“引号”,与逗号"]]
+WIDE = [["䶮县", "𠮷"], *ROWS]  # beyond GB 2312 and beyond the basic plane
+
+
+def requests(folder: Path, files: dict[str, bytes]) -> list[ReadRequest]:
+    made = []
+    for number, (name, content) in enumerate(files.items()):
+        path = folder / str(number)
+        path.write_bytes(content)
+        made.append(ReadRequest(path, name))
+    return made
+
+
+def has_chinese(text: str) -> bool:
+    return re.search(r"[\u4e00-\u9fff]", text) is not None
+
+
+def formula_book() -> bytes:
+    """Error cells, a formula with a result, one without, one that yields nothing, hidden rows, columns and sheet."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "数据"
+    for row in range(1, 6):
+        sheet.cell(row, 1, row)
+    sheet["B2"], sheet["C3"], sheet["B4"] = "=A1+A2", "#REF!", "#N/A"
+    sheet.row_dimensions[3].hidden = True
+    sheet.column_dimensions["B"].hidden = True
+    book.create_sheet("底稿").sheet_state = "hidden"
+    book.create_sheet("深藏").sheet_state = "veryHidden"
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory) -> dict[str, Workbook | Refusal]:
+    """Every kind of file, read in one batch."""
+    good = Draft("civil_servant_pay").xlsx()
+    calculated = bare_xlsx(
+        '<row r="1"><c r="A1"><f>1+1</f><v>2</v></c><c r="B1" t="str"><f>""</f><v></v></c><c r="C1"><f>A1*2</f></c>'
+        '<c r="E1" t="e"><f>1/0</f><v>#DIV/0!</v></c></row><row r="3" hidden="true"><c r="A3"><v>0.1</v></c></row>'
+    )
+    absolute = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(formula_book())) as old, zipfile.ZipFile(absolute, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'Target="worksheets/', b'Target="/xl/worksheets/'))
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b"0" * 30_000_000)
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("word/document.xml", "<w/>")
+    velvet = io.BytesIO()
+    OOXMLFile(io.BytesIO(good)).encrypt("VelvetSweatshop", velvet)
+    backslashes = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(formula_book())) as old, zipfile.ZipFile(backslashes, "w") as new:
+        for name in old.namelist():
+            new.writestr(name.replace("/", "\\"), old.read(name))
+    damaged = bytearray(good)
+    with zipfile.ZipFile(io.BytesIO(good)) as archive:
+        entry = archive.getinfo("xl/worksheets/sheet1.xml")
+        damaged[entry.header_offset + len(entry.filename) + 60] ^= 0xFF
+    files = {
+        "good.xlsx": good,
+        "good.xls": xls(ROWS),
+        "named_wrongly.csv": good,
+        "utf8.csv": csv_bytes(WIDE),
+        "bom.csv": csv_bytes(WIDE, "utf-8-sig"),
+        "gb18030.csv": csv_bytes(ROWS * 6 + WIDE, "gb18030"),
+        "utf16.csv": csv_bytes(WIDE, "utf-16"),
+        "utf16be.csv": b"\xfe\xff" + csv_bytes(WIDE, "utf-16-be"),
+        "tabs.txt": csv_bytes(WIDE, "utf-8", "\t"),
+        "tabs_utf16.txt": csv_bytes(WIDE, "utf-16", "\t"),
+        "newline_in_cell.csv": csv_bytes([["一\n行", "二\u2028行"], ["a", ""]]),
+        "formulas.xlsx": formula_book(),
+        "absolute.xlsx": absolute.getvalue(),
+        "backslashes.xlsx": backslashes.getvalue(),
+        "calculated.xlsx": calculated,
+        "velvet.xlsx": velvet.getvalue(),
+        "nothing.xlsx": b"",
+        "truncated.xlsx": good[: len(good) // 2],
+        "damaged.xlsx": bytes(damaged),
+        "encrypted.xlsx": resources.files("pipelines.sample").joinpath("data/encrypted.xlsx").read_bytes(),
+        "bomb.xlsx": bomb.getvalue(),
+        "letter.xlsx": other.getvalue(),
+        "big5.csv": csv_bytes([["學校名稱", "學段", "在校學生數"], ["縣立第一國民小學", "國小", "320"]] * 5, "big5"),
+        "shift_jis.csv": csv_bytes([["学校名", "ひらがな", "カタカナ"]] * 20, "shift_jis"),
+        "cut.csv": csv_bytes(ROWS)[:-8] + b"\xff",
+        "page.xls": b"<html><table><tr><td>XB05</td></tr></table></html>",
+        "xml.xls": b'<?xml version="1.0"?><Workbook/>',
+        "tabs.xlsx": csv_bytes(ROWS, "utf-8", "\t"),
+        "picture.csv": b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+        "zeros.csv": "表号,XB05\n".encode() + b"\x00" * 20,
+        "ole.xls": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600,
+        "quote.csv": '表号,XB05\n"没有结束的引号,1\n'.encode(),
+    }
+    folder = tmp_path_factory.mktemp("kinds")
+    return dict(zip(files, read_files(requests(folder, files)), strict=True))
+
+
+def workbook(read: dict[str, Workbook | Refusal], name: str) -> Workbook:
+    outcome = read[name]
+    assert isinstance(outcome, Workbook), outcome
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "encoding"),
+    [
+        ("good.xlsx", "xlsx", None),
+        ("named_wrongly.csv", "xlsx", None),
+        ("velvet.xlsx", "xlsx", None),
+        ("good.xls", "xls", None),
+        ("utf8.csv", "csv", "utf-8"),
+        ("bom.csv", "csv", "utf-8-sig"),
+        ("gb18030.csv", "csv", "gb18030"),
+        ("utf16.csv", "csv", "utf-16"),
+        ("utf16be.csv", "csv", "utf-16"),
+        ("tabs.txt", "csv", "utf-8"),
+    ],
+)
+def test_a_file_is_what_its_bytes_say(read, name, kind, encoding):
+    found = workbook(read, name)
+    assert (found.kind, found.encoding) == (kind, encoding)
+
+
+@pytest.mark.parametrize("name", ["utf8.csv", "bom.csv", "utf16.csv", "utf16be.csv", "tabs.txt", "tabs_utf16.txt"])
+def test_text_in_any_encoding_gives_the_same_cells(read, name):
+    assert workbook(read, name).sheets[0].rows == WIDE
+
+
+def test_gb18030_reaches_beyond_gbk(read):
+    assert workbook(read, "gb18030.csv").sheets[0].rows == ROWS * 6 + WIDE
+
+
+def test_xls_and_velvet_sweatshop_give_the_cells_of_the_open_file(read):
+    assert workbook(read, "good.xls").sheets[0].rows == ROWS
+    assert workbook(read, "velvet.xlsx").sheets == workbook(read, "good.xlsx").sheets
+
+
+def test_line_breaks_stay_inside_their_cell(read):
+    assert workbook(read, "newline_in_cell.csv").sheets[0].rows == [["一\n行", "二\u2028行"], ["a", None]]
+
+
+@pytest.mark.parametrize("name", ["formulas.xlsx", "absolute.xlsx", "backslashes.xlsx"])
+def test_error_cells_and_uncalculated_formulas_keep_their_places(read, name):
+    sheet = workbook(read, name).sheets[0]
+    assert sheet.error_cells == {(2, 2), (3, 1)}
+    assert (sheet.cell(2, 2), sheet.cell(3, 1)) == ("#REF!", "#N/A")
+    assert sheet.valueless_formulas == {(1, 1)}
+    assert [sheet.cell(row, 0) for row in range(5)] == ["1", "2", "3", "4", "5"]
+
+
+def test_hidden_rows_columns_and_sheets_are_marked_and_read(read):
+    sheets = workbook(read, "formulas.xlsx").sheets
+    assert sheets[0].hidden_rows == {2} and sheets[0].hidden_columns == {1}
+    assert [(sheet.name, sheet.hidden) for sheet in sheets] == [("数据", False), ("底稿", True), ("深藏", True)]
+
+
+def test_a_formula_that_yields_nothing_is_told_from_one_never_calculated(read):
+    sheet = workbook(read, "calculated.xlsx").sheets[0]
+    assert sheet.valueless_formulas == {(0, 2)}
+    assert (sheet.cell(0, 0), sheet.cell(0, 1)) == ("2", None)
+    assert sheet.error_cells == {(0, 4)} and sheet.cell(0, 4) == "#DIV/0!"
+    assert sheet.hidden_rows == {2} and sheet.cell(2, 0) == "0.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("nothing.xlsx", "FILE-0-empty"),
+        ("truncated.xlsx", "FILE-0-unreadable"),
+        ("damaged.xlsx", "FILE-0-unreadable"),
+        ("encrypted.xlsx", "FILE-0-encrypted"),
+        ("bomb.xlsx", "FILE-0-limits"),
+        ("letter.xlsx", "FILE-0-type"),
+        ("big5.csv", "FILE-0-encoding"),
+        ("shift_jis.csv", "FILE-0-encoding"),
+        ("cut.csv", "FILE-0-encoding"),
+        ("page.xls", "FILE-0-type"),
+        ("xml.xls", "FILE-0-type"),
+        ("tabs.xlsx", "FILE-0-type"),
+        ("picture.csv", "FILE-0-encoding"),
+        ("zeros.csv", "FILE-0-type"),
+        ("ole.xls", "FILE-0-unreadable"),
+        ("quote.csv", "FILE-0-unreadable"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_a_reason(read, name, rule):
+    outcome = read[name]
+    assert isinstance(outcome, Refusal)
+    assert outcome.rule_id == rule, outcome.detail
+    assert has_chinese(outcome.detail)
+
+
+def test_what_crosses_from_the_reading_process_is_what_was_read(read):
+    for outcome in read.values():
+        assert workbook_from_json(workbook_to_json(outcome)) == outcome
+
+
+def test_a_file_over_time_or_memory_is_refused_and_the_next_is_still_read(tmp_path):
+    good = Draft("civil_servant_pay").xlsx()
+    endless = bare_xlsx(f'<row r="1" hidden="1">{"<c/>" * 4_000_000}</row>', compression=zipfile.ZIP_STORED)
+    far = bare_xlsx('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
+    files = {"1.xlsx": good, "endless.xlsx": endless, "2.xlsx": good, "far.xlsx": far, "3.xlsx": good}
+    limits = ReadLimits(seconds=3, memory_bytes=6 << 30)
+    outcomes = dict(zip(files, read_files(requests(tmp_path, files), limits, processes=1), strict=True))
+    assert outcomes["endless.xlsx"] == Refusal("FILE-0-limits", "读取超过 3 秒")
+    assert isinstance(outcomes["far.xlsx"], Refusal)
+    assert outcomes["far.xlsx"].rule_id == "FILE-0-limits" and "内存" in outcomes["far.xlsx"].detail
+    assert isinstance(outcomes["1.xlsx"], Workbook)
+    assert outcomes["1.xlsx"] == outcomes["2.xlsx"] == outcomes["3.xlsx"]
+
+
+def test_limits_on_bytes_and_cells_are_kept_for_workbooks_and_text(tmp_path):
+    draft = Draft("population")
+    files = {"1.xlsx": draft.xlsx(), "1.csv": draft.csv(), "small.csv": b"a,b"}
+    few = list(read_files(requests(tmp_path, files), ReadLimits(cells=100)))
+    assert [type(outcome) for outcome in few] == [Refusal, Refusal, Workbook]
+    assert {outcome.detail[:8] for outcome in few[:2]} == {"单元格超过 10"}
+    short = list(read_files(requests(tmp_path, files), ReadLimits(file_bytes=3)))
+    assert [type(outcome) for outcome in short] == [Refusal, Refusal, Workbook]
+
+
+def test_outcomes_come_in_the_order_of_the_files_whatever_the_processes(tmp_path):
+    made = requests(tmp_path, {f"{number}.csv": f"{number},x".encode() for number in range(12)})
+    told: list[tuple[int, int]] = []
+    outcomes = list(read_files(made, processes=3, progress=lambda done, total: told.append((done, total))))
+    assert [outcome.sheets[0].rows[0][0] for outcome in outcomes] == [str(number) for number in range(12)]
+    assert told == [(number, 12) for number in range(1, 13)]
+
+
+def test_no_files_need_no_process():
+    assert list(read_files([])) == []
+
+
+# Files that broke other readers ---------------------------------------------------------------------------------------
+
+WORKBOOKS = SHARED_DATA / "workbooks"
+needs_workbooks = pytest.mark.skipif(
+    not WORKBOOKS.is_dir(), reason="the collection of difficult workbooks is not beside the project"
+)
+
+
+@pytest.fixture(scope="module")
+def difficult() -> dict[str, Workbook | Refusal]:
+    paths = sorted(path for path in WORKBOOKS.rglob("*") if path.is_file() and path.suffix != ".md")
+    assert len(paths) > 100
+    made = [ReadRequest(path, path.name) for path in paths]
+    return dict(zip((path.name for path in paths), read_files(made, ReadLimits(seconds=20)), strict=True))
+
+
+@needs_workbooks
+def test_every_difficult_workbook_is_read_or_refused_in_chinese(difficult):
+    for name, outcome in difficult.items():
+        if isinstance(outcome, Refusal):
+            assert outcome.rule_id.startswith("FILE-0-"), name
+            assert has_chinese(outcome.detail), name
+        else:
+            assert outcome.kind in {"xlsx", "xlsb", "xls", "ods", "csv"}, name
+    refused = [name for name, outcome in difficult.items() if isinstance(outcome, Refusal)]
+    assert 0 < len(refused) < len(difficult) / 10, refused
+
+
+@needs_workbooks
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("tests__OOM_alloc3.xls", "FILE-0-unreadable"),
+        ("tests__issue_594_dos.ods", "FILE-0-unreadable"),
+        ("tests__pass_protected.xlsx", "FILE-0-encrypted"),
+        ("tests__pass_protected.ods", "FILE-0-encrypted"),
+    ],
+)
+def test_a_workbook_made_to_break_readers_is_refused(difficult, name, rule):
+    outcome = difficult[name]
+    assert isinstance(outcome, Refusal) and outcome.rule_id == rule
+
+
+@needs_workbooks
+@pytest.mark.parametrize(
+    ("name", "sheet"),
+    [
+        ("tests__issue_530.xlsx", "出勤分类组织汇总表"),  # its parts are named xl\\…
+        ("tests__minimal_package.xlsx", "Sheet1"),
+        ("tests__biff5_write.xls", None),
+    ],
+)
+def test_an_odd_but_whole_workbook_is_read(difficult, name, sheet):
+    outcome = difficult[name]
+    assert isinstance(outcome, Workbook)
+    assert any(cell for found in outcome.sheets for row in found.rows for cell in row)
+    assert sheet is None or outcome.sheets[0].name == sheet

@@ -1,0 +1,229 @@
+"""What a cell is taken for: always exactly one state, the number exact or not read at all."""
+
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from builders import faultless_rows, table_of
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pipelines.returns import ReturnDefinition, current_definitions
+from pipelines.screening.tabulate import READ_STATES, CellState, tabulate
+
+STATES = {state.value for state in CellState}
+READ = {state.value for state in READ_STATES}
+#: One column of each type.
+COUNT, HEADCOUNT, MONEY = (
+    ("enrolment", "students_total"),
+    ("teacher_pay", "teachers_average"),
+    ("teacher_pay", "pay_total_yuan"),
+)
+#: Few examples of many texts each: a frame costs as much for one text as for fifty.
+quick = settings(max_examples=25, deadline=None, derandomize=True)
+
+
+def only(*columns: tuple[str, str]) -> ReturnDefinition:
+    """A form of these columns alone."""
+    chosen = [current_definitions()[return_code].column(name) for return_code, name in columns]
+    plain = {
+        "return": "enrolment",
+        "form": "XB99",
+        "version": 1,
+        "title": "甲",
+        "title_en": "A",
+        "period_types": ["month"],
+    }
+    names = [column.name for column in chosen]
+    return ReturnDefinition.model_validate({**plain, "key": names[:1], "row_label": names[0], "columns": chosen})
+
+
+def typed(column: tuple[str, str], *texts: str | None) -> list[tuple[object, str]]:
+    """(value, state) of each text in a column; numbers stay in the scaled integers of the frame."""
+    name = column[1]
+    table = table_of(only(column), [{name: text} for text in texts])
+    frame = tabulate(table.definition, [(0, table)])
+    return list(frame.select(name, f"{name}__state").iter_rows())
+
+
+cell_texts = st.one_of(
+    st.none(),
+    st.text(max_size=40),
+    st.from_regex(r"-?[0-9０-９,.%]{1,40}", fullmatch=True),
+    st.decimals(allow_nan=False, allow_infinity=False).map(lambda number: format(number, "f")[:60]),
+    st.sampled_from(
+        [
+            "不适用",
+            "缺报",
+            "并入",
+            "—",
+            "/",
+            "无",
+            "…",
+            "NaN",
+            "inf",
+            "1e5",
+            "-0",
+            "٣٤",
+            "1" * 60,
+            "2024-02-30",
+            "二〇二四年",
+        ]
+    ),
+)
+
+
+EVERY_TYPE = only(
+    COUNT, HEADCOUNT, MONEY, ("enrolment", "school_code"), ("enrolment", "school_name"), ("enrolment", "stage"),
+    ("school", "opened_on"), ("population", "age"), ("rural_subsidy", "months"), ("rural_subsidy", "due_yuan"),
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.lists(cell_texts, min_size=1, max_size=50))
+@example(["9" * 28 + "." + "9" * 3, "-" + "9" * 32, "9" * 26, "0." + "9" * 30, "9" * 17 + "." + "9" * 14])
+def test_any_text_in_any_cell_has_exactly_one_state(texts):
+    table = table_of(EVERY_TYPE, [{column.name: text for column in EVERY_TYPE.columns} for text in texts])
+    frame = tabulate(EVERY_TYPE, [(0, table)])
+    assert frame.height == len(texts)
+    for column in EVERY_TYPE.columns:
+        assert frame[f"{column.name}__text"].to_list() == texts
+        for value, state in frame.select(column.name, f"{column.name}__state").iter_rows():
+            assert state in STATES
+            assert (value is not None) == (state in READ)
+
+
+@quick
+@given(st.lists(st.integers(0, 10**8), min_size=1, max_size=50))
+@example([0, 10**8])
+def test_a_whole_number_up_to_the_limit_is_read_exactly(numbers):
+    assert typed(COUNT, *map(str, numbers)) == [(number, "value") for number in numbers]
+
+
+@quick
+@given(st.lists(st.integers(0, 10**15), min_size=1, max_size=50))
+@example([10**15, 1, 10**15 - 1])
+def test_money_is_read_to_the_cent(cents):
+    texts = [format(Decimal(amount).scaleb(-2), "f") for amount in cents]
+    assert typed(MONEY, *texts) == [(amount, "value") for amount in cents]
+
+
+@quick
+@given(st.lists(st.integers(0, 10**8), min_size=1, max_size=50))
+def test_a_headcount_is_read_to_the_tenth(tenths):
+    texts = [format(Decimal(number).scaleb(-1), "f") for number in tenths]
+    assert typed(HEADCOUNT, *texts) == [(number, "value") for number in tenths]
+
+
+@quick
+@given(st.lists(st.lists(st.integers(1, 10**10), min_size=2, max_size=40), min_size=1, max_size=20))
+@example([[10, 20], [12345678910, 20, 30], [10**10] * 39 + [33]])
+def test_binary_noise_of_a_spreadsheet_sum_is_no_extra_decimal(sums):
+    texts = [format(Decimal(repr(sum(amount / 100 for amount in cents))), "f") for cents in sums]
+    assert typed(MONEY, *texts) == [(sum(cents), "value") for cents in sums]
+
+
+@quick
+@given(st.lists(st.tuples(st.integers(0, 10**13), st.integers(1, 9)), min_size=1, max_size=50))
+def test_a_real_third_decimal_of_money_is_refused(amounts):
+    texts = [format(Decimal(cents * 10 + thousandths).scaleb(-3), "f") for cents, thousandths in amounts]
+    assert {state for _, state in typed(MONEY, *texts)} == {"too_precise"}
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "value", "state"),
+    [
+        (MONEY, "0.30000000000000004", 30, "value"),
+        (COUNT, "2.9999999999999996", 3, "value"),
+        (COUNT, "12.5", None, "not_integer"),
+        (COUNT, "12.50", None, "not_integer"),
+        (COUNT, "12.0", 12, "value"),
+        (HEADCOUNT, "12.34", None, "too_precise"),
+        (MONEY, "12.341", None, "too_precise"),
+        (COUNT, "-1", None, "negative"),
+        (COUNT, "100000001", None, "above_maximum"),
+        (COUNT, "9" * 33, None, "above_maximum"),
+        (("population", "age"), "18", None, "above_maximum"),
+        (("rural_subsidy", "months"), "0", None, "below_minimum"),
+        (COUNT, "0", 0, "value"),
+        (COUNT, " 12 ", 12, "value"),
+        (COUNT, "１２", 12, "text_number"),
+        (COUNT, "1,234", 1234, "text_number"),
+        (COUNT, "１，２３４", 1234, "text_number"),
+        (MONEY, "1,234,567.80", 123456780, "text_number"),
+        (COUNT, "12,34", None, "not_number"),
+        (COUNT, "1 234", None, "not_number"),
+        (COUNT, "+5", None, "not_number"),
+        (COUNT, "1e3", None, "not_number"),
+        (COUNT, "٣٤", None, "not_number"),
+        (COUNT, "三十", None, "not_number"),
+        (COUNT, "TRUE", None, "not_number"),
+        (COUNT, "12.5%", None, "percent"),
+        (COUNT, "", None, "blank"),
+        (COUNT, "　", None, "blank"),
+        (COUNT, "不适用", None, "not_applicable"),
+        (COUNT, " 缺报 ", None, "not_reported"),
+        (COUNT, "并入", None, "included_elsewhere"),
+        *((COUNT, dash, None, "dash") for dash in ("-", "—", "——", "－", "/", "无", "…", "……", "N/A")),
+        (("enrolment", "stage"), "小学", "小学", "value"),
+        (("enrolment", "stage"), "高中", None, "not_in_list"),
+        (("school", "location_code"), "１１１", "111", "value"),
+        (("school", "location_code"), "999", None, "not_in_list"),
+        (("enrolment", "school_code"), "1409020001", "1409020001", "value"),
+        (("enrolment", "school_code"), "140902001", None, "pattern"),
+        (("enrolment", "school_name"), "　　南关小学 ", "南关小学", "value"),
+    ],
+)
+def test_a_cell_is_what_its_column_declares_or_says_why_not(column, text, value, state):
+    assert typed(column, text) == [(value, state)]
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [
+        ("2019-09-01", "2019-09-01"),
+        ("2019/9/1", "2019-09-01"),
+        ("2019年9月1日", "2019-09-01"),
+        ("2019.9", "2019-09-01"),
+        ("2019年9月", "2019-09-01"),
+        ("2019年13月1日", None),
+        ("2019-02-30", None),
+        ("43709", None),
+        ("去年", None),
+    ],
+)
+def test_dates_are_read_as_clerks_write_them(text, iso):
+    value, state = typed(("school", "opened_on"), text)[0]
+    assert (str(value) if value else None, state) == (iso, "value" if iso else "not_date")
+
+
+def test_an_error_cell_or_uncalculated_formula_is_that_whatever_its_text():
+    table = table_of("enrolment", faultless_rows("enrolment", "140902"))
+    sheet = table.sheet
+    place = table.columns["students_total"]
+    marked = type(sheet)(
+        sheet.name, sheet.rows, error_cells=frozenset({(1, place)}), valueless_formulas=frozenset({(2, place)})
+    )
+    table.sheet = marked
+    frame = tabulate(table.definition, [(0, table)])
+    assert frame["students_total__state"].to_list() == ["error_cell", "uncalculated"]
+    assert frame["students_total"].to_list() == [None, None]
+
+
+def test_a_required_column_that_is_not_there_is_told_from_a_blank_one():
+    table = table_of("school", faultless_rows("school", "140902"))
+    for name in ("boarding", "closed_on"):
+        del table.columns[name]
+    frame = tabulate(table.definition, [(0, table)])
+    assert set(frame["boarding__state"]) == {"column_missing"}
+    assert set(frame["closed_on__state"]) == {"blank"}
+
+
+def test_tables_of_a_batch_keep_their_rows_apart():
+    one, other = (table_of("enrolment", faultless_rows("enrolment", code)) for code in ("140902", "140921"))
+    other.total_rows, other.data_rows = [2], [1]
+    frame = tabulate(one.definition, [(7, one), (9, other)])
+    assert frame.select("entry", "source_row", "is_total").rows() == [
+        (7, 2, False), (7, 3, False), (9, 2, False), (9, 3, True)
+    ]  # fmt: skip
+    assert frame.schema["students_total"] == pl.Int64
