@@ -12,7 +12,6 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -39,6 +38,7 @@ from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
+from pipelines.files import replace_file
 from pipelines.periods import Period, parse_period, periods_between
 
 # The references that a screener exists for; a name outside it would be collected by nobody.
@@ -134,7 +134,7 @@ def _protocols(source: str) -> list[str]:
 
 
 def _known_protocols() -> list[str]:
-    import fsspec  # type: ignore[import-untyped]
+    import fsspec
 
     return list(fsspec.available_protocols())
 
@@ -341,7 +341,8 @@ class Municipality(_Entry):
         source = _VARIABLE.sub(lambda match: os.environ[match[1]], entry.source)
         if "://" in source or "::" in source:
             return source
-        return os.path.abspath(home / Path(source).expanduser())
+        # Not resolved: a link may be moved later, and the path is told to people as they wrote it.
+        return os.path.abspath(home / Path(source).expanduser())  # noqa: PTH100
 
     def calendar_rows(self) -> list[CalendarRow]:
         """Every (return, period) that is due, in the order of the calendar, then of time."""
@@ -462,7 +463,7 @@ class _Loader:
         self._problems: list[Problem] = []
 
     def municipality(self) -> Municipality:
-        names = [name for name in Municipality.model_fields]
+        names = list(Municipality.model_fields)
         for key in self._tree:
             if key not in names:
                 self._report((key,), f"不认识的配置项“{key}”", _did_you_mean(str(key), names))
@@ -533,7 +534,7 @@ class _Loader:
         value = self._tree.get("received_at", "collected")
         for choice in get_args(ReceivedAt):
             if value == choice:
-                return choice  # type: ignore[no-any-return]
+                return choice
         self._report(
             ("received_at",),
             f"received_at 不能是{_shown(value)}",
@@ -773,18 +774,9 @@ def write_template(
         raise ConfigurationError(
             [Problem(str(path), None, "配置文件已经存在，没有覆盖", "直接修改它；确要重来，加 --force 再运行一次")]
         )
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "w", encoding="utf-8", newline="\n") as file:
-            file.write(_template_text(received_at, references or {}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-        _sync_directory(path.parent)
+        replace_file(path, _template_text(received_at, references or {}).encode())
     except OSError as error:
-        with suppress(OSError):
-            aside.unlink()
         raise ConfigurationError(
             [
                 Problem(
@@ -810,11 +802,3 @@ def _replaced_once(text: str, old: str, new: str) -> str:
     if text.count(old) != 1:
         raise ValueError(f"the packaged template must hold {old.strip()!r} exactly once")
     return text.replace(old, new)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

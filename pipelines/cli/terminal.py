@@ -18,18 +18,17 @@ from pipelines.home import Home
 _WIDTH = None if sys.stdout.isatty() else 140
 console = Console(highlight=False, width=_WIDTH)
 errors = Console(stderr=True, highlight=False)
-_language = "zh"
+_spoken = {"language": "zh"}
 
 
 def speak(language: str) -> None:
     """Choose the language of everything that is said from here on: zh or en."""
-    global _language
-    _language = language
+    _spoken["language"] = language
 
 
 def say(chinese: str, english: str) -> str:
     """One of two wordings, by the chosen language."""
-    return chinese if _language == "zh" else english
+    return chinese if _spoken["language"] == "zh" else english
 
 
 def refuse(message: str) -> NoReturn:

@@ -146,7 +146,7 @@ def collect(
             seen[key] = file.stamp
     except ConfigurationError as error:
         result.problem = str(error)
-    except Exception as error:  # whatever a remote file system raises is this county's problem, not the run's
+    except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
         result.problem = _masked(f"{type(error).__name__}: {error}", uri)[:500]
     if result.landed or result.known or result.left:
         replace_file(seen_file, json.dumps(seen, ensure_ascii=False, sort_keys=True).encode())

@@ -81,7 +81,7 @@ def _list(
         for answer in done:
             try:
                 listings[asked[answer]] = answer.result()
-            except Exception as error:  # any file system may raise anything; it is this county's problem alone
+            except Exception as error:  # noqa: BLE001 - any file system may raise anything; it is this county's problem alone
                 problems[asked[answer]] = f"{type(error).__name__}: {error}"[:300]
         problems |= {asked[answer]: f"no answer in {patience_seconds:g} s" for answer in late}
     finally:

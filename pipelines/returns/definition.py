@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 
+
 def definitions_folder() -> Path:
     """`definitions/` beside this module; `XIANBAO_RETURNS` names another."""
     return Path(os.environ.get("XIANBAO_RETURNS") or Path(__file__).parent / "definitions")

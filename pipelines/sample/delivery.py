@@ -184,7 +184,7 @@ def _write_whole(target: Path, content: bytes, modified_ns: int | None, aside: P
         os.fsync(handle.fileno())
     if modified_ns is not None:
         os.utime(draft, ns=(modified_ns, modified_ns))
-    os.replace(draft, target)
+    draft.replace(target)
 
 
 def _remove_stale(home: Path, known: dict[str, list], files: dict[str, list]) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import resources
+from typing import Any
 
 from pipelines.returns import current_definitions
 from pipelines.sample.layout import Book, Formula, Grid, GridValue, address
@@ -499,7 +500,9 @@ def _encrypted(content: bytes) -> bytes:
 # The catalogue -------------------------------------------------------------------------------------------------------
 
 
-def _one(county: str, return_code: str, period: str, rule: str, description: str, break_: Breaking, **more) -> _Case:
+def _one(
+    county: str, return_code: str, period: str, rule: str, description: str, break_: Breaking, **more: Any
+) -> _Case:
     outcome = more.pop("outcome", "error")
     return _Case(county, return_code, period, (_Part(rule, description, break_, outcome),), **more)
 

@@ -275,11 +275,11 @@ def _map_columns(
             observations.append(
                 Observation("FILE-0-unit-conflict", **at, value=text, expected=declared, detail=unit, column_name=name)  # type: ignore[arg-type]
             )
-    for column in defined.columns:
-        if column.required and column.name not in columns:
-            observations.append(
-                Observation("FILE-0-missing-column", sheet.name, row, 0, expected=column.label, column_name=column.name)
-            )
+    observations += [
+        Observation("FILE-0-missing-column", sheet.name, row, 0, expected=column.label, column_name=column.name)
+        for column in defined.columns
+        if column.required and column.name not in columns
+    ]
     return columns, texts, observations
 
 
@@ -408,9 +408,8 @@ def _resolve_county(
         code = county_in(claim[0], counties)
         (claims.append((code, claim)) if code else unknown.append(claim))
     if not claims:
-        for claim in table.cover.claims.get("title", []):
-            if code := county_in(claim[0], counties):
-                claims.append((code, claim))
+        titled = [(county_in(claim[0], counties), claim) for claim in table.cover.claims.get("title", [])]
+        claims = [(code, claim) for code, claim in titled if code]
     if not claims:
         place = unknown[0] if unknown else ("", table.sheet.name, table.header_row, 0)
         rule = "FILE-0-county-unknown" if unknown else "FILE-0-county-missing"

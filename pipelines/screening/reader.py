@@ -73,7 +73,7 @@ def _read_ole(path: Path, *, max_cells: int) -> Workbook | Refusal:
         try:
             office = msoffcrypto.OfficeFile(stream)
             encrypted = office.is_encrypted()
-        except Exception:  # it raises many kinds, for old Excel files too: calamine knows those, and refuses the rest
+        except Exception:  # noqa: BLE001 - it raises many kinds, for old Excel files too: calamine knows those, and refuses the rest
             return _read_calamine(path, "xls", max_cells=max_cells)
         if not encrypted:
             return _read_calamine(path, "xls", max_cells=max_cells)
@@ -82,7 +82,7 @@ def _read_ole(path: Path, *, max_cells: int) -> Workbook | Refusal:
             # Excel writes "read-only recommended" files with this password and opens them without a prompt.
             office.load_key(password="VelvetSweatshop")  # noqa: S106 - a published default, no secret
             office.decrypt(opened)
-        except Exception:
+        except Exception:  # noqa: BLE001 - any failure to decrypt means another password
             return Refusal("FILE-0-encrypted", "文件设有打开密码")
     if opened.getvalue().startswith(_ZIP):
         return _read_zip(opened, max_cells=max_cells)
@@ -184,9 +184,14 @@ def _parse_sheet(events: Any) -> dict[str, Any]:
             value = children.get("v")
             if element.get("t") == "e" and element.get("r"):
                 errors[_position(element.get("r"))] = (value.text if value is not None else None) or "#ERROR!"
-            elif "f" in children and (value is None or not value.text) and "is" not in children and element.get("r"):
-                if element.get("t") != "str":  # a formula that yields "" is stored as an empty string
-                    valueless.add(_position(element.get("r")))
+            elif (
+                "f" in children
+                and (value is None or not value.text)
+                and "is" not in children
+                and element.get("t") != "str"  # a formula that yields "" is stored as an empty string
+                and element.get("r")
+            ):
+                valueless.add(_position(element.get("r")))
         elif tag == "row":
             if element.get("hidden") in ("1", "true") and element.get("r"):
                 hidden_rows.add(int(element.get("r")) - 1)

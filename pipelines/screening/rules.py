@@ -63,9 +63,7 @@ class Suite:
     expectations: tuple[dict[str, Any], ...]
     rules: dict[str, Rule]
 
-    def select(
-        self, scope: str, frame: str = "rows", version: ReturnDefinition | None = None
-    ) -> list[dict[str, Any]]:
+    def select(self, scope: str, frame: str = "rows", version: ReturnDefinition | None = None) -> list[dict[str, Any]]:
         """The expectations of one scope and frame; those that a version of the form has no column or identity for left out."""
         return [
             expectation

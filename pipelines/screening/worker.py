@@ -156,7 +156,7 @@ def _serve(limits: dict[str, Any]) -> None:
             )
         except MemoryError:
             answer = _answer(Refusal("FILE-0-limits", f"读取所需内存超过 {limits['memory_bytes'] // 2**20} MiB"))
-        except Exception as error:  # whatever a hostile file makes a reader raise is that file's refusal
+        except Exception as error:  # noqa: BLE001 - whatever a hostile file makes a reader raise is that file's refusal
             answer = _answer(Refusal("FILE-0-unreadable", f"读取失败（{type(error).__name__}：{str(error)[:120]}）"))
         sys.stdout.write(answer + "\n")
         sys.stdout.flush()

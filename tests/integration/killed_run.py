@@ -54,7 +54,7 @@ def main() -> None:
     home, point = Home(Path(sys.argv[1])), sys.argv[2]
     POINTS[point]()
     # The test module calls through the modules that were just altered.
-    import tests.homes as homes
+    from tests import homes
 
     homes.land_new, homes.build_marts, homes.publish = update.land_new, update.build_marts, publish_module.publish
     run(home)

@@ -79,7 +79,6 @@ def test_both_versions_are_read_by_their_own_columns(second_version: None, tmp_p
     assert "source" not in landed.columns
     assert [column.name for column in current_definitions()["population"].columns][-1] == "migrants"
     by_submission = {
-        key[0]: group["migrants"].to_list()
-        for key, group in landed.group_by(["submission_id"], maintain_order=True)
+        key[0]: group["migrants"].to_list() for key, group in landed.group_by(["submission_id"], maintain_order=True)
     }
     assert by_submission == {"new": [7] * 18, "old": [None] * 18}
