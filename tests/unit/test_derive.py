@@ -98,7 +98,7 @@ def test_months_paid_are_held_against_the_period():
 
 
 #: Few examples of many rows each: a frame costs as much for one row as for fifty.
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None, derandomize=True)
 @given(
     st.lists(
         st.tuples(st.lists(st.integers(0, 10**8), min_size=6, max_size=6), st.integers(-3, 3)), min_size=10, max_size=60
@@ -123,7 +123,7 @@ def test_a_sum_is_exact_at_any_size(cases):
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.integers(0, 10**8), st.integers(0, 10**15), st.integers(1, 12)), min_size=10, max_size=60))
 def test_heads_by_standard_by_months_never_overflows(cases):
     rows = [
