@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.cli.terminal import console, county_text, figure, new_table, query, refuse, say, whole_or_cents
+from pipelines.cli.terminal import console, county_text, figure, new_table, query, refuse, say, tell, whole_or_cents
 from pipelines.home import Home
 from pipelines.returns import current_definitions
 from pipelines.screening.screen import Screening
@@ -69,7 +69,7 @@ def show_municipal(home: Home) -> None:
         )
     console.print(table)
     if missing := sorted({area for text in rows["missing_areas"] if text for area in text.split("、")}):
-        console.print(say("缺数的县区：", "Counties without figures: ") + "、".join(missing))
+        tell(say("缺数的县区：", "Counties without figures: ") + "、".join(missing))
 
 
 def show_places(home: Home) -> None:
@@ -77,12 +77,10 @@ def show_places(home: Home) -> None:
     counts = dict(query(home, "SELECT outcome, count(*) FROM marts.mart_finding GROUP BY ALL ORDER BY ALL").iter_rows())
     said = "，".join(f"{_OUTCOMES[key][0] if say('1', '') else key} {number}" for key, number in counts.items())
     release = query(home, "SELECT release_id FROM marts.release").item(0, 0)
-    console.print(
-        say(f"指标库：{home.published}（发布 {release}）", f"Published file: {home.published} (release {release})")
-    )
-    console.print(say(f"审核问题：marts.mart_finding（{said or '无'}），查看：xianbao findings",
+    tell(say(f"指标库：{home.published}（发布 {release}）", f"Published file: {home.published} (release {release})"))
+    tell(say(f"审核问题：marts.mart_finding（{said or '无'}），查看：xianbao findings",
                       f"Findings: marts.mart_finding ({said or 'none'}); see xianbao findings"))  # fmt: skip
-    console.print(say(f"回执：{home.warehouse / 'receipts'}", f"Receipts: {home.warehouse / 'receipts'}"))
+    tell(say(f"回执：{home.warehouse / 'receipts'}", f"Receipts: {home.warehouse / 'receipts'}"))
 
 
 def show_status(home: Home, period: str | None) -> None:
@@ -118,7 +116,7 @@ def show_status(home: Home, period: str | None) -> None:
         table.add_row(say(name, name_en), *(_filing_cell(cells.get((code, form))) for form, _ in forms))
     console.print(table)
     expected, in_force = rows.height, rows["in_force_submission_id"].is_not_null().sum()
-    console.print(say(f"应报 {expected}，有效 {in_force}。", f"{expected} expected, {in_force} in force."))
+    tell(say(f"应报 {expected}，有效 {in_force}。", f"{expected} expected, {in_force} in force."))
 
 
 def _filing_cell(row: dict[str, Any] | None) -> Text:
@@ -153,7 +151,7 @@ def show_findings(
         [county, return_code, period, outcome],
     )
     if rows.is_empty():
-        console.print(say("没有审核问题。", "No findings."))
+        tell(say("没有审核问题。", "No findings."))
         return
     summary = new_table(say("按规则汇总", "By rule"), (say("规则", "Rule"), "left"), (say("等级", "Outcome"), "left"),
                         (say("条数", "Findings"), "right"))  # fmt: skip
@@ -162,7 +160,7 @@ def show_findings(
     console.print(summary)
     console.print(_findings_table(rows.head(limit).iter_rows(named=True)))
     if rows.height > limit:
-        console.print(
+        tell(
             say(
                 f"共 {rows.height} 条，显示前 {limit} 条（--limit）。",
                 f"{rows.height} findings, first {limit} shown (--limit).",
@@ -226,12 +224,12 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
             f"{row['coverage_n']}/{row['expected_n']}", _words(_STATUS, row["status"]),
         )  # fmt: skip
     console.print(table)
-    console.print(say("分子：", "Numerator: ") + first["numerator_wording"])
-    console.print(say("分母：", "Denominator: ") + first["denominator_wording"])
+    tell(say("分子：", "Numerator: ") + first["numerator_wording"])
+    tell(say("分母：", "Denominator: ") + first["denominator_wording"])
     if first["formula"]:
-        console.print(say("算式：", "Worked: ") + first["formula"])
+        tell(say("算式：", "Worked: ") + first["formula"])
     if first["missing_areas"]:
-        console.print(say("缺数的县区：", "Counties without figures: ") + first["missing_areas"])
+        tell(say("缺数的县区：", "Counties without figures: ") + first["missing_areas"])
 
 
 def show_check(result: Screening) -> None:

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipelines.cli import boards
-from pipelines.cli.terminal import console, errors, refuse, say, speak
+from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.home import Home, HomeBusy
 from pipelines.municipality import ConfigurationError, write_template
 
@@ -50,7 +50,7 @@ def init(force: Annotated[bool, typer.Option(help="覆盖已有的配置")] = Fa
         write_template(home.configuration, force=force)
     except FileExistsError as error:
         refuse(str(error))
-    console.print(
+    tell(
         say(f"已写出 {home.configuration}，请按注释修改。", f"Wrote {home.configuration}; edit it as its comments say.")
     )
 
@@ -70,7 +70,7 @@ def sample(
         write_template(home.configuration, received_at="modified", references=references)
     with _progress(say("写出样例", "Writing the sample")) as advance:
         report = write_sample(home.root, faults=faults, progress=advance)
-    console.print(
+    tell(
         say(f"样例（合成数据）：写出 {len(report.written)} 个文件，{len(report.unchanged)} 个未变。",
             f"Sample (synthetic data): {len(report.written)} files written, {len(report.unchanged)} unchanged.")
     )  # fmt: skip
@@ -103,14 +103,12 @@ def _run(home: Home) -> None:
     with _progress(say("审核报送件", "Screening submissions")) as advance:
         ran = run_update(home, progress=advance)
     for code, problem in ran.problems.items():
-        errors.print(
-            say(f"来源 {code} 收取失败：{problem}", f"Source {code} could not be read: {problem}"), markup=False
-        )
+        complain(say(f"来源 {code} 收取失败：{problem}", f"Source {code} could not be read: {problem}"))
     for left in ran.left:
-        errors.print(left, markup=False)
+        complain(left)
     if ran.failure:
-        errors.print(say("系统故障，不是县区的错：", "System fault, not a county's mistake:"), style="red")
-        errors.print(ran.failure, markup=False)
+        complain(say("系统故障，不是县区的错：", "System fault, not a county's mistake:"))
+        complain(ran.failure)
         errors.print(
             say(
                 "已发布的指标库保持不变；故障排除后再运行即可。",
@@ -119,11 +117,9 @@ def _run(home: Home) -> None:
         )
         sys.exit(1)
     if not ran.changed and not ran.screened_n:
-        console.print(
-            say("没有新的报送件，指标库已是最新，未做任何更改。", "Nothing new: the published file is up to date.")
-        )
+        tell(say("没有新的报送件，指标库已是最新，未做任何更改。", "Nothing new: the published file is up to date."))
     else:
-        console.print(
+        tell(
             say(f"新收 {ran.landed_n} 件，审核 {ran.screened_n} 件，构建 {ran.nodes_n} 个模型与检验。",
                 f"{ran.landed_n} submissions landed, {ran.screened_n} screened, {ran.nodes_n} models and tests built.")
         )  # fmt: skip
@@ -201,10 +197,10 @@ def main() -> None:
     try:
         app()
     except ConfigurationError as error:
-        errors.print(str(error), style="red", markup=False)
+        complain(str(error))
         sys.exit(2)
     except HomeBusy as error:
-        errors.print(str(error), style="red", markup=False)
+        complain(str(error))
         sys.exit(1)
 
 

@@ -33,8 +33,18 @@ def say(chinese: str, english: str) -> str:
 
 def refuse(message: str) -> NoReturn:
     """Tell a user's mistake in words, without a traceback. Exit code 2: nothing was done."""
-    errors.print(Text(message, style="red"))
+    complain(message)
     sys.exit(2)
+
+
+def complain(message: str) -> None:
+    """Say on standard error what went wrong, as it stands: no markup, no line broken."""
+    errors.print(Text(message, style="red"), soft_wrap=True)
+
+
+def tell(message: str) -> None:
+    """Say something on standard output, as it stands."""
+    console.print(message, markup=False, soft_wrap=True)
 
 
 def query(home: Home, sql: str, parameters: list[Any] | None = None) -> pl.DataFrame:

@@ -1,0 +1,144 @@
+"""The `xianbao` command as people meet it: what it prints, and with which exit code it leaves."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from pipelines.home import Home
+from tests.homes import deliver, marts_content, small_home
+
+COMMAND = str(Path(sys.executable).with_name("xianbao"))
+
+
+def _xianbao(home: Path, *arguments: str, lang: str = "zh") -> subprocess.CompletedProcess[str]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER_HOME", "XIANBAO_"))
+    }
+    return subprocess.run(
+        [COMMAND, "--home", str(home), "--lang", lang, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def _school_return(published_home: Path) -> Path:
+    return next((published_home / "counties" / "140926").glob("*2024-2025*名录*"))
+
+
+def test_init_writes_a_configuration_that_loads_and_does_not_overwrite_it(tmp_path: Path):
+    assert _xianbao(tmp_path, "init").returncode == 0
+    assert len(Home(tmp_path).municipality.counties) == 14
+    (tmp_path / "municipality.yaml").write_text("mine")
+    again = _xianbao(tmp_path, "init")
+    assert again.returncode == 2
+    assert "--force" in again.stderr
+    assert (tmp_path / "municipality.yaml").read_text() == "mine"
+
+
+def test_a_wrong_configuration_is_refused_with_file_line_and_remedy_and_no_traceback(tmp_path: Path):
+    home = small_home(tmp_path, [("140926", "静乐县", "Jingle")])
+    home.configuration.write_text(home.configuration.read_text().replace("return: school", "return: shcool"))
+    for command in ("run", "rebuild"):
+        refused = _xianbao(tmp_path, command)
+        assert refused.returncode == 2
+        assert re.search(r"municipality\.yaml.*\d+", refused.stderr)
+        assert "shcool" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+def test_before_the_first_run_the_boards_say_what_to_do(tmp_path: Path):
+    small_home(tmp_path, [("140926", "静乐县", "Jingle")])
+    for command in (["status"], ["findings"], ["show", "gross_enrolment_preschool"]):
+        refused = _xianbao(tmp_path, *command)
+        assert (refused.returncode, "xianbao run" in refused.stderr) == (2, True)
+
+
+def test_the_board_shows_every_county_and_return(published_home: Path):
+    board = _xianbao(published_home, "status")
+    assert board.returncode == 0
+    assert all(name in board.stdout for name in ("忻府区", "原平市", "XB01", "XB06", "应报 84，有效 84"))
+    english = _xianbao(published_home, "status", "--period", "2023-2024", lang="en")
+    assert all(word in english.stdout for word in ("Yuanping", "in force", "28 expected, 28 in force"))
+    assert _xianbao(published_home, "status", "--period", "1999").returncode == 2
+
+
+def test_an_indicator_is_shown_by_code_or_name_with_its_terms_and_formula(published_home: Path):
+    for name in ("gross_enrolment_preschool", "学前教育毛入园率"):
+        shown = _xianbao(published_home, "show", name)
+        assert shown.returncode == 0
+        assert "÷" in shown.stdout and "14/14" in shown.stdout and "宁武县" in shown.stdout
+    unknown = _xianbao(published_home, "show", "no_such")
+    assert unknown.returncode == 2
+    assert "gross_enrolment_preschool" in unknown.stderr
+
+
+def test_findings_are_filtered_and_name_cell_and_remedy(faulty_home: Path):
+    shown = _xianbao(faulty_home, "findings", "--county", "五台县", "--return", "enrolment", "--period", "2022-2023")
+    assert shown.returncode == 0
+    assert "XB02-1c-total-equals-grades" in shown.stdout
+    assert "D15" in shown.stdout
+    assert "请核对" in shown.stdout
+    nothing = _xianbao(faulty_home, "findings", "--county", "代县")
+    assert "没有审核问题" in nothing.stdout
+
+
+def test_a_file_is_checked_without_being_landed(published_home: Path, tmp_path: Path):
+    home = small_home(tmp_path / "home", [("140926", "静乐县", "Jingle")])
+    good = tmp_path / _school_return(published_home).name
+    shutil.copyfile(_school_return(published_home), good)
+    accepted = _xianbao(home.root, "check", str(good))
+    assert (accepted.returncode, "接收" in accepted.stdout) == (0, True)
+    workbook = openpyxl.load_workbook(good)
+    sheet = workbook.worksheets[-1]
+    cell = next(cell for row in sheet.iter_rows() for cell in row if cell.value == "公办")
+    cell.value = "[red]公立"
+    workbook.save(good)
+    rejected = _xianbao(home.root, "check", str(good))
+    assert rejected.returncode == 1
+    assert cell.coordinate in rejected.stdout
+    column = "".join(line.split("│")[5].strip() for line in rejected.stdout.splitlines() if line.count("│") > 5)
+    assert "[red]公立" in column, "a county's text is shown as it stands, never read as markup"
+    assert _xianbao(home.root, "check", str(tmp_path / "absent.xlsx")).returncode == 2
+    assert not home.raw.exists()
+    assert not home.private.exists()
+
+
+def test_run_then_rebuild_give_the_same_release(published_home: Path, tmp_path: Path):
+    home = small_home(tmp_path, [("140926", "静乐县", "Jingle")])
+    deliver(home, "140926", _school_return(published_home))
+    ran = _xianbao(tmp_path, "run")
+    assert ran.returncode == 0, ran.stderr
+    assert "新收 1 件" in ran.stdout
+    before = marts_content(home)
+    again = _xianbao(tmp_path, "run")
+    assert "没有新的报送件" in again.stdout
+    rebuilt = _xianbao(tmp_path, "rebuild")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert marts_content(home) == before
+
+
+def test_a_system_fault_leaves_with_1_and_says_whose_it_is(published_home: Path, tmp_path: Path):
+    home = small_home(tmp_path / "home", [("140926", "静乐县", "Jingle")])
+    deliver(home, "140926", _school_return(published_home))
+    home.warehouse.mkdir(parents=True)
+    (home.warehouse / "private").write_text("in the way")
+    failed = _xianbao(home.root, "run")
+    assert failed.returncode == 1
+    assert "系统故障" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("wrong", [["--lang", "fr", "status"], ["no-such-command"], ["check"]])
+def test_a_mistake_in_the_call_leaves_with_2(tmp_path: Path, wrong: list[str]):
+    outcome = subprocess.run([COMMAND, "--home", str(tmp_path), *wrong], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 2
+    assert "Traceback" not in outcome.stderr
