@@ -21,11 +21,4 @@ select
     landed.other_yuan,
     landed.pay_total_yuan,
     landed.missing_codes
-from {{ source('landing', 'civil_servant_pay') }} as landed
-inner join {{ ref('stg_filing') }} as filing
-    on
-        landed.submission_id = filing.submission_id
-        and landed.screening_seq = filing.screening_seq
-        and landed.county_code = filing.county_code
-        and landed.period = filing.period
-where filing.is_in_force and filing.return_code = 'civil_servant_pay'
+from {{ rows_in_force('civil_servant_pay') }}

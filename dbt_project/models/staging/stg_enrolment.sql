@@ -40,11 +40,4 @@ select
     landed.graduates_last_year,
     landed.boarders,
     landed.missing_codes
-from {{ source('landing', 'enrolment') }} as landed
-inner join {{ ref('stg_filing') }} as filing
-    on
-        landed.submission_id = filing.submission_id
-        and landed.screening_seq = filing.screening_seq
-        and landed.county_code = filing.county_code
-        and landed.period = filing.period
-where filing.is_in_force and filing.return_code = 'enrolment'
+from {{ rows_in_force('enrolment') }}

@@ -14,11 +14,4 @@ select
     landed.source,
     landed.vintage_on,
     landed.missing_codes
-from {{ source('landing', 'population') }} as landed
-inner join {{ ref('stg_filing') }} as filing
-    on
-        landed.submission_id = filing.submission_id
-        and landed.screening_seq = filing.screening_seq
-        and landed.county_code = filing.county_code
-        and landed.period = filing.period
-where filing.is_in_force and filing.return_code = 'population'
+from {{ rows_in_force('population') }}

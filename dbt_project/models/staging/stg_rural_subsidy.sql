@@ -18,11 +18,4 @@ select
     landed.paid_yuan,
     landed.arrears_yuan,
     landed.missing_codes
-from {{ source('landing', 'rural_subsidy') }} as landed
-inner join {{ ref('stg_filing') }} as filing
-    on
-        landed.submission_id = filing.submission_id
-        and landed.screening_seq = filing.screening_seq
-        and landed.county_code = filing.county_code
-        and landed.period = filing.period
-where filing.is_in_force and filing.return_code = 'rural_subsidy'
+from {{ rows_in_force('rural_subsidy') }}

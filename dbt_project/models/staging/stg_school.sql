@@ -16,11 +16,4 @@ select
     landed.opened_on,
     landed.closed_on,
     landed.missing_codes
-from {{ source('landing', 'school') }} as landed
-inner join {{ ref('stg_filing') }} as filing
-    on
-        landed.submission_id = filing.submission_id
-        and landed.screening_seq = filing.screening_seq
-        and landed.county_code = filing.county_code
-        and landed.period = filing.period
-where filing.is_in_force and filing.return_code = 'school'
+from {{ rows_in_force('school') }}
