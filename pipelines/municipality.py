@@ -278,6 +278,7 @@ class Limits(_Entry):
     cells: PositiveInteger = 2_000_000
     seconds: PositiveInteger = 60
     memory_mebibytes: PositiveInteger = 2048
+    source_seconds: PositiveInteger = 300
     settle_seconds: Annotated[float, Field(strict=True, ge=0, le=3600, allow_inf_nan=False)] = 0.5
 
 

@@ -9,6 +9,8 @@ from rich.text import Text
 from pipelines.cli.terminal import console, county_text, figure, new_table, query, refuse, say, tell, whole_or_cents
 from pipelines.home import Home
 from pipelines.returns import current_definitions
+from pipelines.screening.reference import CENSUS, CENSUS_YEAR
+from pipelines.screening.rules import OUTCOMES
 from pipelines.screening.screen import Screening
 
 _OUTCOMES = {"error": ("错误", "red"), "query": ("核实", "yellow"), "info": ("提示", "blue")}
@@ -47,7 +49,7 @@ def show_municipal(home: Home) -> None:
                ON fact.indicator_code = published.indicator_code AND fact.caliber_id = published.caliber_id
                AND fact.period = published.period AND fact.area_code = published.area_code
            WHERE NOT (indicator.indicator_code LIKE '%_female' OR indicator.indicator_code LIKE '%_male')
-           QUALIFY row_number() OVER (PARTITION BY fact.indicator_code, fact.caliber_id ORDER BY period.period_end DESC) = 1
+           QUALIFY row_number() OVER (PARTITION BY fact.indicator_code, fact.caliber_id ORDER BY period.period_end DESC, period.period_start) = 1
            ORDER BY indicator.sort_order""",
     )
     city = query(home, "SELECT area_name FROM marts.dim_area WHERE area_level = 'city'").item(0, 0)
@@ -87,8 +89,7 @@ def show_status(home: Home, period: str | None) -> None:
     """Counties × returns for one period, or for each return's newest."""
     rows = query(
         home,
-        """SELECT status.*, due_on < (SELECT max(newest_received_at)::DATE FROM marts.release) AS is_past
-           FROM marts.mart_submission_status AS status
+        """SELECT status.* FROM marts.mart_submission_status AS status
            WHERE ($1 IS NOT NULL AND period = $1)
               OR ($1 IS NULL AND (return_code, period) IN (
                   SELECT (return_code, max_by(period, due_on)) FROM marts.mart_submission_status GROUP BY return_code))""",
@@ -122,6 +123,8 @@ def show_status(home: Home, period: str | None) -> None:
 def _filing_cell(row: dict[str, Any] | None) -> Text:
     if row is None:
         return Text(say("不报", "not due"), style="dim")
+    if row["state"] == "pending":
+        return Text(say("未到期", "not yet due"), style="dim")
     if not row["is_received"]:
         return Text(say("未报", "missing"), style="red")
     late = (
@@ -140,7 +143,15 @@ def _filing_cell(row: dict[str, Any] | None) -> Text:
 def show_findings(
     home: Home, *, county: str | None, return_code: str | None, period: str | None, outcome: str | None, limit: int
 ) -> None:
-    """The findings that stand, gravest first, with a summary by rule above."""
+    """The findings that stand, gravest first, with a summary by rule above; a filter that names nothing known is refused."""
+    areas = query(
+        home, "SELECT area_code, area_name FROM marts.dim_area WHERE area_level = 'county' ORDER BY sort_order"
+    )
+    periods = query(home, "SELECT period FROM marts.dim_period ORDER BY period_start")["period"].to_list()
+    _among(county, [name for row in areas.iter_rows() for name in row], areas["area_name"].to_list())
+    _among(return_code, [*current_definitions(), CENSUS], [*current_definitions()])
+    _among(period, [*periods, str(CENSUS_YEAR)], periods)
+    _among(outcome, list(OUTCOMES), list(OUTCOMES))
     rows = query(
         home,
         """SELECT * FROM marts.mart_finding
@@ -166,6 +177,11 @@ def show_findings(
                 f"{rows.height} findings, first {limit} shown (--limit).",
             )
         )
+
+
+def _among(chosen: str | None, known: list[str], shown: list[str]) -> None:
+    if chosen is not None and chosen not in known:
+        refuse(say(f"没有“{chosen}”。可选：{'、'.join(shown)}", f"No {chosen}. Known: {', '.join(shown)}"))
 
 
 def _findings_table(rows: Iterable[dict[str, Any]]) -> Table:
@@ -203,7 +219,7 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
            JOIN marts.dim_period AS period ON fact.period = period.period
            WHERE indicator_code = $1 AND (($2 IS NULL AND caliber.is_default) OR caliber_id = $2)
              AND ($3 IS NULL OR fact.period = $3)
-           QUALIFY dense_rank() OVER (ORDER BY period.period_end DESC, fact.period DESC) = 1
+           QUALIFY dense_rank() OVER (ORDER BY period.period_end DESC, period.period_start) = 1
            ORDER BY area.area_level = 'county', area.sort_order""",
         [code, caliber, period],
     )

@@ -8,16 +8,21 @@ import hashlib
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipelines.files import replace_file
 from pipelines.home import Home
+from pipelines.intake.parallel import in_parallel
 from pipelines.intake.raw_store import Arrival, RawStore, TooLarge
 from pipelines.municipality import ConfigurationError, County, Reference
+
+#: So many files in a row that cannot be read are no fault of the files.
+_FAILURES_OF_A_SOURCE = 3
 
 #: Names under which editors and transfer programs keep files that are not finished.
 _UNFINISHED = (".part", ".filepart", ".tmp", ".crdownload", ".swp", ".lock")
@@ -114,36 +119,32 @@ def collect(
         uri = municipality.source_uri(source, home.root)
         system, files = list_source(uri)
         result.listed = len(files)
+        failed_in_a_row = 0
         for file in files:
             # Hashed: the URI may carry a password.
             key = hashlib.sha256(f"{uri}|{file.path}".encode()).hexdigest()
             if seen.get(key) == file.stamp:
                 continue
             try:
-                with system.open(file.path, "rb") as stream:
-                    submission_id, size = store.keep(stream, max_bytes=municipality.limits.file_mebibytes * 2**20)
+                pulled = _pull(home, store, system, file, code, uri, now)
             except TooLarge:
                 result.left.append(f"{file.name}: 超过 {municipality.limits.file_mebibytes} MiB，未收取")
                 seen[key] = file.stamp
-                continue
-            after = system.info(file.path)
-            if size != int(after.get("size") or 0) or _modified_at(system, file.path, after) != file.modified_at:
-                result.left.append(f"{file.name}: 读取时文件仍在变化，下次再收")
-                continue
-            collected_at = now()
-            by_source = municipality.received_at == "modified"
-            received_at = min(file.modified_at, collected_at) if by_source else collected_at
-            arrival = Arrival(
-                county_code=code,
-                file_name=_plain_name(file.name),
-                source_uri=_without_secret(uri, file.path),
-                modified_at=file.modified_at.isoformat(),
-                collected_at=collected_at.isoformat(),
-                received_at=received_at.isoformat(),
-            )
-            is_new = store.record(submission_id, size, arrival)
-            (result.landed if is_new else result.known).append(submission_id)
-            seen[key] = file.stamp
+            except Exception as error:  # noqa: BLE001 - one file that cannot be read is that file's alone
+                reason = _masked(f"{type(error).__name__}: {error}", uri)[:300]
+                result.left.append(f"{file.name}: 读不出来（{reason}），下次再收")
+                failed_in_a_row += 1
+                if failed_in_a_row == _FAILURES_OF_A_SOURCE:
+                    result.problem = reason
+                    break
+            else:
+                failed_in_a_row = 0
+                if pulled is None:
+                    result.left.append(f"{file.name}: 读取时文件仍在变化，下次再收")
+                    continue
+                submission_id, is_new = pulled
+                (result.landed if is_new else result.known).append(submission_id)
+                seen[key] = file.stamp
     except ConfigurationError as error:
         result.problem = str(error)
     except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
@@ -151,6 +152,50 @@ def collect(
     if result.landed or result.known or result.left:
         replace_file(seen_file, json.dumps(seen, ensure_ascii=False, sort_keys=True).encode())
     return result
+
+
+def collect_all(home: Home, sources: Sequence[County | Reference]) -> list[Collected]:
+    """Pull from many sources at once, in the order given; one that does not answer in time is left, and says so."""
+    patience = home.municipality.limits.source_seconds
+    answers = in_parallel({source: partial(collect, home, source) for source in sources}, patience)
+    results = []
+    for source, answer in answers.items():
+        code = source.code if isinstance(source, County) else source.name
+        if isinstance(answer, Collected):
+            results.append(answer)
+        else:
+            problem = f"{patience} 秒内没有应答" if answer is None else f"{type(answer).__name__}: {answer}"
+            results.append(Collected(code, problem=problem))
+    return results
+
+
+def _pull(
+    home: Home,
+    store: RawStore,
+    system: Any,
+    file: SourceFile,
+    code: str,
+    uri: str,
+    now: Callable[[], datetime],
+) -> tuple[str, bool] | None:
+    """Keep one file: (submission id, whether it is new), or None when it changed while it was read. Raises TooLarge."""
+    municipality = home.municipality
+    with system.open(file.path, "rb") as stream:
+        submission_id, size = store.keep(stream, max_bytes=municipality.limits.file_mebibytes * 2**20)
+    after = system.info(file.path)
+    if size != int(after.get("size") or 0) or _modified_at(system, file.path, after) != file.modified_at:
+        return None
+    collected_at = now()
+    received_at = min(file.modified_at, collected_at) if municipality.received_at == "modified" else collected_at
+    arrival = Arrival(
+        county_code=code,
+        file_name=_plain_name(file.name),
+        source_uri=_without_secret(uri, file.path),
+        modified_at=file.modified_at.isoformat(),
+        collected_at=collected_at.isoformat(),
+        received_at=received_at.isoformat(),
+    )
+    return submission_id, store.record(submission_id, size, arrival)
 
 
 def _read_seen(path: Path) -> dict[str, str]:

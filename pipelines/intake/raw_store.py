@@ -8,6 +8,7 @@ The same bytes are kept once, however often and from wherever they come; each ar
 changed or removed, and everything in the warehouse follows from it.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -115,6 +116,12 @@ class RawStore:
 
     def record(self, submission_id: str, size_bytes: int, arrival: Arrival) -> bool:
         """Add a receipt; returns whether the submission is new."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two inboxes may hold the same bytes at once
+            return self._record(submission_id, size_bytes, arrival)
+
+    def _record(self, submission_id: str, size_bytes: int, arrival: Arrival) -> bool:
         known = self.get(submission_id)
         arrivals = list(known.arrivals) if known else []
         place = (arrival.county_code, arrival.source_uri, arrival.modified_at)

@@ -12,7 +12,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from pipelines.home import Home
-from pipelines.intake.collect import Collected, collect
+from pipelines.intake.collect import Collected, collect_all
 from pipelines.intake.deadlines import record_late
 from pipelines.orchestration.liveness import show_life
 from pipelines.returns import current_definitions
@@ -93,7 +93,10 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
     )
     def submissions(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         show_life(home, context.run_id)
-        results = [collect(home, home.municipality.county(code)) for code in context.partition_keys]
+        # A range of partitions is contiguous; where the sensor names the counties with news, only those are pulled.
+        news = set(context.run.tags.get("xianbao/news", ",".join(context.partition_keys)).split(","))
+        counties = [home.municipality.county(code) for code in context.partition_keys if code in news]
+        results = collect_all(home, counties)
         for result in results:
             if result.problem:
                 context.log.warning(f"{result.code}: {result.problem}")
@@ -109,7 +112,7 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
         description="外部对照资料（人口普查等）。",
     )
     def references() -> dg.MaterializeResult:
-        results = [collect(home, reference) for reference in home.municipality.references]
+        results = collect_all(home, home.municipality.references)
         return dg.MaterializeResult(
             metadata=_collected_metadata(results), check_results=[_source_check(results, REFERENCES)]
         )

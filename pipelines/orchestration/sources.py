@@ -8,11 +8,12 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
 from pipelines.home import Home
 from pipelines.intake.collect import SourceFile, list_source, listing_digest
+from pipelines.intake.parallel import in_parallel
 from pipelines.municipality import County
 
 #: A source that has not answered by then is left for the next look; the others are not kept waiting.
@@ -56,7 +57,8 @@ def look_for_news(
     # An empty inbox that was never seen holds nothing to collect.
     news = [county for county in changed if listings[county.code] or county.code in known]
     following = known | {county.code: _digest(listings, county) for county in changed}
-    state = json.dumps([(county.code, _digest(listings, county)) for county in news])
+    # What was known before is part of the key: a folder that returns to an earlier state is news again.
+    state = json.dumps([(county.code, known.get(county.code), _digest(listings, county)) for county in news])
     return News(
         counties=tuple(county.code for county in news),
         run_key=hashlib.sha256(state.encode()).hexdigest()[:24],
@@ -74,18 +76,14 @@ def _list(
 ) -> tuple[dict[str, list[SourceFile]], dict[str, str]]:
     listings: dict[str, list[SourceFile]] = {}
     problems: dict[str, str] = {}
-    pool = ThreadPoolExecutor(max(1, min(16, len(counties))))
-    try:
-        asked = {pool.submit(_list_county, home, county): county.code for county in counties}
-        done, late = wait(asked, timeout=patience_seconds)
-        for answer in done:
-            try:
-                listings[asked[answer]] = answer.result()
-            except Exception as error:  # noqa: BLE001 - any file system may raise anything; it is this county's problem alone
-                problems[asked[answer]] = f"{type(error).__name__}: {error}"[:300]
-        problems |= {asked[answer]: f"no answer in {patience_seconds:g} s" for answer in late}
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    answers = in_parallel({county.code: partial(_list_county, home, county) for county in counties}, patience_seconds)
+    for code, answer in answers.items():
+        if isinstance(answer, list):
+            listings[code] = answer
+        elif answer is None:
+            problems[code] = f"no answer in {patience_seconds:g} s"
+        else:
+            problems[code] = f"{type(answer).__name__}: {answer}"[:300]
     return listings, problems
 
 

@@ -202,7 +202,27 @@ def _find_tables(sheet: Sheet, named: set[str]) -> list[Table]:
         row += depth
     for table in tables:
         _sort_rows(table)
+        table.observations += _stray_cells(table)
     return tables
+
+
+def _stray_cells(table: Table) -> list[Observation]:
+    """The first cell of each column that holds data under no header: it cannot be read, and must not be dropped silently."""
+    headed = {
+        index
+        for row in range(table.header_row, table.first_data_row)
+        for index, text in enumerate(table.sheet.rows[row])
+        if text
+    }
+    first: dict[int, int] = {}
+    for row in table.data_rows:
+        for index, text in enumerate(table.sheet.rows[row]):
+            if text and index not in headed and index not in first:
+                first[index] = row
+    return [
+        Observation("FILE-0-stray-cell", table.sheet.name, row, index, value=table.sheet.cell(row, index) or "")
+        for index, row in sorted(first.items())
+    ]
 
 
 def _header_at(

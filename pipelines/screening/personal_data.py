@@ -5,7 +5,7 @@ Belongs here: recognising and masking them. Check digits keep a long sum of mone
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pipelines.screening.identify import Observation
 from pipelines.screening.workbook import Workbook
@@ -42,20 +42,37 @@ def mask(digits: str) -> str:
     return f"{digits[:3]}{'*' * (len(digits) - 5)}{digits[-2:]}"
 
 
-def personal_data(workbook: Workbook) -> Iterator[Observation]:
-    """One observation a cell and kind of number found, anywhere in the file, hidden sheets too."""
+def mask_personal(text: str) -> str:
+    """A name of a file or sheet with the numbers of persons in it masked; other numbers stay, people search by them."""
+    return _LONG_NUMBER.sub(
+        lambda match: match[0].replace(match[1], mask(match[1])) if _kind(match[1]) else match[0],
+        unicodedata.normalize("NFKC", text) if len(text) >= 11 else text,
+    )
+
+
+def personal_data(workbook: Workbook, file_names: Iterable[str] = ()) -> Iterator[Observation]:
+    """One observation a cell and kind of number found, anywhere in the file: hidden sheets, sheet names, file names too."""
+    for name in sorted(set(file_names)):
+        for rule_id, masked in _numbers(name).items():
+            yield Observation(rule_id, value=masked, detail="文件名中")
     for sheet in workbook.sheets:
+        for rule_id, masked in _numbers(sheet.name).items():
+            yield Observation(rule_id, mask_personal(sheet.name), value=masked, detail="工作表名中")
         for row, cells in enumerate(sheet.rows):
             for column, text in enumerate(cells):
-                if text is None or len(text) < 11:
-                    continue
-                found: dict[str, str] = {}
-                for match in _LONG_NUMBER.finditer(unicodedata.normalize("NFKC", text)):
-                    rule_id = _kind(match[1])
-                    if rule_id:
-                        found.setdefault(rule_id, mask(match[1]))
-                for rule_id, masked in found.items():
-                    yield Observation(rule_id, sheet.name, row, column, value=masked)
+                if text is not None and len(text) >= 11:
+                    for rule_id, masked in _numbers(text).items():
+                        yield Observation(rule_id, sheet.name, row, column, value=masked)
+
+
+def _numbers(text: str) -> dict[str, str]:
+    """Rule id → the first number of that kind in a text, masked."""
+    found: dict[str, str] = {}
+    for match in _LONG_NUMBER.finditer(unicodedata.normalize("NFKC", text)):
+        rule_id = _kind(match[1])
+        if rule_id:
+            found.setdefault(rule_id, mask(match[1]))
+    return found
 
 
 def _kind(digits: str) -> str | None:

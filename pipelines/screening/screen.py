@@ -19,7 +19,7 @@ from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS
 from pipelines.screening.derive import derive, scale
 from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
 from pipelines.screening.identify import CountyName, Observation, Table, identify
-from pipelines.screening.personal_data import personal_data
+from pipelines.screening.personal_data import mask_personal, personal_data
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
 from pipelines.screening.tabulate import CellState, tabulate
 from pipelines.screening.validate import Validation, validate
@@ -116,12 +116,12 @@ class _Entry:
         return_code, county_code, period = self.slot
         return Place(
             submission_id=self.submission.submission_id,
-            file_name=self.submission.file_name,
+            file_name=mask_personal(self.submission.file_name),
             return_code=return_code,
             county_code=county_code,
             period=period,
             form_label=form_label(return_code),
-            sheet=sheet,
+            sheet=mask_personal(sheet),
             cell=cell_address(row, column) if row is not None and column is not None else "",
             source_row=row + 1 if row is not None else None,
             **labels,
@@ -174,7 +174,8 @@ def _identified(
         source_counties=[receipt.county_code for receipt in submission.receipts],
         periods=settings.periods,
     )
-    personal = list(personal_data(outcome))
+    names = [submission.file_name, *(receipt.file_name for receipt in submission.receipts)]
+    personal = list(personal_data(outcome, names))
     if not found.tables:
         _reject_file(submission, [*found.observations, *personal], result)
         return []
@@ -200,7 +201,12 @@ def _structure(table: Table) -> Iterable[Observation]:
             yield Observation("FILE-0-formula-no-value", sheet.name, row, column, column_name=mapped[column])
     first = min(mapped, default=0)
     for row in sorted(sheet.hidden_rows & set(table.data_rows)):
-        yield Observation("FILE-1b-hidden-data", sheet.name, row, first)
+        yield Observation("FILE-1b-hidden-data", sheet.name, row, first, detail=f"第 {row + 1} 行")
+    for column in sorted(sheet.hidden_columns & set(mapped)):
+        yield Observation("FILE-1b-hidden-data", sheet.name, table.header_row, column,
+                          detail=f"第 {column_letter(column)} 列", column_name=mapped[column])  # fmt: skip
+    if sheet.hidden:
+        yield Observation("FILE-1b-hidden-data", sheet.name, table.header_row, first, detail=f"工作表“{sheet.name}”")
     if not table.data_rows:
         yield Observation("FILE-0-no-rows", sheet.name, table.header_row, first)
 
@@ -245,9 +251,9 @@ def _reject_file(submission: Submission, observations: Sequence[Observation], re
             continue
         place = Place(
             submission_id=submission.submission_id,
-            file_name=submission.file_name,
+            file_name=mask_personal(submission.file_name),
             county_code=county,
-            sheet=observation.sheet,
+            sheet=mask_personal(observation.sheet),
             cell=observation.cell,
             source_row=observation.row + 1 if observation.row is not None else None,
         )
@@ -261,7 +267,7 @@ def _reject_file(submission: Submission, observations: Sequence[Observation], re
         )
     result.filings.append(
         Filing(
-            submission.submission_id, None, None, county, None, None, "", submission.file_name,
+            submission.submission_id, None, None, county, None, None, "", mask_personal(submission.file_name),
             _received_at(submission, county), _verdict(counts), counts["error"], counts["query"], counts["info"], 0,
             rule_set_version(),
         )
@@ -309,8 +315,8 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
                 county_code=county_code,
                 period=period,
                 period_type=parse_period(period).type.value if period else None,
-                sheet=entry.table.sheet.name,
-                file_name=entry.submission.file_name,
+                sheet=mask_personal(entry.table.sheet.name),
+                file_name=mask_personal(entry.submission.file_name),
                 received_at=_received_at(entry.submission, county_code),
                 verdict=verdict,
                 errors_n=entry.counts["error"],
@@ -326,7 +332,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
             result.rule_results.append((*slot, rule_id, rule.level, rule.outcome, checked_n, entry.failed[rule_id]))
         for name, column in entry.table.columns.items():
             result.cell_columns.append(
-                (submission_id, return_code, entry.table.sheet.name, name, column_letter(column),
+                (submission_id, return_code, mask_personal(entry.table.sheet.name), name, column_letter(column),
                  entry.table.header_texts[name])
             )  # fmt: skip
     landed = _landing_rows(defined, entries, frame.filter(pl.col("entry").is_in(accepted)))

@@ -49,7 +49,7 @@ READ_STATES = (CellState.VALUE, CellState.TEXT_NUMBER)
 REPORTED_ELSEWHERE = (CellState.ERROR_CELL, CellState.UNCALCULATED, CellState.COLUMN_MISSING)
 
 #: Above these a figure is a slip of the keyboard; they also keep sums and products within 128 bits.
-_LARGEST = {"count": 10**8, "headcount": 10**7, "money": 10**13}
+_LARGEST = {"count": 10**7, "headcount": 10**6, "money": 10**11}
 _DASHES = ["-", "--", "—", "——", "－", "/", "无", "…", "...", "......", "N/A", "NA", "null", "NULL", "空"]
 _THOUSANDS = r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$"
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"

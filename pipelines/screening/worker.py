@@ -37,6 +37,10 @@ class ReadRequest:
     name: str
 
 
+#: What the reading process needs to start.
+_PASSED_ON = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
+
+
 class _Reader:
     """One child process, started on first use and again after each death."""
 
@@ -45,7 +49,8 @@ class _Reader:
         self.process: subprocess.Popen[str] | None = None
 
     def _start(self) -> subprocess.Popen[str]:
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        # Nothing of ours goes where hostile files are opened: the sources' passwords stand in the environment.
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         environment |= {"PYTHONIOENCODING": "utf-8", "OPENBLAS_NUM_THREADS": "1"}
         return subprocess.Popen(
             [sys.executable, "-m", "pipelines.screening.worker", json.dumps(self.limits.__dict__)],

@@ -21,6 +21,7 @@ from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.returns import ReturnDefinition, current_definitions
 from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.findings import Finding
+from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.screen import Screening
 
 _PLACE = "return_code VARCHAR, county_code VARCHAR, period VARCHAR"
@@ -204,7 +205,7 @@ def land(connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission]
         connection,
         "landing.submission",
         [
-            (entry.submission_id, entry.first.file_name, entry.first.county_code, entry.first.source_uri,
+            (entry.submission_id, mask_personal(entry.first.file_name), entry.first.county_code, mask_personal(entry.first.source_uri),
              min(receipt.received_at for receipt in entry.receipts), entry.size_bytes)
             for entry in entries
         ],

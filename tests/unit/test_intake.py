@@ -84,7 +84,7 @@ def test_the_same_bytes_are_kept_once_and_every_arrival_is_a_receipt(tmp_path):
     for place in (arrival(), arrival(name="b.xlsx"), arrival("140921")):
         submission_id, size = store.keep(io.BytesIO(b"same"), max_bytes=100)
         store.record(submission_id, size, place)
-    assert len([path for path in store.folder.rglob("*") if path.is_file()]) == 2
+    assert len([path for path in store.folder.glob("??/*") if path.is_file()]) == 2
     entry = store.get(sha(b"same"))
     assert entry and len(entry.arrivals) == 3
     assert [receipt.county_code for receipt in entry.receipts] == [CODE, "140921"]
@@ -334,9 +334,28 @@ def test_a_file_that_is_too_large_is_left_with_a_message_and_the_next_is_pulled(
     assert result.landed == [sha(b"x")] and result.problem is None
 
 
+def test_a_file_that_cannot_be_read_is_left_and_the_others_are_pulled(home, monkeypatch):
+    for name in ("a.xlsx", "b.xlsx", "c.xlsx"):
+        drop(home, name, name.encode())
+    opened = RawStore.keep
+
+    def refuse_b(store: RawStore, stream, *, max_bytes: int):
+        if "b.xlsx" in str(stream.name):
+            raise PermissionError("拒绝访问")
+        return opened(store, stream, max_bytes=max_bytes)
+
+    monkeypatch.setattr(RawStore, "keep", refuse_b)
+    result = pull(home)
+    assert (sorted(result.landed), result.problem) == (sorted([sha(b"a.xlsx"), sha(b"c.xlsx")]), None)
+    assert result.left == ["b.xlsx: 读不出来（PermissionError: 拒绝访问），下次再收"]
+    monkeypatch.undo()
+    assert pull(home).landed == [sha(b"b.xlsx")]
+
+
 def test_a_source_that_fails_is_that_countys_problem_and_what_was_pulled_stays(home, monkeypatch):
     drop(home, "a.xlsx", b"one", modified=NOW - timedelta(days=1))
-    drop(home, "b.xlsx", b"two")
+    for name in ("b.xlsx", "c.xlsx", "d.xlsx", "e.xlsx"):
+        drop(home, name, name.encode())
     opened = RawStore.keep
 
     def fail_on_second(store: RawStore, stream, *, max_bytes: int):
@@ -348,8 +367,9 @@ def test_a_source_that_fails_is_that_countys_problem_and_what_was_pulled_stays(h
     result = pull(home)
     assert result.landed == [sha(b"one")]
     assert result.problem == "ConnectionResetError: 连接中断"
+    assert len(result.left) == 3, "after three in a row it is the source, and nobody waits for the rest"
     monkeypatch.undo()
-    assert pull(home).landed == [sha(b"two")]
+    assert len(pull(home).landed) == 4
 
 
 def test_a_variable_that_is_not_set_is_that_countys_problem_by_name(tmp_path, monkeypatch):

@@ -94,22 +94,22 @@ def test_any_text_in_any_cell_has_exactly_one_state(texts):
 
 
 @quick
-@given(st.lists(st.integers(0, 10**8), min_size=1, max_size=50))
-@example([0, 10**8])
+@given(st.lists(st.integers(0, 10**7), min_size=1, max_size=50))
+@example([0, 10**7])
 def test_a_whole_number_up_to_the_limit_is_read_exactly(numbers):
     assert typed(COUNT, *map(str, numbers)) == [(number, "value") for number in numbers]
 
 
 @quick
-@given(st.lists(st.integers(0, 10**15), min_size=1, max_size=50))
-@example([10**15, 1, 10**15 - 1])
+@given(st.lists(st.integers(0, 10**13), min_size=1, max_size=50))
+@example([10**13, 1, 10**13 - 1])
 def test_money_is_read_to_the_cent(cents):
     texts = [format(Decimal(amount).scaleb(-2), "f") for amount in cents]
     assert typed(MONEY, *texts) == [(amount, "value") for amount in cents]
 
 
 @quick
-@given(st.lists(st.integers(0, 10**8), min_size=1, max_size=50))
+@given(st.lists(st.integers(0, 10**7), min_size=1, max_size=50))
 def test_a_headcount_is_read_to_the_tenth(tenths):
     texts = [format(Decimal(number).scaleb(-1), "f") for number in tenths]
     assert typed(HEADCOUNT, *texts) == [(number, "value") for number in tenths]
@@ -124,7 +124,7 @@ def test_binary_noise_of_a_spreadsheet_sum_is_no_extra_decimal(sums):
 
 
 @quick
-@given(st.lists(st.tuples(st.integers(0, 10**13), st.integers(1, 9)), min_size=1, max_size=50))
+@given(st.lists(st.tuples(st.integers(0, 10**11 - 1), st.integers(1, 9)), min_size=1, max_size=50))
 def test_a_real_third_decimal_of_money_is_refused(amounts):
     texts = [format(Decimal(cents * 10 + thousandths).scaleb(-3), "f") for cents, thousandths in amounts]
     assert {state for _, state in typed(MONEY, *texts)} == {"too_precise"}
