@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -79,9 +80,13 @@ def sample(
 
 
 @app.command()
-def run() -> None:
+def run(
+    as_of: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="按截至该日（北京时间）已收到的报送件汇总")
+    ] = None,
+) -> None:
     """收取、审核、汇总、发布一次。Collect, screen, model and publish once."""
-    _run(_home())
+    _run(_home(), as_of=f"{as_of:%Y-%m-%d}" if as_of else None)
 
 
 @app.command()
@@ -96,12 +101,12 @@ def rebuild() -> None:
     _run(home)
 
 
-def _run(home: Home) -> None:
+def _run(home: Home, *, as_of: str | None = None) -> None:
     from pipelines.cli.running import run_update
 
     home.municipality  # noqa: B018 - a wrong configuration is told before anything is done
     with _progress(say("审核报送件", "Screening submissions")) as advance:
-        ran = run_update(home, progress=advance)
+        ran = run_update(home, as_of=as_of, progress=advance)
     for code, problem in ran.problems.items():
         complain(say(f"来源 {code} 收取失败：{problem}", f"Source {code} could not be read: {problem}"))
     for left in ran.left:

@@ -35,7 +35,7 @@ def dagster_environment(home: Home) -> dict[str, str]:
     }
 
 
-def run_update(home: Home, *, progress: Callable[[int, int], None] | None = None) -> Ran:
+def run_update(home: Home, *, as_of: str | None = None, progress: Callable[[int, int], None] | None = None) -> Ran:
     """Collect, screen, model and publish; raises ConfigurationError before anything is done when the configuration is wrong."""
     os.environ.update(dagster_environment(home))
     import dagster as dg
@@ -50,7 +50,10 @@ def run_update(home: Home, *, progress: Callable[[int, int], None] | None = None
         result = job.execute_in_process(
             instance=instance,
             tags=county_range(home),
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                "ops": {"screen": {"config": {"as_of": as_of}}},
+            },
             raise_on_error=False,
         )
     metadata: dict[str, dict[str, Any]] = {}

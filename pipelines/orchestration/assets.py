@@ -20,7 +20,7 @@ from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import landing_schema
 from pipelines.warehouse.publish import code_version, publish
 from pipelines.warehouse.receipts import write_receipts
-from pipelines.warehouse.update import Scope, build_marts, land_new, received_filings, standing
+from pipelines.warehouse.update import Scope, build_marts, end_of_day, land_new, received_filings, standing
 
 #: Steps that open the build database. One slot (dagster.yaml): one writer at a time, over all runs.
 BUILD_POOL = "build_database"
@@ -37,6 +37,8 @@ class ScreenConfig(dg.Config):
     county_code: str | None = None
     period: str | None = None
     everything: bool = False
+    #: Build the marts as they were known at the end of this day (YYYY-MM-DD, Beijing time); None: everything known.
+    as_of: str | None = None
 
 
 class BuildConfig(dg.Config):
@@ -159,7 +161,10 @@ def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None)
         show_life(home, context.run_id)
         with home.writing():
             landed = land_new(
-                home, again=Scope(config.county_code, config.period, config.everything), progress=progress
+                home,
+                again=Scope(config.county_code, config.period, config.everything),
+                as_of=end_of_day(config.as_of) if config.as_of else None,
+                progress=progress,
             )
             write_receipts(home)
             judged = standing(home)

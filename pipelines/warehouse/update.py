@@ -7,7 +7,7 @@ from `raw/` and what was landed, what is to be built from the dirty returns, and
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import duckdb
 
@@ -115,6 +115,11 @@ def land_new(
     _count(landed, screening, context)
     landed.filings += [census_screening.filing for census_screening in screened_census]
     return landed
+
+
+def end_of_day(day: str) -> datetime:
+    """The last moment of a day in Beijing, as UTC without zone, which is how times are landed. Raises ValueError."""
+    return datetime.fromisoformat(day).replace(hour=0) + timedelta(days=1, hours=-8, microseconds=-1)
 
 
 def _together(screening: Screening, census: list[ReferenceScreening]) -> Screening:

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from pipelines.home import Home
-from pipelines.orchestration.assets import BUILD_POOL
+from pipelines.orchestration.assets import BUILD_POOL, MARTS_FILE
 from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
 from pipelines.orchestration.sources import look_for_news
 from pipelines.warehouse import dbt
@@ -123,6 +123,53 @@ def test_a_system_fault_makes_the_run_red_and_leaves_the_published_file(
             cached.cache_clear()
     assert not result.success
     assert home.published.read_bytes() == before
+
+
+def test_after_a_quiet_night_there_is_nothing_to_do(home: Home, school_return: Path):
+    deliver(home, "140926", school_return)
+    assert _run(home)[0].success
+    assert _run(home, config={"ops": {"marts": {"config": {"everything": True}}}})[0].success
+    result, _ = _run(home)
+    nodes = [
+        event.step_materialization_data.materialization.metadata["nodes"].value
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == MARTS_FILE
+    ]
+    assert nodes == [0]
+
+
+def test_a_county_whose_source_hangs_is_left_and_the_others_are_collected(
+    home: Home, school_return: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import threading
+
+    from pipelines.intake import collect
+
+    deliver(home, "140926", school_return)
+    home.configuration.write_text(home.configuration.read_text().replace("limits: {", "limits: {source_seconds: 2, "))
+    home = Home(home.root)
+    release, original = threading.Event(), collect.list_source
+
+    def hang(uri: str):
+        if uri.endswith("140925"):
+            release.wait(30)
+        return original(uri)
+
+    monkeypatch.setattr(collect, "list_source", hang)
+    result, checks = _run(home)
+    release.set()
+    assert result.success
+    assert checks[("raw/submissions", "sources_reachable")].metadata["problems"].value == {"140925": "2 秒内没有应答"}
+    assert rows(home, "SELECT count(*) FROM marts.dim_school")[0][0] > 0
+
+
+def test_as_it_was_known_on_a_day(home: Home, school_return: Path):
+    deliver(home, "140926", school_return)
+    config = {"ops": {"screen": {"config": {"as_of": "2020-01-01"}}}}
+    assert _run(home, config=config)[0].success
+    assert rows(home, "SELECT count(*) FROM marts.dim_school") == [(0,)]
+    assert _run(home)[0].success
+    assert rows(home, "SELECT count(*) FROM marts.dim_school")[0][0] > 0
 
 
 def test_rescreening_a_county_judges_its_files_again(home: Home, school_return: Path):
