@@ -123,6 +123,7 @@ def test_the_template_is_xinzhou_with_its_14_counties_and_six_returns(file: Path
         "file_mebibytes": 200,
         "cells": 2_000_000,
         "seconds": 60,
+        "source_seconds": 300,
         "memory_mebibytes": 2048,
         "settle_seconds": 0.5,
     }
