@@ -25,7 +25,7 @@ def derive(defined: ReturnDefinition, frame: pl.DataFrame, period_months: Mappin
     frame = frame.with_columns(
         *(expression for identity in defined.identities for expression in _identity(defined, identity, data)),
         _unique_key(defined, data),
-        *([_text_numbers(defined)] if defined.number_columns else []),
+        *([_text_numbers(defined), _not_reported(defined, data)] if defined.number_columns else []),
     )
     if defined.complete:
         frame = _complete(defined, frame)
@@ -102,6 +102,16 @@ def _unique_key(defined: ReturnDefinition, data: pl.Expr) -> pl.Expr:
 def _text_numbers(defined: ReturnDefinition) -> pl.Expr:
     found = [pl.col(f"{column.name}__state") == CellState.TEXT_NUMBER.value for column in defined.number_columns]
     return (~pl.any_horizontal(found)).alias("ok__text_number")
+
+
+def _not_reported(defined: ReturnDefinition, data: pl.Expr) -> pl.Expr:
+    """False on a row in which a figure is given as not reported, where that is allowed."""
+    found = [
+        pl.col(f"{column.name}__state") == CellState.NOT_REPORTED.value
+        for column in defined.number_columns
+        if "not_reported" in column.missing
+    ]
+    return pl.when(data).then(~pl.any_horizontal(found)).otherwise(None).alias("ok__not_reported")
 
 
 def _all_read(names: Sequence[str]) -> pl.Expr:

@@ -401,6 +401,10 @@ def explain(
             if row[f"{column.name}__state"] == CellState.TEXT_NUMBER.value:
                 read = plain_number(row[column.name], DECIMAL_PLACES[column.type])
                 yield column.name, row[f"{column.name}__text"] or "", read, "", "", ""
+    elif rule.truth == "not_reported":
+        for column in defined.number_columns:
+            if row[f"{column.name}__state"] == CellState.NOT_REPORTED.value and "not_reported" in column.missing:
+                yield column.name, row[f"{column.name}__text"] or "", "", "", "", ""
     elif rule.truth == "total_row":
         for name in row["wrong__total"]:
             yield (name, *_compared(row[name], row[f"total__{name}"], scale(defined, name)), "", "")

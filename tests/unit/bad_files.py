@@ -154,6 +154,16 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ("rural_subsidy", "XB06-1c-total-row"): lambda: _wrong_total("rural_subsidy", "paid_yuan"),
     ("rural_subsidy", "FILE-1a-text-number"): lambda: _full_width("rural_subsidy", "due_yuan"),
     **{
+        (code, "FILE-1a-not-reported"): (lambda code=code, name=name: _changed(code, name, **{name: "缺报"}))
+        for code, name in {
+            "enrolment": "boarders",
+            "population": "population_male",
+            "teacher_pay": "basic_salary_yuan",
+            "civil_servant_pay": "basic_salary_yuan",
+            "rural_subsidy": "paid_yuan",
+        }.items()
+    },
+    **{
         (code, f"{defined.form}-1b-unique-key"): (lambda code=code: _key_twice(code))
         for code, defined in current_definitions().items()
     },
