@@ -1,6 +1,11 @@
 {#
     Exact arithmetic for figures. DuckDB divides decimals as DOUBLE, so a rate is divided here as whole numbers:
     terms (at most two decimals) are scaled to hundredths, the quotient is taken to four decimals, half up.
+
+    No accepted file may overflow. Screening lets a cell hold 10^11 yuan, 10^6 heads or 10^7 persons; 100 counties of
+    10^5 rows sum to less than 10^20 yuan and 10^13 heads. Civil servants stand in one row a county and caliber, so
+    the largest term of a ratio of averages is 10^22 (hundredths of yuan) × 10^10 (hundredths of heads) × 10^4: 10^36,
+    under the 1.7 × 10^38 of a HUGEINT. Sums are therefore DECIMAL(38,2) and quotients DECIMAL(38,4).
 #}
 
 {# A term with at most two decimals as a whole number of hundredths (HUGEINT). #}
@@ -16,14 +21,14 @@
 {%- endmacro %}
 
 {#
-    numerator ÷ denominator × factor as DECIMAL(18,4), half up, exact; null when the denominator is 0 or a term is null.
+    numerator ÷ denominator × factor as DECIMAL(38,4), half up, exact; null when the denominator is 0 or a term is null.
     factor: a whole number (100 for percent) or the name of an integer column.
 #}
 {% macro rate(numerator, denominator, factor=1) -%}
     cast(
         cast({{ half_up_quotient(
             '(' ~ hundredths(numerator) ~ ' * ' ~ factor ~ ' * 10000)', hundredths(denominator)
-        ) }} as decimal(38, 0)) * 0.0001 as decimal(18, 4)
+        ) }} as decimal(38, 0)) * 0.0001 as decimal(38, 4)
     )
 {%- endmacro %}
 
@@ -36,7 +41,7 @@
         cast({{ half_up_quotient(
             '(' ~ cross_numerator(numerator, denominator_base) ~ ' * ' ~ factor ~ ' * 10000)',
             cross_denominator(numerator_base, denominator)
-        ) }} as decimal(38, 0)) * 0.0001 as decimal(18, 4)
+        ) }} as decimal(38, 0)) * 0.0001 as decimal(38, 4)
     )
 {%- endmacro %}
 
@@ -54,13 +59,13 @@
 {%- endmacro %}
 
 {#
-    Is the figure of enough counties there to be given? 'final' (every expected part), 'partial', or 'withheld'
-    (no part, or a share under control.run.withhold_below).
+    Is the figure of enough counties there to be given? 'final' (every expected county, and the calendar's parts span
+    the period), 'partial', or 'withheld' (no county, or a share under control.run.withhold_below).
 #}
-{% macro coverage_status(coverage_n, expected_n, withhold_below) -%}
+{% macro coverage_status(coverage_n, expected_n, withhold_below, is_period_spanned) -%}
     case
         when {{ coverage_n }} = 0 or {{ coverage_n }} < {{ withhold_below }} * {{ expected_n }} then 'withheld'
-        when {{ coverage_n }} < {{ expected_n }} then 'partial'
+        when {{ coverage_n }} < {{ expected_n }} or not {{ is_period_spanned }} then 'partial'
         else 'final'
     end
 {%- endmacro %}

@@ -55,3 +55,21 @@ select 'remoteness rank of a tier differs between rows: ' || programme || ' ' ||
 from {{ ref('subsidy_tiers') }}
 group by programme, tier
 having count(distinct remoteness_rank) > 1
+union all
+select 'two standards at one time: ' || one.scope_code || ' ' || one.programme || ' ' || one.tier
+from {{ ref('subsidy_tiers') }} as one
+inner join {{ ref('subsidy_tiers') }} as other
+    on
+        one.scope_code = other.scope_code
+        and one.programme = other.programme
+        and one.tier = other.tier
+        and one.valid_from < other.valid_from
+        and (one.valid_to is null or one.valid_to > other.valid_from)
+union all
+select 'two hardship categories at one time: ' || one.county_code
+from {{ ref('hardship_categories') }} as one
+inner join {{ ref('hardship_categories') }} as other
+    on
+        one.county_code = other.county_code
+        and one.valid_from < other.valid_from
+        and (one.valid_to is null or one.valid_to > other.valid_from)

@@ -27,7 +27,11 @@ level_total as (
         level,
         {{ sum_or_missing('students_total') }} as students_n,
         {{ sum_or_missing('students_female') }} as female_n,
-        {{ sum_or_missing('age_2_and_under') }} as under_3_n
+        -- More children under 3 than children (possible beside an age that is 缺报): nobody can say how many are older.
+        case
+            when not coalesce(bool_or(age_2_and_under > students_total), false)
+                then {{ sum_or_missing('age_2_and_under') }}
+        end as under_3_n
     from enrolment
     group by all
 ),

@@ -29,7 +29,8 @@ expected_part as (
         expected.sort_order,
         expected.period as part_period,
         expected.calendar_year,
-        expected.period_type
+        expected.period_type,
+        expected.is_year_spanned
     from {{ ref('stg_expected_filing') }} as expected
     inner join indicator
         on
@@ -141,8 +142,15 @@ subsidy_part as (
         end as denominator,
         null as denominator_base,
         subsidy.submission_id as numerator_submission_id,
-        subsidy.submission_id as denominator_submission_id,
-        subsidy.received_at as known_at
+        -- The rural schools stand in the register, not in the subsidy return.
+        case expected_part.measure
+            when 'school_coverage' then subsidy.register_submission_id
+            else subsidy.submission_id
+        end as denominator_submission_id,
+        case expected_part.measure
+            when 'school_coverage' then greatest(subsidy.received_at, subsidy.register_received_at)
+            else subsidy.received_at
+        end as known_at
     from expected_part
     left join {{ ref('int_subsidy_county') }} as subsidy
         on
@@ -165,14 +173,17 @@ part as (
 part_of_period as (
     select
         *,
-        part_period as period
+        part_period as period,
+        true as is_period_spanned
     from part
     union all
+    -- Yuan and months add up over a year; the same teachers and schools, reported every quarter, do not.
     select
         *,
-        calendar_year as period
+        calendar_year as period,
+        is_year_spanned as is_period_spanned
     from part
-    where period_type in ('quarter', 'month')
+    where period_type in ('quarter', 'month') and measure not in ('teacher_coverage', 'school_coverage')
 )
 
 select
@@ -185,15 +196,16 @@ select
     city_code,
     sort_order,
     part_period,
+    is_period_spanned,
     -- A ratio of averages needs all four terms, a simple one two.
     numerator is not null
     and denominator is not null
     and (measure not in ('gender_parity', 'ratio') or (numerator_base is not null and denominator_base is not null))
         as has_both_terms,
-    cast(numerator as decimal(20, 2)) as numerator,
-    cast(numerator_base as decimal(20, 2)) as numerator_base,
-    cast(denominator as decimal(20, 2)) as denominator,
-    cast(denominator_base as decimal(20, 2)) as denominator_base,
+    cast(numerator as decimal(38, 2)) as numerator,
+    cast(numerator_base as decimal(38, 2)) as numerator_base,
+    cast(denominator as decimal(38, 2)) as denominator,
+    cast(denominator_base as decimal(38, 2)) as denominator_base,
     numerator_submission_id,
     denominator_submission_id,
     known_at

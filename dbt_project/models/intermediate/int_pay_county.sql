@@ -74,6 +74,30 @@ civil_servant_row as (
             and pay.staff_category = category_member.member
 ),
 
+-- Schools on the payroll that no register has: how many, and the first ten by code.
+unmatched as (
+    select
+        county_code,
+        period,
+        caliber_id,
+        count(*) as unmatched_schools_n,
+        string_agg(school_name || '（' || school_code || '）', '、' order by school_code) filter (where place_n <= 10)
+        || case when count(*) > 10 then '等 ' || count(*) || ' 所' else '' end as unmatched_schools
+    from (
+        select
+            county_code,
+            period,
+            caliber_id,
+            school_code,
+            min(school_name) as school_name,
+            row_number() over (partition by county_code, period, caliber_id order by school_code) as place_n
+        from teacher_row
+        where organiser is null
+        group by county_code, period, caliber_id, school_code
+    ) as school_without_register
+    group by all
+),
+
 component_sum as (
     {% for side, heads in (('teacher', 'teachers_average'), ('civil_servant', 'civil_servants_average')) %}
         select
@@ -82,8 +106,6 @@ component_sum as (
             period,
             caliber_id,
             {{ sum_or_missing(heads) }} as heads,
-            {{ 'count(distinct school_code) filter (where organiser is null)' if side == 'teacher' else '0' }}
-                as unmatched_schools_n,
             unnest({{ components }}) as component,
             unnest({{ sums_or_missing(components) }}) as pay_yuan
         from {{ side }}_row
@@ -99,7 +121,6 @@ side_total as (
         component_sum.period,
         component_sum.caliber_id,
         component_sum.heads,
-        component_sum.unmatched_schools_n,
         case
             when not bool_or(component_sum.pay_yuan is null) then sum(component_sum.pay_yuan)
         end as pay_yuan
@@ -131,23 +152,24 @@ select
     caliber.caliber_id,
     filing.teacher_submission_id,
     filing.teacher_received_at,
-    coalesce(teacher.unmatched_schools_n, 0) as unmatched_schools_n,
+    coalesce(unmatched.unmatched_schools_n, 0) as unmatched_schools_n,
+    coalesce(unmatched.unmatched_schools, '') as unmatched_schools,
     -- Without the headcount the pay stands for nothing, and the reverse: both terms of a side, or neither.
     cast(
         case
-            when teacher.unmatched_schools_n = 0 and teacher.pay_yuan is not null then teacher.heads
-        end as decimal(20, 2)
+            when unmatched.county_code is null and teacher.pay_yuan is not null then teacher.heads
+        end as decimal(38, 2)
     ) as teachers,
     cast(
         case
-            when teacher.unmatched_schools_n = 0 and teacher.heads is not null then teacher.pay_yuan
-        end as decimal(20, 2)
+            when unmatched.county_code is null and teacher.heads is not null then teacher.pay_yuan
+        end as decimal(38, 2)
     ) as teacher_pay_yuan,
     filing.civil_servant_submission_id,
     filing.civil_servant_received_at,
-    cast(case when civil_servant.pay_yuan is not null then civil_servant.heads end as decimal(20, 2))
+    cast(case when civil_servant.pay_yuan is not null then civil_servant.heads end as decimal(38, 2))
         as civil_servants,
-    cast(case when civil_servant.heads is not null then civil_servant.pay_yuan end as decimal(20, 2))
+    cast(case when civil_servant.heads is not null then civil_servant.pay_yuan end as decimal(38, 2))
         as civil_servant_pay_yuan
 from filing
 cross join caliber
@@ -157,6 +179,11 @@ left join side_total as teacher
         and filing.county_code = teacher.county_code
         and filing.period = teacher.period
         and caliber.caliber_id = teacher.caliber_id
+left join unmatched
+    on
+        filing.county_code = unmatched.county_code
+        and filing.period = unmatched.period
+        and caliber.caliber_id = unmatched.caliber_id
 left join side_total as civil_servant
     on
         civil_servant.side = 'civil_servant'

@@ -1,5 +1,6 @@
 -- People of the official ages of a stage, by register: the denominators of every enrolment rate.
 -- A register that is not reported, an age that is not there and a cell not reported make the term missing (null).
+-- Both sexes or neither: figures by sex must be of the same counties on both sides.
 with filing as (
     select
         county_code,
@@ -33,7 +34,9 @@ select
     filing.submission_id,
     filing.received_at,
     cast(case when by_stage.is_every_age_there then by_stage.population_n end as bigint) as population_n,
-    cast(case when by_stage.is_every_age_there then by_stage.female_n end as bigint) as female_n,
-    cast(case when by_stage.is_every_age_there then by_stage.male_n end as bigint) as male_n
+    cast(case when by_stage.is_every_age_there and by_stage.male_n is not null then by_stage.female_n end as bigint)
+        as female_n,
+    cast(case when by_stage.is_every_age_there and by_stage.female_n is not null then by_stage.male_n end as bigint)
+        as male_n
 from filing
 inner join by_stage on filing.county_code = by_stage.county_code and filing.period = by_stage.period

@@ -206,6 +206,14 @@ known_tier as (
         '合计' as tier,
         true as is_total
     from {{ ref('subsidy_tiers') }}
+    union distinct
+    -- An indicator's programme, though no standard is set and nobody reports it.
+    select
+        programme,
+        '合计' as tier,
+        true as is_total
+    from {{ ref('indicators') }}
+    where programme is not null
 ),
 
 -- Open rural schools that could be covered: those of the tier in the register, or all of them where there are no tiers.
@@ -216,6 +224,8 @@ rural_school as (
         caliber.caliber_id,
         known_tier.programme,
         known_tier.tier,
+        any_value(register.submission_id) as register_submission_id,
+        any_value(register.received_at) as register_received_at,
         count(school.school_code) filter (
             where known_tier.tier in ('合计', '不分档') or school.subsidy_tier = known_tier.tier
         ) as rural_schools_n
@@ -246,6 +256,8 @@ select
     known_tier.is_total,
     filing.submission_id,
     filing.received_at,
+    rural_school.register_submission_id,
+    rural_school.register_received_at,
     remoteness.remoteness_rank,
     standard.yuan_per_month as seed_yuan_per_month,
     total.standard_min_yuan,

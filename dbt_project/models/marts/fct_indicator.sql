@@ -1,11 +1,38 @@
 -- Every indicator of every area: Σ numerator ÷ Σ denominator over the parts with both terms in force, never a mean of
 -- rates, with what is missing beside it. The one place where indicators are rolled up.
-with placed_part as (
+{% set terms = ('numerator', 'numerator_base', 'denominator', 'denominator_base') %}
+-- A county counts when all its parts of the period are there: three quarters are no year.
+with county_figure as (
     select
-        term.*,
+        indicator_code,
+        caliber_id,
+        period,
+        county_code,
+        any_value(calendar_year) as calendar_year,
+        any_value(city_code) as city_code,
+        any_value(sort_order) as sort_order,
+        any_value(is_period_spanned) as is_period_spanned,
+        bool_and(has_both_terms) as has_both_terms,
+        string_agg(
+            county_name || case when part_period != period then '（' || part_period || '）' else '' end,
+            '、' order by part_period
+        ) filter (where not has_both_terms) as missing_parts,
+        {% for term in terms %}
+            sum({{ term }}) as {{ term }},
+        {% endfor %}
+        case when count(*) = 1 then any_value(numerator_submission_id) end as numerator_submission_id,
+        case when count(*) = 1 then any_value(denominator_submission_id) end as denominator_submission_id,
+        max(known_at) as known_at
+    from {{ ref('int_indicator_term') }}
+    group by indicator_code, caliber_id, period, county_code
+),
+
+placed_figure as (
+    select
+        county_figure.*,
         area_level.is_city,
-        case when area_level.is_city then term.city_code else term.county_code end as area_code
-    from {{ ref('int_indicator_term') }} as term
+        case when area_level.is_city then county_figure.city_code else county_figure.county_code end as area_code
+    from county_figure
     cross join (values (false), (true)) as area_level (is_city)
 ),
 
@@ -18,20 +45,15 @@ rolled_up as (
         any_value(calendar_year) as calendar_year,
         count(*) as expected_n,
         count(*) filter (where has_both_terms) as coverage_n,
-        string_agg(
-            county_name || case when part_period != period then '（' || part_period || '）' else '' end,
-            '、' order by sort_order, county_code, part_period
-        ) filter (where not has_both_terms) as missing_areas,
-        cast(sum(numerator) filter (where has_both_terms) as decimal(20, 2)) as numerator,
-        cast(sum(numerator_base) filter (where has_both_terms) as decimal(20, 2)) as numerator_base,
-        cast(sum(denominator) filter (where has_both_terms) as decimal(20, 2)) as denominator,
-        cast(sum(denominator_base) filter (where has_both_terms) as decimal(20, 2)) as denominator_base,
-        case when not any_value(is_city) and count(*) = 1 then any_value(numerator_submission_id) end
-            as numerator_submission_id,
-        case when not any_value(is_city) and count(*) = 1 then any_value(denominator_submission_id) end
-            as denominator_submission_id,
+        bool_and(coalesce(is_period_spanned, true)) as is_period_spanned,
+        string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas,
+        {% for term in terms %}
+            cast(sum({{ term }}) filter (where has_both_terms) as decimal(38, 2)) as {{ term }},
+        {% endfor %}
+        case when not any_value(is_city) then any_value(numerator_submission_id) end as numerator_submission_id,
+        case when not any_value(is_city) then any_value(denominator_submission_id) end as denominator_submission_id,
         max(known_at) filter (where has_both_terms) as known_at
-    from placed_part
+    from placed_figure
     group by indicator_code, caliber_id, period, area_code
 ),
 
@@ -53,7 +75,9 @@ judged as (
         indicators.zero_denominator,
         standard.standard,
         standard.comparison,
-        {{ coverage_status('rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below') }} as coverage_status,
+        {{ coverage_status(
+            'rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned'
+        ) }} as coverage_status,
         rolled_up.numerator as numerator_known,
         rolled_up.numerator_base as numerator_base_known,
         rolled_up.denominator as denominator_known,
@@ -84,9 +108,13 @@ computed as (
         *,
         {{ cross_numerator('numerator_sum', 'denominator_base_sum') }} as cross_numerator,
         {{ cross_denominator('numerator_base_sum', 'denominator_sum') }} as cross_denominator,
-        {{ rate_of_averages(
-            'numerator_sum', 'numerator_base_sum', 'denominator_sum', 'denominator_base_sum', 'factor'
-        ) }} as value,
+        -- Over nobody there is no average, and a ratio of it would read 0.
+        case
+            when coalesce(numerator_base_sum, 1) > 0 and coalesce(denominator_base_sum, 1) > 0
+                then {{ rate_of_averages(
+                    'numerator_sum', 'numerator_base_sum', 'denominator_sum', 'denominator_base_sum', 'factor'
+                ) }}
+        end as value,
         case
             when measure not in ('ratio', 'gender_parity') then numerator_sum
             when measure = 'ratio' then {{ rate('numerator_sum', 'numerator_base_sum') }}
@@ -120,8 +148,8 @@ select
     caliber_id,
     period,
     area_code,
-    cast(numerator as decimal(24, 4)) as numerator,
-    cast(denominator as decimal(24, 4)) as denominator,
+    cast(numerator as decimal(38, 4)) as numerator,
+    cast(denominator as decimal(38, 4)) as denominator,
     value,
     unit,
     cast(coverage_n as integer) as coverage_n,
@@ -130,7 +158,7 @@ select
     case
         when coverage_status = 'withheld' then 'withheld'
         when value is not null then coverage_status
-        when cross_numerator = 0 then 'not_applicable'
+        when cross_numerator = 0 and cross_denominator = 0 then 'not_applicable'
         else zero_denominator
     end as status,
     case

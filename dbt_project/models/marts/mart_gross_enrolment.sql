@@ -27,7 +27,9 @@ pivoted as (
         any_value(formula) filter (where measure = 'gross') as formula,
         any_value(coverage_n) filter (where measure = 'gross') as coverage_n,
         any_value(expected_n) filter (where measure = 'gross') as expected_n,
-        any_value(missing_areas) filter (where measure = 'gross') as missing_areas
+        any_value(missing_areas) filter (where measure = 'gross') as missing_areas,
+        any_value(coverage_n) filter (where measure = 'gender_parity') as sex_coverage_n,
+        any_value(missing_areas) filter (where measure = 'gender_parity') as sex_missing_areas
     from measure
     group by all
 )
@@ -50,6 +52,9 @@ select
     cast(gross_male_denominator as bigint) as official_age_population_male_n,
     gross_male_value as gross_rate_male_percent,
     gender_parity_value as gender_parity_index,
+    sex_coverage_n,
+    sex_missing_areas,
+    gender_parity_status as sex_status,
     coverage_n,
     expected_n,
     missing_areas,

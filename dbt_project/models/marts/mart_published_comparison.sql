@@ -27,7 +27,7 @@ rounded as (
         *,
         cast(
             cast({{ half_up_quotient('dividend', '(divisor * step)') }} * step as decimal(38, 0)) * 0.0001
-            as decimal(18, 4)
+            as decimal(38, 4)
         ) as computed_value
     from compared
 )
@@ -40,7 +40,7 @@ select
     published_value,
     decimals,
     computed_value,
-    cast(value - published_value as decimal(18, 4)) as difference,
+    cast(value - published_value as decimal(38, 4)) as difference,
     -- Null while our figure is withheld: there is nothing to compare.
     computed_value = published_value as is_agreed,
     status,

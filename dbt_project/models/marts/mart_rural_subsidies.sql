@@ -1,5 +1,9 @@
 -- Subsidies by programme and tier, for each reported period and for the calendar year that sums its periods. Each tier
--- has its row, and the programme one for all its tiers (is_total), because schools and standards do not add up.
+-- has its row, and the programme one for all its tiers (is_total), because schools and standards do not add up. Nor do
+-- heads and schools over a year: its row has yuan and person-months only.
+{% set head_terms = ('teachers_entitled_n', 'teachers_paid_n', 'schools_paid_n') %}
+{% set sum_terms = ('paid_teacher_months_n', 'due_yuan', 'due_recomputed_yuan', 'paid_yuan', 'arrears_yuan') %}
+{% set school_terms = ('rural_schools_n', 'rural_schools_covered_n') %}
 with tier as (
     select
         programme,
@@ -18,6 +22,13 @@ with tier as (
         tier,
         is_total
     from {{ ref('int_subsidy_county') }}
+    union distinct
+    select
+        programme,
+        '合计' as tier,
+        true as is_total
+    from {{ ref('indicators') }}
+    where programme is not null
 ),
 
 county_part as (
@@ -29,6 +40,7 @@ county_part as (
         expected.period as part_period,
         expected.calendar_year,
         expected.period_type,
+        expected.is_year_spanned,
         tier.programme,
         tier.tier,
         tier.is_total,
@@ -76,62 +88,94 @@ county_part as (
 dated_part as (
     select
         *,
-        part_period as period
+        part_period as period,
+        false as is_year,
+        true as is_period_spanned
     from county_part
     union all
     select
         *,
-        calendar_year as period
+        calendar_year as period,
+        true as is_year,
+        is_year_spanned as is_period_spanned
     from county_part
     where period_type in ('quarter', 'month')
 ),
 
-placed_part as (
+-- A county counts when all its parts of the period are there: three quarters are no year.
+county_figure as (
     select
-        dated_part.*,
-        case when area_level.is_city then dated_part.city_code else dated_part.county_code end as area_code
+        period,
+        is_year,
+        county_code,
+        city_code,
+        sort_order,
+        programme,
+        tier,
+        is_total,
+        bool_and(coalesce(is_period_spanned, true)) as is_period_spanned,
+        bool_and(is_covered) as is_covered,
+        bool_and(is_school_covered) as is_school_covered,
+        string_agg(
+            county_name || case when is_year then '（' || part_period || '）' else '' end,
+            '、' order by part_period
+        ) filter (where not is_covered) as missing_parts,
+        {% for term in head_terms + sum_terms + school_terms + ('off_standard_rows_n',) %}
+            sum({{ term }}) as {{ term }},
+        {% endfor %}
+        min(standard_min_yuan) as standard_min_yuan,
+        max(standard_max_yuan) as standard_max_yuan,
+        min(seed_yuan_per_month) as seed_min_yuan,
+        max(seed_yuan_per_month) as seed_max_yuan,
+        bool_and(is_tier_order_respected) as is_tier_order_respected
     from dated_part
+    group by all
+),
+
+placed_figure as (
+    select
+        county_figure.*,
+        case when area_level.is_city then county_figure.city_code else county_figure.county_code end as area_code
+    from county_figure
     cross join (values (false), (true)) as area_level (is_city)
 ),
 
 rolled_up as (
     select
         period,
+        is_year,
         area_code,
         programme,
         tier,
         is_total,
+        bool_and(is_period_spanned) as is_period_spanned,
         count(*) as expected_n,
         count(*) filter (where is_covered) as coverage_n,
         count(*) filter (where is_school_covered) as school_coverage_n,
-        string_agg(
-            county_name || case when part_period != period then '（' || part_period || '）' else '' end,
-            '、' order by sort_order, county_code, part_period
-        ) filter (where not is_covered) as missing_areas,
-        {% for term in (
-            'teachers_entitled_n', 'teachers_paid_n', 'paid_teacher_months_n', 'due_yuan', 'due_recomputed_yuan',
-            'paid_yuan', 'arrears_yuan', 'schools_paid_n',
-        ) %}
+        string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas,
+        {% for term in head_terms + sum_terms + ('off_standard_rows_n',) %}
             sum({{ term }}) filter (where is_covered) as {{ term }},
         {% endfor %}
-        sum(rural_schools_n) filter (where is_school_covered) as rural_schools_n,
-        sum(rural_schools_covered_n) filter (where is_school_covered) as rural_schools_covered_n,
+        {% for term in school_terms %}
+            sum({{ term }}) filter (where is_school_covered) as {{ term }},
+        {% endfor %}
         min(standard_min_yuan) filter (where is_covered) as standard_min_yuan,
         max(standard_max_yuan) filter (where is_covered) as standard_max_yuan,
-        case when min(seed_yuan_per_month) = max(seed_yuan_per_month) then min(seed_yuan_per_month) end
-            as seed_yuan_per_month,
-        sum(off_standard_rows_n) filter (where is_covered) as off_standard_rows_n,
+        case when min(seed_min_yuan) = max(seed_max_yuan) then min(seed_min_yuan) end as seed_yuan_per_month,
         bool_and(is_tier_order_respected) filter (where is_covered) as is_tier_order_respected
-    from placed_part
-    group by all
+    from placed_figure
+    group by period, is_year, area_code, programme, tier, is_total
 ),
 
 judged as (
     select
         rolled_up.*,
-        {{ coverage_status('rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below') }} as status,
-        {{ coverage_status('rolled_up.school_coverage_n', 'rolled_up.expected_n', 'run.withhold_below') }}
-            as school_status
+        {{ coverage_status(
+            'rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned'
+        ) }} as status,
+        {{ coverage_status(
+            'rolled_up.school_coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned'
+        ) }} as school_status
     from rolled_up
     cross join {{ source('control', 'run') }} as run
 ),
@@ -144,14 +188,17 @@ shown as (
         programme,
         tier,
         is_total,
-        {% for term in ('rural_schools_n', 'rural_schools_covered_n') %}
-            cast(case when school_status != 'withheld' then {{ term }} end as bigint) as {{ term }},
+        {% for term in school_terms %}
+            cast(case when school_status != 'withheld' and not is_year then {{ term }} end as bigint) as {{ term }},
         {% endfor %}
-        {% for term in ('schools_paid_n', 'teachers_entitled_n', 'teachers_paid_n', 'paid_teacher_months_n') %}
-            cast(case when status != 'withheld' then {{ term }} end as bigint) as {{ term }},
+        {% for term in head_terms %}
+            cast(case when status != 'withheld' and not is_year then {{ term }} end as bigint) as {{ term }},
         {% endfor %}
-        {% for term in ('due_yuan', 'due_recomputed_yuan', 'paid_yuan', 'arrears_yuan') %}
-            cast(case when status != 'withheld' then {{ term }} end as decimal(20, 2)) as {{ term }},
+        {% for term in sum_terms %}
+            cast(
+                case when status != 'withheld' then {{ term }} end
+                as {{ 'decimal(38, 2)' if term.endswith('_yuan') else 'bigint' }}
+            ) as {{ term }},
         {% endfor %}
         standard_min_yuan,
         standard_max_yuan,
@@ -160,7 +207,7 @@ shown as (
         is_tier_order_respected,
         cast(coverage_n as integer) as coverage_n,
         cast(expected_n as integer) as expected_n,
-        cast(school_coverage_n as integer) as school_coverage_n,
+        cast(case when not is_year then school_coverage_n end as integer) as school_coverage_n,
         coalesce(missing_areas, '') as missing_areas,
         status
     from judged
@@ -181,7 +228,7 @@ select
     {{ rate('teachers_paid_n', 'teachers_entitled_n', 100) }} as teacher_coverage_percent,
     due_yuan,
     due_recomputed_yuan,
-    cast(due_yuan - due_recomputed_yuan as decimal(20, 2)) as due_difference_yuan,
+    cast(due_yuan - due_recomputed_yuan as decimal(38, 2)) as due_difference_yuan,
     paid_yuan,
     {{ rate('paid_yuan', 'due_yuan', 100) }} as paid_percent,
     arrears_yuan,

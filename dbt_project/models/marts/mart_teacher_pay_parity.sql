@@ -18,7 +18,7 @@ ratio as (
                 '(' ~ cross_numerator('numerator_sum', 'denominator_base_sum') ~ ' - '
                 ~ hundredths('numerator_base_sum') ~ ' * ' ~ hundredths('denominator_sum') ~ ')',
                 hundredths('denominator_base_sum')
-            ) }} as decimal(38, 0)) * 0.01 as decimal(20, 2)
+            ) }} as decimal(38, 0)) * 0.01 as decimal(38, 2)
         ) as gap_total_yuan
     from measure
     where measure = 'ratio'
@@ -78,14 +78,16 @@ select
         case
             when ratio.status in ('withheld', 'not_applicable', 'error') then null
             else coalesce(city_of_counties.shortfall_yuan, greatest(-ratio.gap_total_yuan, 0))
-        end as decimal(20, 2)
+        end as decimal(38, 2)
     ) as shortfall_yuan,
     ratio.standard,
     ratio.is_standard_met as is_average_compliant,
-    -- A city complies when every judged county does; its average is the column before.
+    -- A city complies when every county does, fails when one fails, and is not judged while a county could still fail.
     case
         when city_of_counties.area_code is null then ratio.is_standard_met
-        else judgement.counties_compliant_n = judgement.counties_judged_n
+        when ratio.status not in ('final', 'partial') then null
+        when city_of_counties.failing_areas is not null then false
+        when judgement.counties_judged_n = ratio.expected_n and ratio.coverage_n = ratio.expected_n then true
     end as is_compliant,
     cast(judgement.counties_compliant_n as integer) as counties_compliant_n,
     cast(judgement.counties_judged_n as integer) as counties_judged_n,
@@ -97,6 +99,8 @@ select
     ratio.expected_n,
     ratio.missing_areas,
     ratio.status,
+    cast(pay.unmatched_schools_n as integer) as unmatched_schools_n,
+    pay.unmatched_schools,
     ratio.formula
 from ratio
 left join judgement
@@ -105,6 +109,12 @@ left join judgement
         and ratio.area_code = judgement.area_code
         and ratio.caliber_id = judgement.caliber_id
 left join area on ratio.area_code = area.area_code and ratio.period = area.period
+left join {{ ref('int_pay_county') }} as pay
+    on
+        ratio.period = pay.period
+        and ratio.area_code = pay.county_code
+        and ratio.caliber_id = pay.caliber_id
+        and pay.teacher_submission_id is not null
 left join city_of_counties
     on
         ratio.period = city_of_counties.period

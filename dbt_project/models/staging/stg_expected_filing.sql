@@ -1,4 +1,14 @@
 -- Every filing that is expected: the reporting calendar times the counties that exist at the period's end.
+with year_of_parts as (
+    select
+        return_code,
+        strftime(period_start, '%Y') as calendar_year,
+        sum(period_end - period_start + 1) as days_n
+    from {{ source('control', 'calendar') }}
+    where period_type in ('quarter', 'month')
+    group by all
+)
+
 select
     calendar.return_code,
     county.county_code,
@@ -20,9 +30,16 @@ select
         when month(calendar.period_end) >= 9 or calendar.period_type = 'school_year'
             then strftime(calendar.period_start, '%Y') || '-' || cast(year(calendar.period_start) + 1 as varchar)
         else cast(year(calendar.period_end) - 1 as varchar) || '-' || strftime(calendar.period_end, '%Y')
-    end as school_year
+    end as school_year,
+    -- Do the calendar's quarters or months of the return make up the whole year? The sum of two quarters is no year.
+    year_of_parts.days_n is null
+    or year_of_parts.days_n = dayofyear(make_date(year(calendar.period_start), 12, 31)) as is_year_spanned
 from {{ source('control', 'calendar') }} as calendar
 inner join {{ source('control', 'county') }} as county
     on
         calendar.period_end >= county.valid_from
         and (county.valid_to is null or calendar.period_end < county.valid_to)
+left join year_of_parts
+    on
+        calendar.return_code = year_of_parts.return_code
+        and strftime(calendar.period_start, '%Y') = year_of_parts.calendar_year
