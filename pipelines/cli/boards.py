@@ -49,7 +49,11 @@ def show_municipal(home: Home) -> None:
                ON fact.indicator_code = published.indicator_code AND fact.caliber_id = published.caliber_id
                AND fact.period = published.period AND fact.area_code = published.area_code
            WHERE NOT (indicator.indicator_code LIKE '%_female' OR indicator.indicator_code LIKE '%_male')
-           QUALIFY row_number() OVER (PARTITION BY fact.indicator_code, fact.caliber_id ORDER BY period.period_end DESC, period.period_start) = 1
+           -- A year and its last quarter end on one day: the year, unless it is withheld.
+           QUALIFY row_number() OVER (
+               PARTITION BY fact.indicator_code, fact.caliber_id
+               ORDER BY period.period_end DESC, fact.status = 'withheld', period.period_start
+           ) = 1
            ORDER BY indicator.sort_order""",
     )
     city = query(home, "SELECT area_name FROM marts.dim_area WHERE area_level = 'city'").item(0, 0)

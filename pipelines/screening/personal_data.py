@@ -43,10 +43,12 @@ def mask(digits: str) -> str:
 
 
 def mask_personal(text: str) -> str:
-    """A name of a file or sheet with the numbers of persons in it masked; other numbers stay, people search by them."""
+    """A name of a file or sheet with the numbers of persons in it masked."""
+    if not _numbers(text):
+        return text  # as it was written: a name is what people search by
     return _LONG_NUMBER.sub(
         lambda match: match[0].replace(match[1], mask(match[1])) if _kind(match[1]) else match[0],
-        unicodedata.normalize("NFKC", text) if len(text) >= 11 else text,
+        unicodedata.normalize("NFKC", text),
     )
 
 
