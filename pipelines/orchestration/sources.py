@@ -53,7 +53,10 @@ def look_for_news(
         for county in changed:
             before = {file.path: file.stamp for file in listings[county.code]}
             listings[county.code] = [file for file in again.get(county.code, []) if before.get(file.path) == file.stamp]
-        changed = [county for county in changed if _digest(listings, county) != known.get(county.code)]
+        # A source that did not answer the second time is left as it was, for the next look.
+        changed = [
+            county for county in changed if county.code in again and _digest(listings, county) != known.get(county.code)
+        ]
     # An empty inbox that was never seen holds nothing to collect.
     news = [county for county in changed if listings[county.code] or county.code in known]
     following = known | {county.code: _digest(listings, county) for county in changed}

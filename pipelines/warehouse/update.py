@@ -48,19 +48,12 @@ class Scope:
 
 @dataclass
 class Landed:
-    """What a batch came to. `filings`: one verdict a return found; `failed`, `checked`: rule results by return code."""
+    """What a batch came to. `filings`: one verdict a return found; findings by outcome; rows landed by return code."""
 
     submissions_n: int = 0
     filings: list[Filing] = field(default_factory=list)
     findings_n: Counter[str] = field(default_factory=Counter)
     rows_n: Counter[str] = field(default_factory=Counter)
-    checked: dict[str, Counter[str]] = field(default_factory=dict)
-    failed: dict[str, Counter[str]] = field(default_factory=dict)
-
-    def count(self, return_code: str | None, rule_id: str, checked_n: int, failed_n: int) -> None:
-        code = return_code or ""
-        self.checked.setdefault(code, Counter())[rule_id] += checked_n
-        self.failed.setdefault(code, Counter())[rule_id] += failed_n
 
 
 def land_new(
@@ -99,7 +92,7 @@ def land_new(
         screening = screen([store.to_screen(entry) for entry in returns], settings, progress=progress)
         connection.begin()
         try:
-            sequence = land(connection, entries, _together(screening, screened_census))
+            land(connection, entries, _together(screening, screened_census))
             _land_census(connection, screened_census)
             touched = {filing.county_code for filing in screening.filings if filing.county_code}
             if screened_census:
@@ -110,7 +103,6 @@ def land_new(
         except BaseException:
             connection.rollback()
             raise
-    assert sequence
     landed.submissions_n = len(entries)
     _count(landed, screening, context)
     landed.filings += [census_screening.filing for census_screening in screened_census]
@@ -170,7 +162,8 @@ def received_filings(home: Home) -> set[tuple[str, str, str]]:
 
 
 def standing(home: Home) -> dict[str, dict[str, tuple[int, int]]]:
-    """Return code → rule id → (cells or rows judged, of which broken) over the newest version of every filing."""
+    """Return code → rule id → (cells or rows judged, of which broken): by the rules of the file over the newest version of every
+    filing, by those against other periods and returns over the version in force."""
     with open_build_database(home) as connection:
         rows = connection.execute(
             """WITH newest AS (
@@ -182,8 +175,17 @@ def standing(home: Home) -> dict[str, dict[str, tuple[int, int]]]:
                                               ORDER BY received_at DESC, submission_id DESC) = 1
                )
                SELECT return_code, rule_id, sum(checked_n), sum(failed_n)
-               FROM landing.rule_result SEMI JOIN newest
-                   USING (submission_id, screening_seq, return_code, county_code, period)
+               FROM (
+                   SELECT return_code, rule_id, checked_n, failed_n
+                   FROM landing.rule_result SEMI JOIN newest
+                       USING (submission_id, screening_seq, return_code, county_code, period)
+                   UNION ALL
+                   SELECT return_code, rule_id, checked_n, failed_n
+                   FROM landing.context_rule_result SEMI JOIN landing.filing_in_force
+                       USING (submission_id, return_code, county_code, period)
+                   QUALIFY evaluation_seq = max(evaluation_seq) OVER (
+                       PARTITION BY submission_id, return_code, county_code, period)
+               )
                GROUP BY ALL"""
         ).fetchall()
     found: dict[str, dict[str, tuple[int, int]]] = {}
@@ -197,10 +199,6 @@ def _count(landed: Landed, screening: Screening, context: ContextResult) -> None
     for filing in screening.filings:
         if filing.return_code:
             landed.rows_n[filing.return_code] += filing.rows_n if filing.verdict != "rejected" else 0
-    for _, return_code, _, _, rule_id, _, _, checked_n, failed_n in screening.rule_results:
-        landed.count(return_code, rule_id, checked_n, failed_n)
-    for result in context.rule_results:
-        landed.count(result[1], result[4], result[7], result[8])
     landed.findings_n.update(finding.outcome for finding in [*screening.findings, *context.findings])
 
 

@@ -232,6 +232,25 @@ def test_a_growing_file_is_not_news_until_it_rests(home: Home, school_return: Pa
     assert look_for_news(home, None, pause=lambda _: None).counties == ("140926",)
 
 
+def test_a_source_that_fails_at_the_second_look_is_neither_news_nor_forgotten(
+    home: Home, school_return: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from pipelines.orchestration import sources
+
+    deliver(home, "140926", school_return)
+    seen = look_for_news(home, None, pause=lambda _: None)
+    deliver(home, "140926", school_return, name="又一份.xlsx")
+    original = sources._list_county
+
+    def gone(*_):
+        raise ConnectionResetError
+
+    look = look_for_news(home, seen.cursor, pause=lambda _: monkeypatch.setattr(sources, "_list_county", gone))
+    assert (look.counties, look.cursor) == ((), seen.cursor)
+    monkeypatch.setattr(sources, "_list_county", original)
+    assert look_for_news(home, look.cursor, pause=lambda _: None).counties == ("140926",)
+
+
 def test_one_silent_county_does_not_keep_the_others_waiting(
     home: Home, school_return: Path, monkeypatch: pytest.MonkeyPatch
 ):
