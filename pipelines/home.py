@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pipelines.decisions import DecisionLog
 from pipelines.municipality import Municipality, load_municipality
 from pipelines.returns import current_definitions
 from pipelines.screening.identify import CountyName
@@ -71,6 +72,11 @@ class Home:
     def published(self) -> Path:
         return self.warehouse / "xianbao.duckdb"
 
+    @property
+    def decisions(self) -> DecisionLog:
+        """What the bureau has decided on filings."""
+        return DecisionLog(self.raw)
+
     @cached_property
     def municipality(self) -> Municipality:
         """The configuration. Raises ConfigurationError with file, line and remedy of everything that is wrong."""
@@ -78,12 +84,13 @@ class Home:
         return load_municipality(self.configuration, returns)
 
     def screen_settings(self) -> ScreenSettings:
-        """What screening needs to know of the municipality."""
+        """What screening needs to know of the municipality. Raises ConfigurationError, DecisionLogDamaged."""
         periods: dict[str, set[str]] = {}
         for row in self.municipality.calendar_rows():
             periods.setdefault(row.return_code, set()).add(row.period.code)
         limits = self.municipality.limits
         return ScreenSettings(
+            decisions=tuple(self.decisions),
             counties=tuple(CountyName(county.code, county.name) for county in self.municipality.counties),
             periods=periods,
             limits=ReadLimits(

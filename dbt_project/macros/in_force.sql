@@ -10,3 +10,10 @@
             and filing.return_code = '{{ return_code }}'
             and filing.is_in_force
 {%- endmacro %}
+
+{#- Whether a filing lies in the scope of a decision, of which a null column means every one. -#}
+{% macro concerns(decision, filing) -%}
+    coalesce({{ decision }}.return_code, {{ filing }}.return_code) = {{ filing }}.return_code
+    and coalesce({{ decision }}.county_code, {{ filing }}.county_code) = {{ filing }}.county_code
+    and coalesce({{ decision }}.period, {{ filing }}.period) = {{ filing }}.period
+{%- endmacro %}

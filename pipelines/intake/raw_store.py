@@ -15,7 +15,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -56,18 +56,21 @@ class RawSubmission:
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
-        """The earliest receipt of each county."""
+        """The earliest receipt of each county, with every time that it sent the bytes."""
         earliest: dict[str, Arrival] = {}
+        collected: dict[str, list[datetime]] = {}
         for arrival in sorted(self.arrivals, key=lambda arrival: (arrival.received_at, arrival.file_name)):
             earliest.setdefault(arrival.county_code, arrival)
+            collected.setdefault(arrival.county_code, []).append(_utc(arrival.collected_at))
         return tuple(
-            Receipt(code, arrival.file_name, datetime.fromisoformat(arrival.received_at).replace(tzinfo=None))
+            Receipt(code, arrival.file_name, _utc(arrival.received_at), tuple(sorted(collected[code])))
             for code, arrival in sorted(earliest.items())
         )
 
     @property
     def receipts_digest(self) -> str:
-        """Changes when a receipt is added that could change the screening: another county's, or an earlier one."""
+        """Changes when a receipt is added that could change the screening: another county's, or an earlier one. (What a lock kept
+        out is looked at again with every arrival.)"""
         plain = [(receipt.county_code, receipt.received_at.isoformat()) for receipt in self.receipts]
         return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
 
@@ -149,6 +152,12 @@ class RawStore:
     def to_screen(self, entry: RawSubmission) -> Submission:
         """A stored submission as screening takes it."""
         return Submission(entry.submission_id, self.path(entry.submission_id), entry.first.file_name, entry.receipts)
+
+
+def _utc(text: str) -> datetime:
+    """An ISO time as UTC without zone, the form in which times are landed."""
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _read(sidecar: Path) -> RawSubmission:

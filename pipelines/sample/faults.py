@@ -362,7 +362,7 @@ def _without_period(book: Book, grid: Grid) -> Cells:
     """No period on the cover, in the title, in the sign-off line; the file name has none either."""
     _cover("报告期", None)(book, grid)
     grid.rows[0][0] = current_definitions()[grid.return_code or ""].title
-    grid.rows[-1] = ["填表人：填报员甲"]
+    grid.rows[-1] = ["填表人：填报员甲", None, "审核人：审核员乙", None, "单位负责人：负责人丙"]
     return ()
 
 

@@ -18,7 +18,10 @@ _MAX_TEXT = 200
 
 @dataclass(frozen=True)
 class Finding:
-    """One rule broken at one place. `cell` is an address such as F12, blank when the finding is about a whole sheet."""
+    """One rule broken at one place. `cell` is an address such as F12, blank when the finding is about a whole sheet.
+
+    `subject`: the row's key values joined by "/", by which the same problem is known again in another version or period.
+    """
 
     finding_id: str
     submission_id: str
@@ -40,6 +43,7 @@ class Finding:
     difference: str
     message: str
     remedy: str
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Place:
     source_row: int | None = None
     row_label: str = ""
     column_label: str = ""
+    subject: str = ""
 
 
 class _Words(dict[str, str]):
@@ -121,6 +126,7 @@ def make_finding(
         difference=difference,
         message=rule.message.format_map(words),
         remedy=rule.remedy.format_map(words),
+        subject=shown(place.subject),
     )
 
 

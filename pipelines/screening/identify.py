@@ -12,11 +12,19 @@ from functools import lru_cache
 
 from pipelines.periods import Period, read_period_label
 from pipelines.returns import ReturnDefinition, all_definitions, normalise_label, split_unit
-from pipelines.screening.workbook import Sheet, Workbook, cell_address
+from pipelines.screening.workbook import (
+    FINDINGS_SHEET,
+    METADATA_SHEET,
+    NOTES_SHEET,
+    REPLY_LABEL,
+    TOKEN_LABEL,
+    Sheet,
+    Workbook,
+    cell_address,
+)
 
 #: Columns that counties add to any form; they carry nothing that is loaded.
 IGNORED_LABELS = frozenset(["备注", "序号", "行次", "说明", "编号", "县区", "填报单位", "报告期"])
-METADATA_SHEET = "_xianbao"
 _HEADER_SEARCH_ROWS = 60
 _COVER_SEARCH_ROWS = 60
 _HEADER_DEPTH = 3
@@ -39,6 +47,19 @@ _FOOTER = re.compile(
     r"^(注|注释|说明|备注|填表人|审核人|单位负责人|负责人|报出日期|制表|联系电话|填报人|数据说明)[:：]?"
 )
 _SIGN_OFF = re.compile(_FOOTER.pattern.removesuffix("?"))
+#: Who answers for a return, and the words under which a county names them.
+SIGN_OFF_ROLES = {
+    "填表人": ("填表人", "填报人", "制表人", "制表"),
+    "审核人": ("审核人", "复核人"),
+    "单位负责人": ("单位负责人", "负责人"),
+}
+_ROLE = {word: role for role, words in SIGN_OFF_ROLES.items() for word in words}
+_ROLE_WORDS = "|".join(sorted(_ROLE, key=len, reverse=True))
+_ROLE_PAIR = re.compile(
+    rf"(?P<role>{_ROLE_WORDS})(?:\((?:签字|签章|签名|盖章)\))?:(?P<name>.*?)"
+    rf"(?=(?:{_ROLE_WORDS}|报出日期|联系电话|填报日期|日期)[:(]|$)"
+)
+_NO_NAME = re.compile(r"^[\W_]*$")
 _COLUMN_NUMBERS = frozenset("甲乙丙丁戊己庚辛壬癸")
 
 
@@ -100,6 +121,7 @@ class Table:
     cover: Cover = field(default_factory=Cover)
     county_code: str | None = None
     period: Period | None = None
+    of_template: bool = False
     observations: list[Observation] = field(default_factory=list)
 
 
@@ -137,27 +159,49 @@ def identify(
     `counties`: the municipality's. `source_counties`: codes of the counties whose inbox the bytes came from (empty: not
     from an inbox). `periods`: return code → period codes of the reporting calendar.
     """
-    covers = {sheet.name: _read_cover(sheet) for sheet in workbook.sheets}
+    sheets = sheets_of_the_county(workbook)
+    covers = {sheet.name: _read_cover(sheet) for sheet in sheets}
     metadata = _read_metadata(workbook)
     tables: list[Table] = []
-    for sheet in workbook.sheets:
-        if sheet.name != METADATA_SHEET:
-            tables += _find_tables(sheet, _named_returns(covers[sheet.name], metadata))
+    for sheet in sheets:
+        tables += _find_tables(sheet, _named_returns(covers[sheet.name], metadata))
     with_tables = {table.sheet.name for table in tables}
     shared = Cover()
-    for sheet in workbook.sheets:
+    for sheet in sheets:
         if sheet.name not in with_tables:
             shared = shared.merged_with(covers[sheet.name])
     if not tables:
-        detail = "、".join(f"“{sheet.name}”" for sheet in workbook.sheets if sheet.name) or "全文"
+        detail = "、".join(f"“{sheet.name}”" for sheet in sheets if sheet.name) or "全文"
         rule = "FILE-0-return-unknown" if any(sheet.rows for sheet in workbook.sheets) else "FILE-0-empty"
         return Identified([], [Observation(rule, detail=detail)])
+    templates = {claim[0] for claim in metadata.claims.get("return", [])}
     for table in tables:
         table.cover = covers[table.sheet.name].merged_with(shared)
+        if table.definition.return_code in templates:
+            table.of_template = True
+            _leave_unfilled(table)
         _check_form(table)
+        _check_sign_off(table, [sheet for sheet in sheets if sheet.name not in with_tables])
         _resolve_county(table, counties, set(source_counties), metadata, file_name)
         _resolve_period(table, periods.get(table.definition.return_code, set()), metadata, file_name)
     return Identified(*_without_repeated(tables))
+
+
+def sheets_of_the_county(workbook: Workbook) -> list[Sheet]:
+    """The sheets that the county filled: all but those of ours (metadata, the notes of a template, a list of findings)."""
+    ours = any(sheet.name == METADATA_SHEET for sheet in workbook.sheets)
+    return [
+        sheet
+        for sheet in workbook.sheets
+        if sheet.name != METADATA_SHEET
+        and not (ours and sheet.name == NOTES_SHEET)
+        and not (sheet.name == FINDINGS_SHEET and is_findings_sheet(sheet))
+    ]
+
+
+def is_findings_sheet(sheet: Sheet) -> bool:
+    """Whether a sheet is a list of findings of ours; its name alone is not enough, for it may hold a county's data."""
+    return any({TOKEN_LABEL, REPLY_LABEL} <= {text.strip() for text in cells if text} for cells in sheet.rows)
 
 
 def _without_repeated(tables: list[Table]) -> tuple[list[Table], list[Observation]]:
@@ -328,6 +372,23 @@ def _sort_rows(table: Table) -> None:
             table.data_rows.append(row)
 
 
+def _leave_unfilled(table: Table) -> None:
+    """A block of a template in which nobody filled anything beside the labels that we printed is not reported: it holds no data.
+
+    A block is what the form has complete (a register with its ages), or the table. Where one cell of it is filled, every row
+    of it is data, and what is blank in it is told.
+    """
+    defined = table.definition
+    labels = {*defined.key, defined.row_label}
+    stated = [index for name, index in table.columns.items() if name not in labels]
+    per = [table.columns[name] for name in (defined.complete.per if defined.complete else ()) if name in table.columns]
+    blocks: dict[tuple[str | None, ...], list[int]] = {}
+    for row in table.data_rows:
+        blocks.setdefault(tuple(table.sheet.cell(row, index) for index in per), []).append(row)
+    kept = [rows for rows in blocks.values() if any(table.sheet.cell(row, index) for row in rows for index in stated)]
+    table.data_rows = sorted(row for rows in kept for row in rows)
+
+
 def _is_note(filled: list[str], cells: list[str | None]) -> bool:
     """A note or sign-off under the table: it begins with one of their words and holds no number in the table's columns.
 
@@ -414,6 +475,45 @@ def _check_form(table: Table) -> None:
             Observation("FILE-0-return-conflict", sheet, row, column, claim[0], table.definition.form,
                         detail=table.definition.title)
         )  # fmt: skip
+
+
+def _check_sign_off(table: Table, covers: Sequence[Sheet]) -> None:
+    """Every role must be signed by name, on the table's own sheet or on a cover; the names go no further than this."""
+    places: dict[str, tuple[str, int, int]] = {}
+    signed: set[str] = set()
+    for sheet in (table.sheet, *covers):
+        for role, name, row, column in _sign_offs(sheet, set(table.data_rows) if sheet is table.sheet else set()):
+            if name and not _NO_NAME.match(name):
+                signed.add(role)
+            else:
+                places.setdefault(role, (sheet.name, row, column))
+    lacking = [role for role in SIGN_OFF_ROLES if role not in signed]
+    if lacking:
+        sheet_name, row, column = next(
+            (places[role] for role in lacking if role in places), (table.sheet.name, table.header_row, 0)
+        )
+        table.observations.append(
+            Observation("FILE-0-sign-off-missing", sheet_name, row, column, detail="、".join(lacking))
+        )
+
+
+def _sign_offs(sheet: Sheet, data_rows: set[int]) -> Iterable[tuple[str, str, int, int]]:
+    """(role, name or blank, row, column) wherever a sheet names a role: `填表人：甲` in a cell, or the name in the next one."""
+    for row, cells in enumerate(sheet.rows):
+        if row in data_rows:
+            continue
+        for column, text in enumerate(cells):
+            if not text or ("人" not in text and "制表" not in text):
+                continue
+            normal = normalise_label(text)
+            bare = re.sub(r"\((?:签字|签章|签名|盖章)\)", "", normal).rstrip(":")
+            if bare in _ROLE:
+                beside = next((cells[index] for index in range(column + 1, len(cells)) if cells[index]), None) or ""
+                named = normalise_label(beside).rstrip(":") not in _ROLE and not _SIGN_OFF.match(beside)
+                yield _ROLE[bare], beside if named else "", row, column
+                continue
+            for match in _ROLE_PAIR.finditer(normal):
+                yield _ROLE[match["role"]], match["name"], row, column
 
 
 def _resolve_county(

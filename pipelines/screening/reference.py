@@ -67,8 +67,8 @@ def screen_census(
     received_at = min((receipt.received_at for receipt in submission.receipts), default=None)
     filing = Filing(
         submission.submission_id, CENSUS, 1, None, str(CENSUS_YEAR), "calendar_year", sheet.name if sheet else "",
-        submission.file_name, received_at, verdict, errors_n, queries_n, len(findings) - errors_n - queries_n,
-        len(rows), rule_set_version(),
+        submission.file_name, received_at, verdict, errors_n, queries_n, len(findings) - errors_n - queries_n, 0,
+        len(rows), None, rule_set_version(),
     )  # fmt: skip
     return ReferenceScreening(filing, rows if verdict != "rejected" else [], findings)
 

@@ -11,10 +11,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from pipelines.periods import Period
 from pipelines.returns import Column, ReturnDefinition, all_definitions, current_definitions
 from pipelines.returns.definition import MISSING_LABELS, definitions_folder
 from pipelines.screening.tabulate import READ_STATES, REPORTED_ELSEWHERE
@@ -22,6 +24,8 @@ from pipelines.screening.tabulate import READ_STATES, REPORTED_ELSEWHERE
 PROJECT = Path(__file__).resolve().parents[2]
 Outcome = Literal["error", "query", "info"]
 OUTCOMES: tuple[Outcome, ...] = ("error", "query", "info")
+#: Levels at which a file is readable, its cells typed and its rows told apart: only what is judged beyond that can be waived.
+WAIVABLE_LEVELS = frozenset(["1c", "2", "2b", "3", "4", "5"])
 
 
 def expectations_folder() -> Path:
@@ -33,6 +37,7 @@ def expectations_folder() -> Path:
 class Rule:
     """One rule. `truth`: the derived column that it asserts; `state_of`: the column whose cell state it asserts.
 
+    `valid_from`, `valid_to`: the days for which the rule is in force (see `is_valid_for`); None is no bound.
     `column`: where its finding points when the rule is about one column. `scope` context: it needs other periods or
     returns and is judged on `frame`, with the tolerances in `parameters`; everything else is judged on the file alone.
     """
@@ -48,6 +53,21 @@ class Rule:
     scope: Literal["file", "context"] = "file"
     frame: str = "rows"
     parameters: Mapping[str, float] = field(default_factory=dict)
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+    @property
+    def is_waivable(self) -> bool:
+        """Whether the bureau may let a filing pass that breaks the rule: what cannot be read, typed or told apart cannot be waived."""
+        return self.level in WAIVABLE_LEVELS
+
+    def is_valid_for(self, period: Period | None) -> bool:
+        """Whether the rule is asked of a period: one whose last day lies in the rule's days, both included."""
+        if period is None:
+            return True
+        return (self.valid_from is None or self.valid_from <= period.end) and (
+            self.valid_to is None or period.end <= self.valid_to
+        )
 
     @property
     def asserted(self) -> str:
@@ -101,9 +121,21 @@ def reference_rules() -> dict[str, Rule]:
     return _catalogue("census_2020")
 
 
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
 def _catalogue(name: str) -> dict[str, Rule]:
     return {
-        entry["rule"]: Rule(entry["rule"], entry["level"], entry["outcome"], entry["message"], entry["remedy"])
+        entry["rule"]: Rule(
+            entry["rule"],
+            entry["level"],
+            entry["outcome"],
+            entry["message"],
+            entry["remedy"],
+            valid_from=_day(entry.get("valid_from")),
+            valid_to=_day(entry.get("valid_to")),
+        )
         for entry in _load(name)["rules"]
     }
 
@@ -134,6 +166,8 @@ def suite(return_code: str) -> Suite:
             scope=meta.get("scope", "file"),
             frame=meta.get("frame", "rows"),
             parameters=meta.get("parameters", {}),
+            valid_from=_day(meta.get("valid_from")),
+            valid_to=_day(meta.get("valid_to")),
         )
     return Suite(return_code, expectations, rules)
 

@@ -4,6 +4,7 @@ Belongs here: the order of the stages and the verdict. Everything is judged on t
 returns is `context`, and can only ask (query), never reject. A broken file is a result; an exception from here is our fault.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.decisions import Decision, beijing_day, lock_at, waivers
 from pipelines.periods import parse_period
 from pipelines.returns import ReturnDefinition, all_definitions, current_definitions
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS
@@ -32,11 +34,15 @@ FINDINGS_PER_RULE = 200
 
 @dataclass(frozen=True)
 class Receipt:
-    """One arrival of a submission's bytes: whose inbox, under which name, when (UTC)."""
+    """The earliest arrival of a submission's bytes from one county: whose inbox, under which name, received when (UTC).
+
+    `arrivals`: when its bytes were collected, each time that they were sent; what a lock is held against.
+    """
 
     county_code: str
     file_name: str
     received_at: datetime
+    arrivals: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,16 +57,21 @@ class Submission:
 
 @dataclass(frozen=True)
 class ScreenSettings:
-    """What screening knows of the municipality. `periods`: return code → period codes of the calendar."""
+    """What screening knows of the municipality. `periods`: return code → period codes of the calendar; `decisions`: the bureau's log."""
 
     counties: tuple[CountyName, ...]
     periods: dict[str, set[str]] = field(default_factory=dict)
     limits: ReadLimits = ReadLimits()
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True)
 class Filing:
-    """The verdict on one return in one submission. Without a return code: the file as a whole could not be identified."""
+    """The verdict on one return in one submission. Without a return code: the file as a whole, which holds no return.
+
+    `waived_n`: findings that a waiver of the bureau closes; they count as no error and no query. `content_digest`: the same for two
+    files that hold the same values under the same keys, however they are laid out.
+    """
 
     submission_id: str
     return_code: str | None
@@ -75,7 +86,9 @@ class Filing:
     errors_n: int
     queries_n: int
     infos_n: int
+    waived_n: int
     rows_n: int
+    content_digest: str | None
     rule_set_version: str
 
 
@@ -86,7 +99,8 @@ class Screening:
     `rows`: return code → typed rows of the accepted filings (columns: submission_id, county_code, period, sheet, source_row, the
     declared columns in scaled integers, missing_codes as JSON). `rule_results`: submission_id, return_code, county_code, period,
     rule_id, level, outcome, checked_n, failed_n. `cell_columns`: submission_id, return_code, sheet, column_name, column_letter,
-    header_label.
+    header_label. `explanations`: submission_id, return_code, county_code, period, rule_id, subject, column_label, deviation, text,
+    received_at.
     """
 
     filings: list[Filing] = field(default_factory=list)
@@ -94,6 +108,7 @@ class Screening:
     rows: dict[str, pl.DataFrame] = field(default_factory=dict)
     rule_results: list[tuple[Any, ...]] = field(default_factory=list)
     cell_columns: list[tuple[str, str, str, str, str, str]] = field(default_factory=list)
+    explanations: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 @dataclass
@@ -106,6 +121,7 @@ class _Entry:
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     failed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     known: set[str] = field(default_factory=set)
+    waived: frozenset[str] = frozenset()
 
     @property
     def slot(self) -> tuple[str, str | None, str | None]:
@@ -131,7 +147,7 @@ class _Entry:
         if finding.finding_id in self.known:
             return  # two mobile numbers in one cell are one thing to mend
         self.known.add(finding.finding_id)
-        self.counts[rule.outcome] += 1
+        self.counts["waived" if rule.rule_id in self.waived and rule.is_waivable else rule.outcome] += 1
         self.failed[rule.rule_id] += 1
         if self.failed[rule.rule_id] <= FINDINGS_PER_RULE:
             self.findings.append(finding)
@@ -181,10 +197,31 @@ def _identified(
         return []
     entries = [_Entry(submission, table) for table in found.tables]
     for entry in entries:
-        mine = [*found.observations, *personal, *entry.table.observations, *_structure(entry.table)]
+        received_at = _received_at(submission, entry.slot[1])
+        entry.waived = frozenset(waivers(settings.decisions, *entry.slot, received_at))
+        locked = list(_locked(entry, settings.decisions))
+        mine = [*found.observations, *personal, *entry.table.observations, *_structure(entry.table), *locked]
         for observation in mine:
             _observe(entry, observation)
     return entries
+
+
+def _locked(entry: _Entry, decisions: Sequence[Decision]) -> Iterable[Observation]:
+    """A period that the bureau has locked takes no file whose every arrival fell into the lock."""
+    return_code, county_code, period = entry.slot
+    if period is None:
+        return
+    moments = [
+        moment
+        for receipt in entry.submission.receipts
+        if receipt.county_code == county_code
+        for moment in receipt.arrivals or (receipt.received_at,)
+    ]
+    locks = [lock_at(decisions, return_code, county_code, period, moment) for moment in moments]
+    if locks and all(locks):
+        lock = next(lock for lock in reversed(locks) if lock)
+        detail = f"{parse_period(period).label}已于 {beijing_day(lock.at)} 锁定（{lock.reason}），不再接收新的版本。"
+        yield Observation("FILE-0-locked", entry.table.sheet.name, detail=detail)
 
 
 def _structure(table: Table) -> Iterable[Observation]:
@@ -197,7 +234,8 @@ def _structure(table: Table) -> Iterable[Observation]:
             yield Observation("FILE-1b-error-cell", sheet.name, row, column, value=sheet.cell(row, column) or "",
                               column_name=mapped[column])  # fmt: skip
     for row, column in sorted(sheet.valueless_formulas):
-        if row in rows and column in mapped:
+        # The totals of our own template are our own sums: a program that did not calculate them left nothing out.
+        if row in rows and column in mapped and not (table.of_template and row in table.total_rows):
             yield Observation("FILE-0-formula-no-value", sheet.name, row, column, column_name=mapped[column])
     first = min(mapped, default=0)
     for row in sorted(sheet.hidden_rows & set(table.data_rows)):
@@ -213,12 +251,17 @@ def _structure(table: Table) -> Iterable[Observation]:
 
 def _observe(entry: _Entry, observation: Observation) -> None:
     rule = file_rules()[observation.rule_id]
+    if not rule.is_valid_for(entry.table.period):
+        return
     defined = entry.table.definition
     label = defined.column(observation.column_name).label if observation.column_name else ""
-    row_label = ""
+    row_label = subject = ""
     if observation.row is not None and observation.row in entry.table.data_rows:
         row_label = _row_label(entry.table, observation.row)
-    place = entry.place(observation.sheet, observation.row, observation.column, row_label=row_label, column_label=label)
+        subject = _subject(entry.table, observation.row)
+    place = entry.place(
+        observation.sheet, observation.row, observation.column, row_label=row_label, column_label=label, subject=subject
+    )
     entry.add(
         rule,
         make_finding(
@@ -235,6 +278,12 @@ def _observe(entry: _Entry, observation: Observation) -> None:
 def _row_label(table: Table, row: int) -> str:
     index = table.columns.get(table.definition.row_label)
     return (table.sheet.cell(row, index) or "").strip() if index is not None else ""
+
+
+def _subject(table: Table, row: int) -> str:
+    """The key of a data row, by which the same row is known in another version or period."""
+    columns = [table.columns.get(name) for name in table.definition.key]
+    return "/".join((table.sheet.cell(row, index) or "").strip() if index is not None else "" for index in columns)
 
 
 def _reject_file(submission: Submission, observations: Sequence[Observation], result: Screening) -> None:
@@ -268,7 +317,7 @@ def _reject_file(submission: Submission, observations: Sequence[Observation], re
     result.filings.append(
         Filing(
             submission.submission_id, None, None, county, None, None, "", mask_personal(submission.file_name),
-            _received_at(submission, county), _verdict(counts), counts["error"], counts["query"], counts["info"], 0,
+            _received_at(submission, county), _verdict(counts), counts["error"], counts["query"], counts["info"], 0, 0, None,
             rule_set_version(),
         )
     )  # fmt: skip
@@ -297,8 +346,13 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
         frame, judged, name=f"{defined.return_code}_v{defined.version}", index=("entry", "source_row")
     )
     _write_findings(defined, entries, frame, validation, rules.rules)
-    checked = _checked(frame, judged)
+    checked = {
+        (index, rule_id): checked_n
+        for (index, rule_id), checked_n in _checked(frame, judged).items()
+        if rules.rules[rule_id].is_valid_for(entries[index].table.period)
+    }
     row_counts = dict(frame.filter(~pl.col("is_total")).group_by("entry").len().iter_rows())
+    digests = _content_digests(defined, frame)
     accepted: list[int] = []
     for index, entry in entries.items():
         return_code, county_code, period = entry.slot
@@ -322,7 +376,9 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
                 errors_n=entry.counts["error"],
                 queries_n=entry.counts["query"],
                 infos_n=entry.counts["info"],
+                waived_n=entry.counts["waived"],
                 rows_n=row_counts.get(index, 0),
+                content_digest=digests.get(index),
                 rule_set_version=rule_set_version(),
             )
         )
@@ -341,6 +397,21 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
     result.rows[defined.return_code] = landed
 
 
+def _content_digests(defined: ReturnDefinition, frame: pl.DataFrame) -> dict[int, str]:
+    """Entry → digest of its rows' values in the order of their keys."""
+    missing = [
+        pl.col(f"{column.name}__state").replace_strict({code: code for code in MISSING_LABELS}, default=None,
+                                                       return_dtype=pl.String)
+        for column in defined.columns
+    ]  # fmt: skip
+    values = [pl.col(column.name) for column in defined.columns]
+    rows = frame.filter(~pl.col("is_total")).sort("entry", *defined.key).select("entry", *values, *missing)
+    return {
+        key[0]: hashlib.sha256(part.drop("entry").write_csv().encode()).hexdigest()[:16]
+        for key, part in rows.partition_by("entry", as_dict=True).items()
+    }
+
+
 def _checked(frame: pl.DataFrame, expectations: Sequence[dict[str, Any]]) -> dict[tuple[int, str], int]:
     """(entry, rule id) → rows that the rule judged."""
     by_rule = {expectation["meta"]["rule"]: expectation["kwargs"]["column"] for expectation in expectations}
@@ -357,7 +428,12 @@ def _write_findings(
     validation: Validation,
     rules: dict[str, Rule],
 ) -> None:
-    broken = [(place[0], place[1], rule_id) for rule_id, places in validation.broken.items() for place in places]
+    broken = [
+        (place[0], place[1], rule_id)
+        for rule_id, places in validation.broken.items()
+        for place in places
+        if rules[rule_id].is_valid_for(entries[place[0]].table.period)
+    ]
     if not broken:
         return
     wanted = {(entry, row) for entry, row, _ in broken}
@@ -378,6 +454,7 @@ def _write_findings(
                 source_row - 1,
                 column,
                 row_label=row_label,
+                subject="" if row["is_total"] else _subject(entry.table, source_row - 1),
                 column_label=defined.column(column_name).label,
             )
             finding = make_finding(

@@ -8,12 +8,18 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+#: Sheets of ours in a county's workbook: what the file is, the list of findings returned with it, the notes of a template.
+METADATA_SHEET, FINDINGS_SHEET, NOTES_SHEET = "_xianbao", "问题清单", "填表说明"
+#: Columns of the list of findings: what a finding is known by, and the county's reply to it.
+TOKEN_LABEL, REPLY_LABEL = "问题编号", "核实说明"
+
 
 @dataclass(frozen=True)
 class Sheet:
     """One sheet; `rows[0][0]` is A1. A cell is its text as stored, None when blank.
 
-    `error_cells`, `valueless_formulas`: (row, column) from 0. `hidden_rows`, `hidden_columns`: indexes from 0.
+    `error_cells`, `valueless_formulas`, `external_formulas` (fed by another workbook): (row, column) from 0. `hidden_rows`,
+    `hidden_columns`: indexes from 0.
     """
 
     name: str
@@ -23,6 +29,7 @@ class Sheet:
     hidden_columns: frozenset[int] = frozenset()
     error_cells: frozenset[tuple[int, int]] = frozenset()
     valueless_formulas: frozenset[tuple[int, int]] = frozenset()
+    external_formulas: frozenset[tuple[int, int]] = frozenset()
 
     def cell(self, row: int, column: int) -> str | None:
         """The text at (row, column), None outside the sheet."""
@@ -33,11 +40,14 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Workbook:
-    """A file that could be read. `kind`: xlsx, xlsb, xls, ods or csv; `encoding` for csv only."""
+    """A file that could be read. `kind`: xlsx, xlsb, xls, ods or csv, or batch (an archive of files, without sheets);
+    `encoding` for csv only. `remarks`: (level-0 rule, detail) of what is in the file besides cells and was left alone.
+    """
 
     kind: str
     sheets: list[Sheet] = field(default_factory=list)
     encoding: str | None = None
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,10 +105,11 @@ def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
             "hidden_columns": sorted(sheet.hidden_columns),
             "error_cells": sorted(sheet.error_cells),
             "valueless_formulas": sorted(sheet.valueless_formulas),
+            "external_formulas": sorted(sheet.external_formulas),
         }
         for sheet in outcome.sheets
     ]
-    return {"kind": outcome.kind, "encoding": outcome.encoding, "sheets": sheets}
+    return {"kind": outcome.kind, "encoding": outcome.encoding, "sheets": sheets, "remarks": outcome.remarks}
 
 
 def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
@@ -113,7 +124,9 @@ def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
             hidden_columns=frozenset(sheet["hidden_columns"]),
             error_cells=frozenset(tuple(cell) for cell in sheet["error_cells"]),
             valueless_formulas=frozenset(tuple(cell) for cell in sheet["valueless_formulas"]),
+            external_formulas=frozenset(tuple(cell) for cell in sheet["external_formulas"]),
         )
         for sheet in plain["sheets"]
     ]
-    return Workbook(kind=plain["kind"], sheets=sheets, encoding=plain["encoding"])
+    remarks = tuple((rule_id, detail) for rule_id, detail in plain["remarks"])
+    return Workbook(kind=plain["kind"], sheets=sheets, encoding=plain["encoding"], remarks=remarks)

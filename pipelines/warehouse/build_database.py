@@ -28,15 +28,17 @@ _PLACE = "return_code VARCHAR, county_code VARCHAR, period VARCHAR"
 _FINDING_TAIL = """
     rule_id VARCHAR, level VARCHAR, outcome VARCHAR, file_name VARCHAR, sheet VARCHAR, cell VARCHAR, source_row INTEGER,
     form_label VARCHAR, row_label VARCHAR, column_label VARCHAR, value VARCHAR, expected VARCHAR, difference VARCHAR,
-    message VARCHAR, remedy VARCHAR"""
+    message VARCHAR, remedy VARCHAR, subject VARCHAR"""
 
 _TABLES = {
     "landing.submission": """submission_id VARCHAR, file_name VARCHAR, source_county_code VARCHAR, source_uri VARCHAR,
         received_at TIMESTAMP, size_bytes BIGINT""",
-    "landing.screened": "submission_id VARCHAR, screening_seq BIGINT, receipts_digest VARCHAR, rule_set_version VARCHAR",
+    "landing.screened": """submission_id VARCHAR, screening_seq BIGINT, receipts_digest VARCHAR, arrivals_n INTEGER,
+        rule_set_version VARCHAR""",
     "landing.filing_version": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, return_version INTEGER,
         county_code VARCHAR, period VARCHAR, period_type VARCHAR, sheet VARCHAR, file_name VARCHAR, received_at TIMESTAMP,
-        verdict VARCHAR, errors_n INTEGER, queries_n INTEGER, infos_n INTEGER, rows_n INTEGER, rule_set_version VARCHAR""",
+        verdict VARCHAR, errors_n INTEGER, queries_n INTEGER, infos_n INTEGER, waived_n INTEGER, rows_n INTEGER,
+        content_digest VARCHAR, rule_set_version VARCHAR""",
     "landing.cell_column": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, sheet VARCHAR,
         column_name VARCHAR, column_letter VARCHAR, header_label VARCHAR""",
     "landing.finding": f"finding_id VARCHAR, submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, {_FINDING_TAIL}",
@@ -49,6 +51,12 @@ _TABLES = {
     "landing.census_2020": """area_code VARCHAR, area_name VARCHAR, age_from INTEGER, age_to INTEGER, male BIGINT,
         female BIGINT, submission_id VARCHAR, sheet VARCHAR, source_row INTEGER""",
     "landing.lateness": f"{_PLACE}, due_on DATE, observed_on DATE",
+    # Replies of the counties to queries, as they stand in the files; `deviation`: how far the value was off when it was explained.
+    "landing.explanation": f"""submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, rule_id VARCHAR, subject VARCHAR,
+        column_label VARCHAR, deviation VARCHAR, explanation VARCHAR, received_at TIMESTAMP""",
+    # The bureau's log as far as it stands: `revoked_at` says since when a decision has been taken back.
+    "landing.decision": f"""decision_n INTEGER, decided_at TIMESTAMP, decided_by VARCHAR, action VARCHAR, reason VARCHAR,
+        {_PLACE}, rule_id VARCHAR, submission_id VARCHAR, until_on DATE, revokes_n INTEGER, revoked_at TIMESTAMP""",
     "control.county": """county_code VARCHAR, county_name VARCHAR, county_name_en VARCHAR, city_code VARCHAR,
         city_name VARCHAR, city_name_en VARCHAR, province_code VARCHAR, province_name VARCHAR, valid_from DATE,
         valid_to DATE, sort_order INTEGER""",
@@ -60,12 +68,23 @@ _TABLES = {
     "control.state": "name VARCHAR, value VARCHAR",
 }
 
+# Versions that the bureau has sent back: the last word on them was a return that stands.
+_RETURNED = """
+    CREATE OR REPLACE VIEW landing.returned_version AS
+    SELECT submission_id, return_code, county_code, period FROM landing.decision
+    WHERE action IN ('accept', 'return') AND revoked_at IS NULL
+    GROUP BY ALL HAVING arg_max(action, decision_n) = 'return'
+"""
+
 # The version in force of each filing, as everything is known now; the models have their own, as of a time.
 _IN_FORCE = """
     CREATE OR REPLACE VIEW landing.filing_in_force AS
     SELECT filing.* FROM landing.filing_version AS filing
     SEMI JOIN (SELECT submission_id, max(screening_seq) AS screening_seq FROM landing.screened GROUP BY ALL) AS newest
         ON filing.submission_id = newest.submission_id AND filing.screening_seq = newest.screening_seq
+    ANTI JOIN landing.returned_version AS returned
+        ON filing.submission_id = returned.submission_id AND filing.return_code = returned.return_code
+        AND filing.county_code = returned.county_code AND filing.period = returned.period
     WHERE filing.verdict <> 'rejected' AND filing.return_code IS NOT NULL
     QUALIFY row_number() OVER (
         PARTITION BY filing.return_code, filing.county_code, filing.period
@@ -108,6 +127,7 @@ def open_build_database(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("CREATE SCHEMA IF NOT EXISTS landing; CREATE SCHEMA IF NOT EXISTS control;")
         for table, columns in landing_schema().items():
             connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+        connection.execute(_RETURNED)
         connection.execute(_IN_FORCE)
         if get_state(connection, "schema") is None:
             set_state(connection, "schema", _schema_digest())
@@ -190,9 +210,25 @@ def write_control(
 
 def to_screen(connection: duckdb.DuckDBPyConnection, store: RawStore) -> list[RawSubmission]:
     """Submissions that were never screened, or have gained a receipt that could change the screening."""
-    rows = connection.execute("SELECT submission_id, receipts_digest FROM landing.screened").fetchall()
+    rows = connection.execute("SELECT submission_id, receipts_digest, arrivals_n FROM landing.screened").fetchall()
     done = {(row[0], row[1]) for row in rows}
-    return [entry for entry in store if (entry.submission_id, entry.receipts_digest) not in done]
+    arrivals = {(row[0], row[1], row[2]) for row in rows}
+    locked_out = {
+        row[0]
+        for row in connection.execute(
+            "SELECT DISTINCT submission_id FROM landing.finding WHERE rule_id = 'FILE-0-locked'"
+        ).fetchall()
+    }
+    return [
+        entry
+        for entry in store
+        if (entry.submission_id, entry.receipts_digest) not in done
+        or (
+            # Sent once more, perhaps after the bureau opened the lock.
+            entry.submission_id in locked_out
+            and (entry.submission_id, entry.receipts_digest, len(entry.arrivals)) not in arrivals
+        )
+    ]
 
 
 def land(connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission], screening: Screening) -> int:
@@ -214,7 +250,7 @@ def land(connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission]
         connection,
         "landing.screened",
         [
-            (entry.submission_id, sequence, entry.receipts_digest, versions.get(entry.submission_id))
+            (entry.submission_id, sequence, entry.receipts_digest, len(entry.arrivals), versions.get(entry.submission_id))
             for entry in entries
         ],
     )
@@ -226,13 +262,23 @@ def land(connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission]
         [(row[0], sequence, *row[1:]) for row in screening.cell_columns],
     )
     insert_findings(connection, "landing.finding", "screening_seq", sequence, screening.findings)
+    insert_rows(connection, "landing.explanation", [(row[0], sequence, *row[1:]) for row in screening.explanations])
     insert_rows(connection, "landing.rule_result", [(row[0], sequence, *row[1:]) for row in screening.rule_results])
     for return_code, rows in screening.rows.items():
         if not rows.is_empty():
             _insert_rows(connection, return_code, rows, sequence)
-    # A rejected file changes no figure: only the boards of findings and status, which are built whenever anything is.
+    # A rejected file changes no figure, unless an earlier screening accepted it: only the boards of findings and status, which are
+    # built whenever anything is.
     figures = {
         filing.return_code for filing in screening.filings if filing.return_code and filing.verdict != "rejected"
+    } | {
+        row[0]
+        for row in connection.execute(
+            """SELECT DISTINCT return_code FROM landing.filing_version
+               WHERE list_contains(?, submission_id) AND screening_seq < ? AND verdict <> 'rejected'
+                   AND return_code IS NOT NULL""",
+            [ids, sequence],
+        ).fetchall()
     }
     mark_dirty(connection, {*(code for code in figures if code in current_definitions()), FINDINGS_ONLY})
     return sequence

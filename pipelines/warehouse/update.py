@@ -5,12 +5,13 @@ from `raw/` and what was landed, what is to be built from the dirty returns, and
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 
 import duckdb
 
+from pipelines.decisions import Decision, revoked_at
 from pipelines.home import Home
 from pipelines.intake.deadlines import all_late, as_rows, last_observed_on
 from pipelines.intake.raw_store import RawStore, RawSubmission
@@ -74,12 +75,14 @@ def land_new(
     with open_build_database(home) as connection:
         write_control(connection, home, as_of=as_of, status_on=last_observed_on(home))
         _land_lateness(connection, home)
+        decided = _land_decisions(connection, settings.decisions)
         if get_state(connection, "models") != dbt.project_digest():
             mark_dirty(connection, [ALL_RETURNS])
         entries = to_screen(connection, store)
-        if again:
-            entries = _with_again(connection, store, entries, again)
-        if not entries:
+        if again or decided.submissions:
+            chosen = {entry.submission_id for entry in entries} | decided.submissions | _named(connection, again)
+            entries = [entry for entry in store if entry.submission_id in chosen]
+        if not entries and not decided.counties:
             return landed
         census = [entry for entry in entries if references & {arrival.county_code for arrival in entry.arrivals}]
         returns = [entry for entry in entries if entry not in census]
@@ -94,11 +97,12 @@ def land_new(
         try:
             land(connection, entries, _together(screening, screened_census))
             _land_census(connection, screened_census)
-            touched = {filing.county_code for filing in screening.filings if filing.county_code}
+            touched = {filing.county_code for filing in screening.filings if filing.county_code} | decided.counties
             if screened_census:
                 touched |= {county.code for county in settings.counties}
             context = evaluate_context(connection, touched)
             store_context(connection, context)
+            set_state(connection, "decisions_applied", str(len(settings.decisions)))
             connection.commit()
         except BaseException:
             connection.rollback()
@@ -121,19 +125,66 @@ def _together(screening: Screening, census: list[ReferenceScreening]) -> Screeni
         rows=screening.rows,
         rule_results=screening.rule_results,
         cell_columns=screening.cell_columns,
+        explanations=screening.explanations,
     )
 
 
-def _with_again(
-    connection: duckdb.DuckDBPyConnection, store: RawStore, entries: list[RawSubmission], again: Scope
-) -> list[RawSubmission]:
+def _named(connection: duckdb.DuckDBPyConnection, again: Scope) -> set[str]:
+    """Submissions with a filing in the scope."""
+    if not again:
+        return set()
     rows = connection.execute(
         """SELECT DISTINCT submission_id FROM landing.filing_version
            WHERE ? OR ((? IS NULL OR county_code = ?) AND (? IS NULL OR period = ?))""",
         [again.everything, again.county_code, again.county_code, again.period, again.period],
     ).fetchall()
-    chosen = {row[0] for row in rows} | {entry.submission_id for entry in entries}
-    return [entry for entry in store if entry.submission_id in chosen]
+    return {row[0] for row in rows}
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """What decisions not yet applied ask for: submissions to be screened again, counties in which another version is in force."""
+
+    submissions: frozenset[str] = frozenset()
+    counties: frozenset[str] = frozenset()
+
+
+def _land_decisions(connection: duckdb.DuckDBPyConnection, decisions: Sequence[Decision]) -> _Decided:
+    """Bring the landed log in line with `raw/`, and say what the decisions since the last landing ask for."""
+    applied = int(get_state(connection, "decisions_applied") or 0)
+    new = decisions[applied:]
+    if not new:
+        return _Decided()
+    gone = revoked_at(decisions)
+    connection.begin()
+    connection.execute("DELETE FROM landing.decision")
+    insert_rows(
+        connection,
+        "landing.decision",
+        [
+            (one.number, one.at, one.by, one.action, one.reason, one.return_code, one.county_code, one.period, one.rule_id,
+             one.submission_id, one.until, one.revokes, gone.get(one.number))
+            for one in decisions
+        ],
+    )  # fmt: skip
+    mark_dirty(connection, [FINDINGS_ONLY])
+    submissions: set[str] = set()
+    counties: set[str] = set()
+    for decision in new:
+        meant = decisions[decision.revokes - 1] if decision.revokes is not None else decision
+        if meant.action == "waive":
+            rows = connection.execute(
+                """SELECT DISTINCT submission_id FROM landing.filing_version
+                   WHERE return_code IS NOT NULL AND coalesce(?, return_code) = return_code
+                       AND coalesce(?, county_code) = county_code AND coalesce(?, period) = period""",
+                [meant.return_code, meant.county_code, meant.period],
+            ).fetchall()
+            submissions |= {row[0] for row in rows}
+        elif meant.action in ("accept", "return") and meant.return_code and meant.county_code:
+            mark_dirty(connection, [meant.return_code])
+            counties.add(meant.county_code)
+    connection.commit()
+    return _Decided(frozenset(submissions), frozenset(counties))
 
 
 def _land_census(connection: duckdb.DuckDBPyConnection, screened: list[ReferenceScreening]) -> None:

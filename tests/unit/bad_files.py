@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from builders import DINGXIANG, XINFU, CountyName, Draft, csv_bytes, xlsx
+from builders import DINGXIANG, LOCKED, XINFU, CountyName, Draft, csv_bytes, xlsx
 
 from pipelines.returns import Column, current_definitions
 from pipelines.returns.definition import MISSING_LABELS
@@ -254,9 +254,22 @@ def _hidden() -> Made:
     return draft, draft.cell(1, "school_code")
 
 
+def _unsigned() -> Made:
+    draft = Draft("enrolment", notes=[["填表人：甲", None, "审核人：____", None, "单位负责人：丙"]])
+    return draft, draft.note_cell(0, 2)
+
+
+def _locked() -> BadFile:
+    """A filing that SETTINGS has locked since before every file was received."""
+    _, county, period = LOCKED
+    draft = Draft("civil_servant_pay", county, period)
+    return BadFile("file", "FILE-0-locked", "报表.xlsx", draft.xlsx(), draft.sheet, "", county.code)
+
+
 def _remark(text: str) -> Made:
-    draft = Draft("enrolment", notes=[["备注：经办人", text]])
-    return draft, draft.note_cell(0, 1)
+    draft = Draft("enrolment")
+    draft.notes.append(["备注：经办人", text])
+    return draft, draft.note_cell(len(draft.notes) - 1, 1)
 
 
 def _file_cases() -> list[BadFile]:
@@ -292,6 +305,8 @@ def _file_cases() -> list[BadFile]:
         _draft("FILE-0-column-repeated", _column_twice(), value="寄宿生"),
         _draft("FILE-0-unit-conflict", _unit()),
         _draft("FILE-0-no-rows", _no_rows()),
+        _draft("FILE-0-sign-off-missing", _unsigned()),
+        _locked(),
         _draft("FILE-0-formula-no-value", _changed("teacher_pay", "pay_total_yuan", pay_total_yuan="=SUM(E4:O4)")),
         _draft("FILE-1a-identity-number", _remark(IDENTITY_NUMBER), value="140*************04"),
         _draft("FILE-1a-phone-number", _remark(f"电话{PHONE_NUMBER}"), value="138******00"),

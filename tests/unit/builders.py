@@ -18,6 +18,7 @@ import openpyxl
 import xlwt
 from openpyxl.worksheet.worksheet import Worksheet
 
+from pipelines.decisions import Decision
 from pipelines.periods import parse_period
 from pipelines.returns import ReturnDefinition, definition
 from pipelines.screening.identify import CountyName, Table
@@ -48,8 +49,13 @@ DEFAULT_PERIOD = {
     "rural_subsidy": "2024Q3",
 }
 RECEIVED_AT = datetime(2024, 10, 8, 1, 30)
+#: The line that every return is signed with.
+SIGNED: list[Any] = ["填表人：甲", None, "审核人：乙", None, "单位负责人：丙"]
+#: A filing locked by the bureau: no other file here is for it.
+LOCKED = ("civil_servant_pay", YUANPING, "2023")
+_LOCK = Decision(1, datetime(2024, 10, 1), "市局甲", "lock", "数据已上报", LOCKED[0], LOCKED[1].code, LOCKED[2])
 #: Few cells are allowed, so that a small file can hold too many.
-SETTINGS = ScreenSettings(COUNTIES, PERIODS, ReadLimits(cells=100_000, seconds=60))
+SETTINGS = ScreenSettings(COUNTIES, PERIODS, ReadLimits(cells=100_000, seconds=60), (_LOCK,))
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 PAY = {
@@ -185,7 +191,7 @@ class Draft:
             ("行政区划代码", self.county.code),
             ("报告期", label),
         ]
-        self.notes = self.notes or [["填表人：甲", None, "审核人：乙"], ["注：虚构数据。"]]
+        self.notes = self.notes or [SIGNED, ["注：虚构数据。"]]
         self.sheet = self.sheet or defined.title[:20]
 
     @property

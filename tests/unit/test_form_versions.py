@@ -61,6 +61,7 @@ def _workbook(path: Path, period: str, header: list[str], tail: list) -> Path:
     sheet.append(header)
     for age in range(18):
         sheet.append([age, "常住", 100, 52, 48, *tail])
+    sheet.append(["填表人：甲", "审核人：乙", "单位负责人：丙"])
     workbook.save(path)
     return path
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from builders import COUNTIES, DINGXIANG, PERIODS, XINFU, CountyName, Draft
+from builders import COUNTIES, DINGXIANG, PERIODS, SIGNED, XINFU, CountyName, Draft
 
 from pipelines.returns import current_definitions
 from pipelines.screening.identify import Identified, Table, county_in, identify
@@ -313,7 +313,7 @@ def test_a_workbook_without_a_cell_is_empty():
     ],
 )
 def test_notes_and_sign_offs_are_never_data(row):
-    table = only_table(("表", Draft("enrolment", notes=[row]).grid()))
+    table = only_table(("表", Draft("enrolment", notes=[row, SIGNED]).grid()))
     assert table.data_rows == [3, 4]
 
 
@@ -405,3 +405,38 @@ def test_the_same_filing_twice_in_a_file_is_an_error_and_two_periods_are_not():
 
 def test_a_hidden_sheet_with_a_return_is_read_like_any_other():
     assert said(only_table(("底表", Draft("enrolment").grid()), hidden=True)) == ENROLMENT
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        [["填表人：甲", "审核人：乙", "单位负责人：丙"]],
+        [["填表人:甲　审核人:乙　单位负责人:丙　报出日期:2024年10月8日"]],
+        [["填报人", "甲", "复核人（签字）", "乙", "负责人（盖章）：", "丙"]],
+        [["制表：甲"], [None, "审核人（签章）：乙"], ["单位负责人：丙 联系电话：3022331"]],
+    ],
+)
+def test_a_return_is_signed_by_name_however_the_line_is_laid_out(notes):
+    assert only_table(("表", Draft("enrolment", notes=notes).grid())).observations == []
+
+
+@pytest.mark.parametrize(
+    ("notes", "lacking", "place"),
+    [
+        ([["填表人：甲", None, "审核人：乙", None, "单位负责人："]], "单位负责人", (5, 4)),
+        ([["填表人：", None, "审核人：______", None, "单位负责人：丙"]], "填表人、审核人", (5, 0)),
+        ([["填表人", None, "审核人", "乙", "单位负责人", "丙"]], "填表人", (5, 0)),
+        ([["注：未签名。"]], "填表人、审核人、单位负责人", (2, 0)),
+        ([["填表人：审核人：单位负责人："]], "填表人、审核人、单位负责人", (5, 0)),
+    ],
+)
+def test_who_has_not_signed_is_named_at_the_place_to_sign(notes, lacking, place):
+    (observation,) = found(("表", Draft("enrolment", notes=notes).grid())).tables[0].observations
+    assert (observation.rule_id, observation.detail) == ("FILE-0-sign-off-missing", lacking)
+    assert (observation.row, observation.column) == place
+
+
+def test_a_cover_sheet_may_be_signed_in_place_of_the_table():
+    cover = [["填表人", "甲"], ["审核人", "乙"], ["单位负责人", "丙"]]
+    tables = found(("封面", cover), ("表", Draft("enrolment", notes=[["注：无。"]]).grid())).tables
+    assert tables[0].observations == []

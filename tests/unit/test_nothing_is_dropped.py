@@ -15,7 +15,7 @@ HEADER = ["年龄", "人口口径", "人口数", "其中：男", "其中：女",
 def _lines(last: list[str]) -> str:
     cover = ["表号,XB03", "填报单位,忻府区", "行政区划代码,140902", "报告期,2024年", ",".join(HEADER)]
     rows = [f"{age},常住,100,52,48,统计局,2024-12-31" for age in range(17)]
-    return "\n".join([*cover, *rows, ",".join(last)])
+    return "\n".join([*cover, *rows, ",".join(last), "填表人：甲,审核人：乙,单位负责人：丙"])
 
 
 def _workbook(path: Path, *, sheet: str = "人口", hide_column: str = "", hide_sheet: bool = False) -> Path:

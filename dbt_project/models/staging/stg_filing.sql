@@ -25,17 +25,43 @@ known as (
     ) = 1
 ),
 
+-- Versions on which the bureau's last word was to send them back.
+returned as (
+    select
+        submission_id,
+        return_code,
+        county_code,
+        period
+    from {{ ref('stg_decision') }}
+    where action in ('accept', 'return')
+    group by all
+    having arg_max(action, decision_n) = 'return'
+),
+
+judged as (
+    select
+        known.*,
+        returned.submission_id is not null as is_returned,
+        known.verdict in ('accepted', 'accepted_with_queries') and returned.submission_id is null as is_accepted
+    from known
+    left join returned
+        on
+            known.submission_id = returned.submission_id
+            and known.return_code = returned.return_code
+            and known.county_code = returned.county_code
+            and known.period = returned.period
+),
+
 ranked as (
     select
         *,
-        verdict in ('accepted', 'accepted_with_queries') as is_accepted,
         row_number() over filing as version_n,
         count(*) over (partition by return_code, county_code, period) as versions_n,
         row_number() over (
-            partition by return_code, county_code, period, verdict in ('accepted', 'accepted_with_queries')
+            partition by return_code, county_code, period, is_accepted
             order by received_at desc, submission_id desc
         ) as recency_n
-    from known
+    from judged
     window filing as (partition by return_code, county_code, period order by received_at, submission_id)
 )
 
@@ -54,11 +80,14 @@ select
     errors_n,
     queries_n,
     infos_n,
+    waived_n,
     rows_n,
+    content_digest,
     rule_set_version,
     version_n,
     return_code is not null and county_code is not null and period is not null as is_identified,
     version_n = versions_n as is_newest,
+    is_returned,
     is_accepted and recency_n = 1
     and return_code is not null and county_code is not null and period is not null as is_in_force
 from ranked
