@@ -51,7 +51,7 @@ $(TOOLS_STAMP):
 	touch $@
 
 $(SETUP_STAMP): $(TOOLS_STAMP) pyproject.toml uv.lock
-	UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --compile-bytecode --python "$$(command -v $(PYTHON))"
+	UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --extra pipeline --compile-bytecode --python "$$(command -v $(PYTHON))"
 	$(BIN)/python -m pipelines.warehouse.dbt
 	touch $@
 

@@ -7,7 +7,6 @@ county changes a number: a decision moves a version into or out of force, or clo
 cannot be recomputed, so it lies in `raw/`; whatever follows from it (verdicts, boards) is computed again from it.
 """
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -106,6 +105,8 @@ class DecisionLog:
         revokes: int | None = None,
     ) -> Decision:
         """Write down a decision. Raises DecisionRefused when it is incomplete, DecisionLogDamaged when the log is not whole."""
+        import fcntl  # not on Windows, where counties check their files
+
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two officers may decide at once

@@ -7,10 +7,10 @@ the business of the modules that own them.
     counties/…                  (sample only) the counties' inboxes
     raw/                        what cannot be recomputed
     warehouse/xianbao.duckdb    the published file
+    warehouse/outbox/           receipts and annotated workbooks, by county
     warehouse/private/          the build database, the unpublished marts, caches: nobody but the pipeline opens these
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -69,6 +69,11 @@ class Home:
         return self.private / "unpublished.duckdb"
 
     @property
+    def outbox(self) -> Path:
+        """What goes back to the counties, a folder each."""
+        return self.warehouse / "outbox"
+
+    @property
     def published(self) -> Path:
         return self.warehouse / "xianbao.duckdb"
 
@@ -88,17 +93,21 @@ class Home:
         periods: dict[str, set[str]] = {}
         for row in self.municipality.calendar_rows():
             periods.setdefault(row.return_code, set()).add(row.period.code)
-        limits = self.municipality.limits
         return ScreenSettings(
-            decisions=tuple(self.decisions),
             counties=tuple(CountyName(county.code, county.name) for county in self.municipality.counties),
             periods=periods,
-            limits=ReadLimits(
-                file_bytes=limits.file_mebibytes * 2**20,
-                cells=limits.cells,
-                seconds=limits.seconds,
-                memory_bytes=limits.memory_mebibytes * 2**20,
-            ),
+            limits=self.read_limits(),
+            decisions=tuple(self.decisions),
+        )
+
+    def read_limits(self) -> ReadLimits:
+        """What one file may cost."""
+        limits = self.municipality.limits
+        return ReadLimits(
+            file_bytes=limits.file_mebibytes * 2**20,
+            cells=limits.cells,
+            seconds=limits.seconds,
+            memory_bytes=limits.memory_mebibytes * 2**20,
         )
 
     @contextmanager
@@ -108,6 +117,8 @@ class Home:
         Dagster's pool keeps its own runs apart; this also keeps a run on the command line apart from the daemon's. Raises
         HomeBusy after `wait_seconds`.
         """
+        import fcntl  # not on Windows, where counties check their files
+
         self.private.mkdir(parents=True, exist_ok=True)
         with (self.private / "writer.lock").open("w") as stream:
             deadline = time.monotonic() + wait_seconds

@@ -194,7 +194,19 @@ class County(_Entry):
     valid_from: Day
     valid_to: Day | None = None
     source: Source
+    outbox: Source | None = None
     contact: Name | None = None
+
+    @field_validator("outbox")
+    @classmethod
+    def _is_no_part_of_the_source(cls, outbox: str | None, info: ValidationInfo) -> str | None:
+        source = info.data.get("source")
+        if outbox is not None and source is not None and f"{outbox.rstrip('/')}/".startswith(f"{source.rstrip('/')}/"):
+            _refuse(
+                f"回执文件夹“{outbox}”在报送来源“{source}”之内，发回的文件会被当作报送件收进来",
+                "把 outbox 设在来源文件夹之外，如与来源并列",
+            )
+        return outbox
 
     @field_validator("code")
     @classmethod
@@ -328,22 +340,30 @@ class Municipality(_Entry):
         ``${NAME}`` is replaced by the environment variable. Raises ConfigurationError when it is not set; the
         message holds the variable's name, never a value.
         """
-        missing = [name for name in _VARIABLE.findall(entry.source) if not os.environ.get(name)]
+        return self._expanded(entry, entry.source, home)
+
+    def outbox_uri(self, county: County, home: Path) -> str | None:
+        """Where the county's receipts go besides the home's own folder, None when nowhere; otherwise as ``source_uri``."""
+        return None if county.outbox is None else self._expanded(county, county.outbox, home)
+
+    def _expanded(self, entry: County | Reference, place: str, home: Path) -> str:
+        missing = [name for name in _VARIABLE.findall(place) if not os.environ.get(name)]
         if missing:
+            what = "来源" if place == entry.source else "回执文件夹"
             raise ConfigurationError(
                 Problem(
                     self._file,
                     self._source_lines.get(entry.source),
-                    f"{entry.name}的来源要用环境变量 {name}，但它没有设置或为空",
+                    f"{entry.name}的{what}要用环境变量 {name}，但它没有设置或为空",
                     f"在运行本系统的环境里设置 {name} 后再运行",
                 )
                 for name in dict.fromkeys(missing)
             )
-        source = _VARIABLE.sub(lambda match: os.environ[match[1]], entry.source)
-        if "://" in source or "::" in source:
-            return source
+        expanded = _VARIABLE.sub(lambda match: os.environ[match[1]], place)
+        if "://" in expanded or "::" in expanded:
+            return expanded
         # Not resolved: a link may be moved later, and the path is told to people as they wrote it.
-        return os.path.abspath(home / Path(source).expanduser())  # noqa: PTH100
+        return os.path.abspath(home / Path(expanded).expanduser())  # noqa: PTH100
 
     def calendar_rows(self) -> list[CalendarRow]:
         """Every (return, period) that is due, in the order of the calendar, then of time."""

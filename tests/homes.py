@@ -14,6 +14,7 @@ from pipelines.home import Home
 from pipelines.intake.collect import collect
 from pipelines.municipality import write_template
 from pipelines.sample import write_sample
+from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.publish import Published, publish
 from pipelines.warehouse.update import Landed, build_marts, land_new
 
@@ -104,7 +105,9 @@ def update(home: Home) -> tuple[Landed, Published]:
     with home.writing():
         landed = land_new(home)
         build_marts(home)
-        return landed, publish(home)
+        published = publish(home)
+        write_answers(home)
+    return landed, published
 
 
 def marts_content(home: Home) -> dict[str, str]:

@@ -86,7 +86,7 @@ def show_places(home: Home) -> None:
     tell(say(f"指标库：{home.published}（发布 {release}）", f"Published file: {home.published} (release {release})"))
     tell(say(f"审核问题：marts.mart_finding（{said or '无'}），查看：xianbao findings",
                       f"Findings: marts.mart_finding ({said or 'none'}); see xianbao findings"))  # fmt: skip
-    tell(say(f"回执：{home.warehouse / 'receipts'}", f"Receipts: {home.warehouse / 'receipts'}"))
+    tell(say(f"回执与标注工作簿：{home.outbox}", f"Receipts and annotated workbooks: {home.outbox}"))
 
 
 def show_status(home: Home, period: str | None) -> None:
@@ -183,6 +183,45 @@ def show_findings(
         )
 
 
+def show_finding_counts(home: Home) -> None:
+    """How many findings stand a county and period, over all returns: what the counties are bothered with."""
+    counted = query(
+        home,
+        """SELECT county.area_name, count(DISTINCT filing.return_code || filing.period) FILTER (
+                      WHERE filing.in_force_submission_id IS NOT NULL) AS filings_n,
+                  any_value(found.errors_n) AS errors_n, any_value(found.queries_n) AS queries_n,
+                  any_value(found.infos_n) AS infos_n, any_value(found.most_n) AS most_n
+           FROM marts.dim_area AS county
+           LEFT JOIN marts.mart_submission_status AS filing ON county.area_code = filing.county_code
+           LEFT JOIN (
+               SELECT county_code, sum(errors_n) AS errors_n, sum(queries_n) AS queries_n, sum(infos_n) AS infos_n,
+                      max(queries_n) AS most_n
+               FROM (SELECT county_code, period, count(*) FILTER (WHERE outcome = 'error') AS errors_n,
+                            count(*) FILTER (WHERE outcome = 'query') AS queries_n,
+                            count(*) FILTER (WHERE outcome = 'info') AS infos_n
+                     FROM marts.mart_finding GROUP BY ALL)
+               GROUP BY county_code
+           ) AS found ON county.area_code = found.county_code
+           WHERE county.area_level = 'county'
+           GROUP BY county.area_code, county.area_name, county.sort_order ORDER BY county.sort_order""",
+    )
+    table = new_table(
+        say("各县区的审核问题", "Findings by county"), (say("县区", "County"), "left"), (say("报送", "Filings"), "right"),
+        (say("错误", "Errors"), "right"), (say("核实", "Queries"), "right"), (say("提示", "Infos"), "right"),
+        (say("每期最多核实", "Most queries a period"), "right"),
+    )  # fmt: skip
+    for name, *numbers in counted.iter_rows():
+        table.add_row(name, *(str(number or 0) for number in numbers))
+    console.print(table)
+    filings_n, errors_n, queries_n, infos_n = (int(counted[name].fill_null(0).sum()) for name in counted.columns[1:5])
+    most_n = int(counted["most_n"].fill_null(0).max() or 0)  # type: ignore[arg-type]
+    tell(
+        say(f"{filings_n} 件报表：错误 {errors_n} 条，核实 {queries_n} 条，提示 {infos_n} 条；一县一期最多核实 {most_n} 条。",
+            f"{filings_n} filings: {errors_n} errors, {queries_n} queries, {infos_n} infos; at most {most_n} queries a county "
+            "and period.")
+    )  # fmt: skip
+
+
 def _among(chosen: str | None, known: list[str], shown: list[str]) -> None:
     if chosen is not None and chosen not in known:
         refuse(say(f"没有“{chosen}”。可选：{'、'.join(shown)}", f"No {chosen}. Known: {', '.join(shown)}"))
@@ -253,8 +292,11 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
 
 
 def show_check(result: Screening) -> None:
-    """The verdict on a file and its findings."""
+    """The verdict on each return of the files that were checked, and the findings."""
+    several = len({filing.submission_id for filing in result.filings}) > 1
     for filing in result.filings:
+        if several:
+            tell(filing.file_name)
         form = (
             current_definitions()[filing.return_code].title
             if filing.return_code

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pipelines.cli import boards
+from pipelines.cli import boards, decide
 from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
+from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
 from pipelines.municipality import ConfigurationError, write_template
 
@@ -20,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="县报：收取县区统计报表，审核、汇总、发布市级教育指标。County returns in, municipal indicators out.",
 )
+#: What `pip install xianbao` leaves out: a county that checks its files needs neither orchestrator nor database.
+_PIPELINE_PACKAGES = frozenset(["dagster", "dagster_dbt", "dbt", "duckdb", "fsspec", "xlwt"])
 _State = dict[str, Home]
 _state: _State = {}
 
@@ -101,16 +104,20 @@ def rebuild() -> None:
     _run(home)
 
 
-def _run(home: Home, *, as_of: str | None = None) -> None:
+def _run(
+    home: Home, *, as_of: str | None = None, again: tuple[str | None, str | None] = (None, None)
+) -> None:
     from pipelines.cli.running import run_update
 
     home.municipality  # noqa: B018 - a wrong configuration is told before anything is done
     with _progress(say("审核报送件", "Screening submissions")) as advance:
-        ran = run_update(home, as_of=as_of, progress=advance)
+        ran = run_update(home, as_of=as_of, again=again, progress=advance)
     for code, problem in ran.problems.items():
         complain(say(f"来源 {code} 收取失败：{problem}", f"Source {code} could not be read: {problem}"))
     for left in ran.left:
         complain(left)
+    for code, problem in ran.undelivered.items():
+        complain(say(f"{code} 的回执没有送到，下次再送：{problem}", f"Answers to {code} not delivered, tried again: {problem}"))
     if ran.failure:
         complain(say("系统故障，不是县区的错：", "System fault, not a county's mistake:"))
         complain(ran.failure)
@@ -147,8 +154,12 @@ def findings(
     period: Annotated[str | None, typer.Option(help="报告期")] = None,
     outcome: Annotated[str | None, typer.Option(help="error、query 或 info")] = None,
     limit: Annotated[int, typer.Option(help="最多显示多少条")] = 50,
+    summary: Annotated[bool, typer.Option(help="只数：各县区、各报告期几条")] = False,
 ) -> None:
     """审核问题。The findings that stand."""
+    if summary:
+        boards.show_finding_counts(_home())
+        return
     boards.show_findings(_home(), county=county, return_code=return_code, period=period, outcome=outcome, limit=limit)
 
 
@@ -163,16 +174,132 @@ def show(
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument(help="要检查的文件")]) -> None:
-    """检查一个文件而不报送；有错误时退出码为 1。Screen one file without landing it."""
-    from pipelines.screening.screen import Submission, screen
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="要检查的文件，可以有多个")],
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="市局下发的规则包；默认按本机配置，或当前目录的 xianbao-rules.zip", envvar="XIANBAO_BUNDLE"),
+    ] = None,
+    annotate: Annotated[Path | None, typer.Option(help="把标出问题的工作簿写到这个目录")] = None,
+) -> None:
+    """检查文件而不报送；有错误时退出码为 1。Screen files without submitting them."""
+    from pipelines.cli.checking import check_files
 
-    if not file.is_file():
-        refuse(say(f"没有这个文件：{file}", f"No such file: {file}"))
-    result = screen([Submission("check", file, file.name)], _home().screen_settings())
-    boards.show_check(result)
-    if any(filing.verdict == "rejected" for filing in result.filings):
-        sys.exit(1)
+    sys.exit(check_files(_home(), files, bundle=bundle, annotate_into=annotate))
+
+
+@app.command()
+def template(
+    which: Annotated[str, typer.Argument(metavar="RETURN", help="报表的表号、名称或代码，如 XB02；all 为全部")],
+    county: Annotated[str, typer.Option(help="县区代码或名称；all 为全部")],
+    period: Annotated[str, typer.Option(help="报告期，如 2024-2025、2024、2024Q3")],
+    out: Annotated[Path, typer.Option(help="写到哪个目录")],
+    prefill: Annotated[bool, typer.Option(help="预填最近一次接收的学校名录")] = False,
+) -> None:
+    """写出填报模板。Write the official workbooks for counties to fill."""
+    from pipelines.cli.templates import write_templates
+
+    write_templates(_home(), which, county, period, out, prefill=prefill)
+
+
+@app.command()
+def bundle(out: Annotated[Path, typer.Option(help="规则包文件")] = Path("xianbao-rules.zip")) -> None:
+    """写出规则包，供县区离线自查。Write the rule bundle with which counties check their files offline."""
+    from pipelines.bundle import bundle_bytes
+    from pipelines.files import replace_file
+
+    home = _home()
+    city = home.municipality.city
+    try:
+        replace_file(out, bundle_bytes(city.code, city.name, home.screen_settings()))
+    except OSError as error:
+        refuse(say(f"写不进 {out}：{error.strerror}", f"Cannot write {out}: {error.strerror}"))
+    tell(say(f"已写出规则包 {out}，请发给各县区。", f"Wrote the rule bundle {out}."))
+
+
+decisions = typer.Typer(no_args_is_help=True, help="市局的决定：审定、退回、锁定、解锁、豁免、撤销。Decisions of the bureau.")
+app.add_typer(decisions, name="decide")
+
+
+@decisions.command("accept")
+def decide_accept(return_name: decide.Return, county: decide.County, period: decide.Period, by: decide.By,
+                  reason: decide.Reason) -> None:  # fmt: skip
+    """审定一份填报的现行版本。Accept the version in force."""
+    decide.rule_on(_home(), "accept", return_name, county, period, by, reason)
+    _run(_home())
+
+
+@decisions.command("return")
+def decide_return(return_name: decide.Return, county: decide.County, period: decide.Period, by: decide.By,
+                  reason: decide.Reason) -> None:  # fmt: skip
+    """退回一份填报的现行版本；此前的版本恢复有效。Send the version in force back."""
+    decide.rule_on(_home(), "return", return_name, county, period, by, reason)
+    _run(_home())
+
+
+@decisions.command("lock")
+def decide_lock(period: decide.Period, by: decide.By, reason: decide.Reason, return_name: decide.SomeReturn = None,
+                county: decide.SomeCounty = None) -> None:  # fmt: skip
+    """锁定一期：此后收到的新版本一律不接收。Take no new versions of a period."""
+    decide.record(_home(), "lock", by=by, reason=reason, **decide.scope_of(_home(), county, return_name, period))
+    _run(_home())
+
+
+@decisions.command("unlock")
+def decide_unlock(period: decide.Period, until: decide.Until, by: decide.By, reason: decide.Reason,
+                  return_name: decide.SomeReturn = None, county: decide.SomeCounty = None) -> None:  # fmt: skip
+    """在某日之前重新接收新版本。Take new versions again until a day."""
+    decide.record(_home(), "unlock", by=by, reason=reason, until=until.date(),
+                  **decide.scope_of(_home(), county, return_name, period))  # fmt: skip
+    _run(_home())
+
+
+@decisions.command("waive")
+def decide_waive(rule: decide.Rule, until: decide.Until, by: decide.By, reason: decide.Reason,
+                 return_name: decide.SomeReturn = None, county: decide.SomeCounty = None,
+                 period: decide.SomePeriod = None) -> None:  # fmt: skip
+    """豁免一条规则：某日之前收到的文件不因它被退回。Let filings pass that break a named rule."""
+    decide.waive(_home(), rule, decide.scope_of(_home(), county, return_name, period), until.date(), by, reason)
+    _run(_home())
+
+
+@decisions.command("revoke")
+def decide_revoke(number: Annotated[int, typer.Argument(help="第几号决定")], by: decide.By, reason: decide.Reason) -> None:
+    """撤销一条决定；原决定仍留在记录里。Take a decision back."""
+    decide.record(_home(), "revoke", by=by, reason=reason, revokes=number)
+    _run(_home())
+
+
+@decisions.command("log")
+def decide_log() -> None:
+    """全部决定，并核对记录完整。Every decision, and whether the log is whole."""
+    decide.show_log(_home())
+
+
+@app.command()
+def diff(return_name: decide.Return, county: decide.County, period: decide.Period,
+         old: Annotated[int | None, typer.Option("--from", help="较早的版本号；默认倒数第二版")] = None,
+         new: Annotated[int | None, typer.Option("--to", help="较新的版本号；默认最新一版")] = None) -> None:  # fmt: skip
+    """两个版本之间改了哪些单元格。The cells that changed between two versions."""
+    from pipelines.cli.versions import show_difference
+
+    show_difference(_home(), return_name, county, period, old, new)
+
+
+@app.command()
+def rescreen(period: decide.SomePeriod = None, county: decide.SomeCounty = None,
+             dry_run: Annotated[bool, typer.Option("--dry-run", help="只列出谁会受影响，什么都不改")] = False) -> None:  # fmt: skip
+    """规则变更后，重新审核 raw/ 中已有的报送件。Judge again what lies in raw/ by the rules of today."""
+    from pipelines.cli.versions import show_affected
+
+    scope = decide.scope_of(_home(), county, None, period)
+    if not period and not county:
+        refuse(say("请用 --period 或 --county 指明范围。", "Name a scope: --period or --county."))
+    if dry_run:
+        with _progress(say("试审", "Rehearsing")) as advance:
+            affected = show_affected(_home(), scope["county_code"], scope["period"], progress=advance)
+        sys.exit(1 if affected else 0)
+    _run(_home(), again=(scope["county_code"], scope["period"]))
 
 
 class _progress:
@@ -204,9 +331,15 @@ def main() -> None:
     except ConfigurationError as error:
         complain(str(error))
         sys.exit(2)
-    except HomeBusy as error:
+    except (HomeBusy, DecisionLogDamaged) as error:
         complain(str(error))
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _PIPELINE_PACKAGES:
+            raise
+        complain(say("这台机器只装了自查部分（xianbao check）；这条命令要在市局的安装环境中运行：pip install 'xianbao[pipeline]'。",
+                     "Only the pre-check (xianbao check) is installed here; this needs: pip install 'xianbao[pipeline]'"))  # fmt: skip
+        sys.exit(2)
 
 
 if __name__ == "__main__":

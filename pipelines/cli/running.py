@@ -20,6 +20,7 @@ class Ran:
     nodes_n: int
     changed: bool
     problems: dict[str, str]
+    undelivered: dict[str, str]
     left: list[str]
 
 
@@ -35,11 +36,18 @@ def dagster_environment(home: Home) -> dict[str, str]:
     }
 
 
-def run_update(home: Home, *, as_of: str | None = None, progress: Callable[[int, int], None] | None = None) -> Ran:
+def run_update(
+    home: Home,
+    *,
+    as_of: str | None = None,
+    again: tuple[str | None, str | None] = (None, None),
+    progress: Callable[[int, int], None] | None = None,
+) -> Ran:
     """Collect, screen, model and publish; raises ConfigurationError before anything is done when the configuration is wrong."""
     os.environ.update(dagster_environment(home))
     import dagster as dg
 
+    from pipelines.orchestration.assets import OUTBOX
     from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
     from pipelines.orchestration.liveness import bury_dead_runs
 
@@ -52,7 +60,10 @@ def run_update(home: Home, *, as_of: str | None = None, progress: Callable[[int,
             tags=county_range(home),
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                "ops": {"screen": {"config": {"as_of": as_of}}},
+                "ops": {
+                    "screen": {"config": {"as_of": as_of, "county_code": again[0], "period": again[1]}},
+                    OUTBOX.to_python_identifier(): {"config": {"as_of": as_of}},
+                },
             },
             raise_on_error=False,
         )
@@ -76,6 +87,7 @@ def run_update(home: Home, *, as_of: str | None = None, progress: Callable[[int,
         nodes_n=int(metadata.get("warehouse/unpublished", {}).get("nodes", 0)),
         changed=bool(metadata.get("warehouse/xianbao", {}).get("changed", False)),
         problems={code: text for one in pulled for code, text in (one.get("problems") or {}).items()},
+        undelivered=dict(metadata.get("warehouse/outbox", {}).get("problems") or {}),
         left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
     )
 

@@ -1,28 +1,40 @@
 """Pulling new files from one county's source into `raw/`. A source is any fsspec URI; the code does not know which.
 
 Belongs here: listing a source, telling what is new, and reading it whole or not at all. One county's failure stays that county's:
-it comes back as the result's `problem`, never as an exception.
+it comes back as the result's `problem`, never as an exception. Links, pipes and devices in a folder are never opened.
 """
 
 import hashlib
+import io
 import json
+import os
 import posixpath
 import re
+import stat
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipelines.files import replace_file
 from pipelines.home import Home
+from pipelines.intake.batches import plain_name, unpack
 from pipelines.intake.parallel import in_parallel
 from pipelines.intake.raw_store import Arrival, RawStore, TooLarge
 from pipelines.municipality import ConfigurationError, County, Reference
+from pipelines.screening.archives import ZIP_SIGNATURES
 
 #: So many files in a row that cannot be read are no fault of the files.
 _FAILURES_OF_A_SOURCE = 3
+
+#: What the pipeline itself puts into a county's outbox, which a county may have put into its inbox.
+_OWN_ANSWER = re.compile(r"_回执\.(?:html|json)$")
+
+#: The list of files seen is kept after so many, so that a long pull that is cut short has not been for nothing.
+_KEEP_SEEN_AFTER = 500
 
 #: Names under which editors and transfer programs keep files that are not finished.
 _UNFINISHED = (".part", ".filepart", ".tmp", ".crdownload", ".swp", ".lock")
@@ -41,41 +53,88 @@ class SourceFile:
 
 @dataclass
 class Collected:
-    """What pulling one source came to. `landed`: submissions new to the store; `known`: bytes it already held."""
+    """What pulling one source came to. `landed`: submissions new to the store, members of a zip included; `known`: bytes it already
+    held; `left`: files for the next pull, or never; `passed_over`: what is no file to be collected. The last two in Chinese words.
+    """
 
     code: str
     listed: int = 0
     landed: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     problem: str | None = None
 
 
 def list_source(uri: str) -> tuple[Any, list[SourceFile]]:
-    """The file system of a source and its files, by path. A folder that does not exist yet is empty.
+    """The file system of a source and its files, by time and path. A folder that does not exist yet is empty.
 
     Raises whatever the file system raises when it cannot be reached.
     """
+    return _list(uri)[:2]
+
+
+def _list(uri: str) -> tuple[Any, list[SourceFile], list[str]]:
+    """`list_source`, and in words what stands in the source and will not be collected."""
     import fsspec
+    from fsspec.implementations.local import LocalFileSystem
 
     system, root = fsspec.url_to_fs(uri)
     system.invalidate_cache()
+    is_local = isinstance(system, LocalFileSystem)
     try:
-        found = system.find(root, detail=True)
+        found = system.find(root, detail=True, withdirs=True) if is_local else system.find(root, detail=True)
     except FileNotFoundError:
-        return system, []
-    files = []
-    for path, info in found.items():
-        name = posixpath.basename(path)
-        if info.get("type") != "file" or info.get("islink") or name.startswith((".", "~$")):
+        return system, [], []
+    files, passed_over = [], []
+    for path, info in sorted(found.items()):
+        name = _readable(posixpath.basename(path))
+        if name.startswith((".", "~$")) or name.lower().endswith(_UNFINISHED):
             continue
-        if name.lower().endswith(_UNFINISHED):
-            continue
-        modified = _modified_at(system, path, info)
-        tag = str(info.get("ETag") or info.get("etag") or "")
-        size = int(info.get("size") or 0)
-        files.append(SourceFile(path, name, size, modified, f"{size}:{modified.isoformat()}:{tag}"))
-    return system, sorted(files, key=lambda file: (file.modified_at, file.path))
+        shown = plain_name(name)
+        if info.get("islink"):
+            passed_over.append(f"{shown}: 是链接，不收取")
+        elif _OWN_ANSWER.search(name):
+            passed_over.append(f"{shown}: 是系统给出的回执，不是报表，不收取")
+        elif info.get("type") == "directory":
+            # The walk leaves out without a word what it may not enter.
+            if is_local and not os.access(path, os.R_OK | os.X_OK):
+                passed_over.append(f"{shown}: 文件夹打不开，其中的文件没有收取")
+        elif info.get("type") != "file":
+            passed_over.append(f"{shown}: 不是普通文件，不收取")
+        else:
+            modified = _modified_at(system, path, info)
+            tag = str(info.get("ETag") or info.get("etag") or "")
+            size = int(info.get("size") or 0)
+            files.append(SourceFile(path, name, size, modified, f"{size}:{modified.isoformat()}:{tag}"))
+    return system, sorted(files, key=lambda file: (file.modified_at, file.path)), passed_over
+
+
+def _readable(name: str) -> str:
+    """A name whose bytes are no UTF-8 as GB18030, which is what old servers and Windows store names in."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("gb18030", "replace")
+    return name
+
+
+def _open(system: Any, root: str, path: str) -> IO[bytes]:
+    """Open a listed file for reading. On a local disk what was listed as a file may have been exchanged since: a link is not
+    followed, a pipe not waited for. Raises OSError.
+    """
+    from fsspec.implementations.local import LocalFileSystem
+
+    if not isinstance(system, LocalFileSystem):
+        stream: IO[bytes] = system.open(path, "rb")
+        return stream
+    no_waiting = os.O_NOFOLLOW | os.O_NONBLOCK
+    opened = io.BufferedReader(io.FileIO(path, opener=lambda name, flags: os.open(name, flags | no_waiting)))
+    inside = Path(path).parent.resolve().is_relative_to(Path(root).resolve())
+    if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode) or not inside:
+        opened.close()
+        raise OSError("不是收件夹内的普通文件")
+    return opened
 
 
 def _modified_at(system: Any, path: str, info: dict[str, Any]) -> datetime:
@@ -94,7 +153,7 @@ def _modified_at(system: Any, path: str, info: dict[str, Any]) -> datetime:
 def listing_digest(files: Iterable[SourceFile]) -> str:
     """Changes whenever a file is added to the listing, removed from it or altered."""
     plain = sorted((file.path, file.stamp) for file in files)
-    return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps(plain, ensure_ascii=False).encode(errors="surrogateescape")).hexdigest()[:24]
 
 
 def collect(
@@ -102,37 +161,47 @@ def collect(
     source: County | Reference,
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    seconds: float | None = None,
 ) -> Collected:
     """Pull what is new from a county's (or a reference's) source.
 
     A file that changes while it is read is left for the next pull; what was already pulled, by path and stamp, is not read
-    again. Never raises for a source that fails: the result says so.
+    again. After `seconds` the rest is left for the next pull too. Never raises for a source that fails: the result says so.
     """
+    deadline = time.monotonic() + seconds if seconds is not None else None
     code = source.code if isinstance(source, County) else source.name
     result = Collected(code)
     store = RawStore(home.raw)
     seen_file = home.private / "sources" / f"{code}.json"
     seen = _read_seen(seen_file)
     uri = ""
+    kept = 0
     try:
         municipality = home.municipality
         uri = municipality.source_uri(source, home.root)
-        system, files = list_source(uri)
+        system, files, passed_over = _list(uri)
         result.listed = len(files)
+        result.passed_over = passed_over
         failed_in_a_row = 0
-        for file in files:
+        for number, file in enumerate(files):
             # Hashed: the URI may carry a password.
-            key = hashlib.sha256(f"{uri}|{file.path}".encode()).hexdigest()
+            key = hashlib.sha256(f"{uri}|{file.path}".encode(errors="surrogateescape")).hexdigest()
             if seen.get(key) == file.stamp:
                 continue
+            if deadline is not None and time.monotonic() > deadline:
+                result.left.append(f"其余 {len(files) - number} 个文件未及收取，下次再收")
+                break
+            if len(result.landed) + len(result.known) > kept + _KEEP_SEEN_AFTER:
+                kept = len(result.landed) + len(result.known)
+                _write_seen(seen_file, seen)
             try:
                 pulled = _pull(home, store, system, file, code, uri, now)
             except TooLarge:
-                result.left.append(f"{file.name}: 超过 {municipality.limits.file_mebibytes} MiB，未收取")
+                result.left.append(f"{plain_name(file.name)}: 超过 {municipality.limits.file_mebibytes} MiB，未收取")
                 seen[key] = file.stamp
             except Exception as error:  # noqa: BLE001 - one file that cannot be read is that file's alone
-                reason = _masked(f"{type(error).__name__}: {error}", uri)[:300]
-                result.left.append(f"{file.name}: 读不出来（{reason}），下次再收")
+                reason = masked(f"{type(error).__name__}: {error}", uri)[:300]
+                result.left.append(f"{plain_name(file.name)}: 读不出来（{reason}），下次再收")
                 failed_in_a_row += 1
                 if failed_in_a_row == _FAILURES_OF_A_SOURCE:
                     result.problem = reason
@@ -140,24 +209,26 @@ def collect(
             else:
                 failed_in_a_row = 0
                 if pulled is None:
-                    result.left.append(f"{file.name}: 读取时文件仍在变化，下次再收")
+                    result.left.append(f"{plain_name(file.name)}: 读取时文件仍在变化，下次再收")
                     continue
-                submission_id, is_new = pulled
-                (result.landed if is_new else result.known).append(submission_id)
+                for submission_id, is_new in pulled:
+                    (result.landed if is_new else result.known).append(submission_id)
                 seen[key] = file.stamp
     except ConfigurationError as error:
         result.problem = str(error)
     except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
-        result.problem = _masked(f"{type(error).__name__}: {error}", uri)[:500]
+        result.problem = masked(f"{type(error).__name__}: {error}", uri)[:500]
     if result.landed or result.known or result.left:
-        replace_file(seen_file, json.dumps(seen, ensure_ascii=False, sort_keys=True).encode())
+        _write_seen(seen_file, seen)
     return result
 
 
 def collect_all(home: Home, sources: Sequence[County | Reference]) -> list[Collected]:
     """Pull from many sources at once, in the order given; one that does not answer in time is left, and says so."""
     patience = home.municipality.limits.source_seconds
-    answers = in_parallel({source: partial(collect, home, source) for source in sources}, patience)
+    answers = in_parallel(
+        {source: partial(collect, home, source, seconds=0.9 * patience) for source in sources}, patience
+    )
     results = []
     for source, answer in answers.items():
         code = source.code if isinstance(source, County) else source.name
@@ -177,11 +248,15 @@ def _pull(
     code: str,
     uri: str,
     now: Callable[[], datetime],
-) -> tuple[str, bool] | None:
-    """Keep one file: (submission id, whether it is new), or None when it changed while it was read. Raises TooLarge."""
+) -> list[tuple[str, bool]] | None:
+    """Keep one file, and the files in it if it is a zip of returns: (submission id, whether it is new) of each.
+
+    None when it changed while it was read. Raises TooLarge.
+    """
     municipality = home.municipality
-    with system.open(file.path, "rb") as stream:
-        submission_id, size = store.keep(stream, max_bytes=municipality.limits.file_mebibytes * 2**20)
+    max_bytes = municipality.limits.file_mebibytes * 2**20
+    with _open(system, system._strip_protocol(uri), file.path) as stream:
+        submission_id, size = store.keep(stream, max_bytes=max_bytes)
     after = system.info(file.path)
     if size != int(after.get("size") or 0) or _modified_at(system, file.path, after) != file.modified_at:
         return None
@@ -189,13 +264,26 @@ def _pull(
     received_at = min(file.modified_at, collected_at) if municipality.received_at == "modified" else collected_at
     arrival = Arrival(
         county_code=code,
-        file_name=_plain_name(file.name),
-        source_uri=_without_secret(uri, file.path),
+        file_name=plain_name(file.name),
+        source_uri=_without_secret(uri, _readable(file.path)),
         modified_at=file.modified_at.isoformat(),
         collected_at=collected_at.isoformat(),
         received_at=received_at.isoformat(),
     )
-    return submission_id, store.record(submission_id, size, arrival)
+    # The members first: a zip that is recorded is unpacked, whenever the process ends.
+    unpacked = unpack(store, submission_id, arrival, max_bytes=max_bytes) if _is_zip(store, submission_id) else None
+    members = unpacked.submission_ids if unpacked else ()
+    is_new = store.record(submission_id, size, arrival, batch_members=members)
+    return [(submission_id, is_new), *(unpacked.members if unpacked else ())]
+
+
+def _is_zip(store: RawStore, submission_id: str) -> bool:
+    with store.path(submission_id).open("rb") as stream:
+        return stream.read(4) in ZIP_SIGNATURES
+
+
+def _write_seen(path: Path, seen: dict[str, str]) -> None:
+    replace_file(path, json.dumps(seen, ensure_ascii=False, sort_keys=True).encode())
 
 
 def _read_seen(path: Path) -> dict[str, str]:
@@ -208,20 +296,16 @@ def _read_seen(path: Path) -> dict[str, str]:
     return seen
 
 
-def _plain_name(name: str) -> str:
-    return "".join(character if character.isprintable() else "_" for character in name)[:255]
-
-
 def _without_secret(uri: str, path: str) -> str:
     """Where a file came from, without the user and password that a URI may carry."""
     scheme, separator, _ = uri.partition("://")
     if not separator:
         return Path(path).as_posix()
     # Some file systems name a file by its whole URI.
-    return _masked(path if "://" in path else f"{scheme}://{path}", uri)
+    return masked(path if "://" in path else f"{scheme}://{path}", uri)
 
 
-def _masked(text: str, uri: str) -> str:
+def masked(text: str, uri: str) -> str:
     """A text without the user and password of any URI in it, and without the password of this one wherever it stands."""
     for secret in re.findall(r"://[^/@:]*:([^/@]+)@", uri):
         text = text.replace(f":{secret}@", "@").replace(secret, "***")

@@ -2,7 +2,8 @@
 
     raw/submissions/ab/abcd…         the bytes
     raw/submissions/ab/abcd….json    {"submission_id", "size_bytes", "receipts": [{county_code, file_name, source_uri,
-                                      modified_at, collected_at, received_at}]}
+                                      modified_at, collected_at, received_at, batch_id if it came in a zip}],
+                                      "batch": {"members": [submission ids]} if it is a zip of returns}
 
 The same bytes are kept once, however often and from wherever they come; each arrival is a receipt. Nothing here is ever
 changed or removed, and everything in the warehouse follows from it.
@@ -13,11 +14,11 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from pipelines.files import replace_file, sync_folder
 from pipelines.screening.screen import Receipt, Submission
@@ -31,7 +32,7 @@ class TooLarge(Exception):
 
 @dataclass(frozen=True)
 class Arrival:
-    """One receipt as the sidecar holds it; times are ISO 8601 in UTC."""
+    """One receipt as the sidecar holds it; times are ISO 8601 in UTC. `batch_id`: the zip that it came in, if any."""
 
     county_code: str
     file_name: str
@@ -39,15 +40,21 @@ class Arrival:
     modified_at: str
     collected_at: str
     received_at: str
+    batch_id: str | None = None
+
+    def as_json(self) -> dict[str, str]:
+        """The fields that are set."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class RawSubmission:
-    """One submission of the store."""
+    """One submission of the store. `batch_members`: for a zip of returns, the submissions that were in it."""
 
     submission_id: str
     size_bytes: int
     arrivals: tuple[Arrival, ...]
+    batch_members: tuple[str, ...] = ()
 
     @property
     def first(self) -> Arrival:
@@ -117,24 +124,30 @@ class RawStore:
         finally:
             Path(name).unlink(missing_ok=True)
 
-    def record(self, submission_id: str, size_bytes: int, arrival: Arrival) -> bool:
+    def record(
+        self, submission_id: str, size_bytes: int, arrival: Arrival, *, batch_members: Sequence[str] = ()
+    ) -> bool:
         """Add a receipt; returns whether the submission is new."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two inboxes may hold the same bytes at once
-            return self._record(submission_id, size_bytes, arrival)
+            return self._record(submission_id, size_bytes, arrival, tuple(batch_members))
 
-    def _record(self, submission_id: str, size_bytes: int, arrival: Arrival) -> bool:
+    def _record(self, submission_id: str, size_bytes: int, arrival: Arrival, batch_members: tuple[str, ...]) -> bool:
         known = self.get(submission_id)
         arrivals = list(known.arrivals) if known else []
+        members = batch_members or (known.batch_members if known else ())
         place = (arrival.county_code, arrival.source_uri, arrival.modified_at)
-        if all(place != (other.county_code, other.source_uri, other.modified_at) for other in arrivals):
-            arrivals.append(arrival)
-            content = {
+        is_new_place = all(place != (other.county_code, other.source_uri, other.modified_at) for other in arrivals)
+        if is_new_place or (known and members != known.batch_members):
+            arrivals += [arrival] if is_new_place else []
+            content: dict[str, Any] = {
                 "submission_id": submission_id,
                 "size_bytes": size_bytes,
-                "receipts": [asdict(other) for other in arrivals],
+                "receipts": [other.as_json() for other in arrivals],
             }
+            if members:
+                content["batch"] = {"members": list(members)}
             replace_file(
                 self._sidecar(submission_id), (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
             )
@@ -163,4 +176,5 @@ def _utc(text: str) -> datetime:
 def _read(sidecar: Path) -> RawSubmission:
     content = json.loads(sidecar.read_bytes())
     arrivals = tuple(Arrival(**receipt) for receipt in content["receipts"])
-    return RawSubmission(content["submission_id"], content["size_bytes"], arrivals)
+    members = tuple(content.get("batch", {}).get("members", ()))
+    return RawSubmission(content["submission_id"], content["size_bytes"], arrivals, members)

@@ -14,12 +14,13 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect_all
 from pipelines.intake.deadlines import record_late
+from pipelines.intake.deliver import deliver_all
 from pipelines.orchestration.liveness import show_life
 from pipelines.returns import current_definitions
 from pipelines.warehouse import dbt
+from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.build_database import landing_schema
 from pipelines.warehouse.publish import code_version, publish
-from pipelines.warehouse.receipts import write_receipts
 from pipelines.warehouse.update import Scope, build_marts, end_of_day, land_new, received_filings, standing
 
 #: Steps that open the build database. One slot (dagster.yaml): one writer at a time, over all runs.
@@ -29,6 +30,7 @@ REFERENCES = dg.AssetKey(["raw", "references"])
 LATENESS = dg.AssetKey(["raw", "lateness"])
 MARTS_FILE = dg.AssetKey(["warehouse", "unpublished"])
 PUBLISHED = dg.AssetKey(["warehouse", "xianbao"])
+OUTBOX = dg.AssetKey(["warehouse", "outbox"])
 
 
 class ScreenConfig(dg.Config):
@@ -45,6 +47,12 @@ class BuildConfig(dg.Config):
     """Whether to build and test every model, whatever is out of date."""
 
     everything: bool = False
+
+
+class OutboxConfig(dg.Config):
+    """The day as of which the run is, as in `ScreenConfig`."""
+
+    as_of: str | None = None
 
 
 class LatenessConfig(dg.Config):
@@ -140,7 +148,7 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
 
 def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None) -> dg.AssetsDefinition:
     """Screening everything that is new in one batch: each landing table is an asset, so that each dbt source has its own."""
-    tables = sorted(table for table in landing_schema() if table not in ("control.state", "control.dirty_return"))
+    tables = sorted(table for table in landing_schema() if table not in ("control.state", "control.dirty_return", "control.answer"))
     specs = [
         dg.AssetSpec(table.split("."), deps=[SUBMISSIONS, REFERENCES, LATENESS], group_name="screen", kinds={"duckdb"})
         for table in tables
@@ -166,7 +174,6 @@ def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None)
                 as_of=end_of_day(config.as_of) if config.as_of else None,
                 progress=progress,
             )
-            write_receipts(home)
             judged = standing(home)
         context.log.info(f"{landed.submissions_n} submissions, findings {dict(landed.findings_n)}")
         verdicts: dict[str, int] = {}
@@ -275,3 +282,46 @@ def publish_asset(home: Home) -> dg.AssetsDefinition:
         )
 
     return xianbao
+
+
+def outbox_asset(home: Home) -> dg.AssetsDefinition:
+    """Receipts and annotated workbooks, written and carried to the counties' own folders."""
+
+    @dg.asset(
+        key=OUTBOX,
+        deps=[PUBLISHED],
+        pool=BUILD_POOL,
+        check_specs=[dg.AssetCheckSpec("outboxes_reachable", asset=OUTBOX)],
+        group_name="publish",
+        kinds={"file"},
+        description="发回县区：每个报送件的回执和标注工作簿。",
+    )
+    def outbox(context: dg.AssetExecutionContext, config: OutboxConfig) -> dg.MaterializeResult:
+        if config.as_of:
+            # What was known at an earlier day is for the bureau to look at; counties are answered by what is known now.
+            check = dg.AssetCheckResult(check_name="outboxes_reachable", asset_key=OUTBOX, passed=True)
+            return dg.MaterializeResult(metadata={"written": 0}, check_results=[check])
+        with home.writing():
+            answered = write_answers(home)
+        problems = deliver_all(home)
+        for code, problem in problems.items():
+            context.log.warning(f"{code}: {problem}")
+        return dg.MaterializeResult(
+            metadata={
+                "written": sum(len(names) for names in answered.written.values()),
+                "path": dg.MetadataValue.path(str(home.outbox)),
+                "problems": dg.MetadataValue.json(problems),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="outboxes_reachable",
+                    asset_key=OUTBOX,
+                    passed=not problems,
+                    # As with the sources: one county's folder is that county's alone, and the next run tries again.
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"problems": dg.MetadataValue.json(problems)},
+                )
+            ],
+        )
+
+    return outbox

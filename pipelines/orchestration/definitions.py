@@ -17,6 +17,7 @@ from pipelines.orchestration.assets import (
     collect_assets,
     county_partitions,
     marts_asset,
+    outbox_asset,
     publish_asset,
     screen_asset,
 )
@@ -52,7 +53,13 @@ def county_range(home: Home, counties: Sequence[str] | None = None) -> dict[str,
 def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None) -> dg.Definitions:
     """The definitions of one home. `progress` is told of each file screened. Raises ConfigurationError when its municipality.yaml is wrong or missing."""
     manifest = dbt.manifest_json()
-    assets = [*collect_assets(home), screen_asset(home, progress), marts_asset(home, manifest), publish_asset(home)]
+    assets = [
+        *collect_assets(home),
+        screen_asset(home, progress),
+        marts_asset(home, manifest),
+        publish_asset(home),
+        outbox_asset(home),
+    ]
     everything = dg.AssetSelection.all()
     modelled = everything - dg.AssetSelection.assets(SUBMISSIONS, REFERENCES, LATENESS)
     update = dg.define_asset_job(

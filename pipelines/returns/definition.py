@@ -4,22 +4,16 @@ Belongs here: the declared facts of a form and the normalisation of the labels i
 contradicts itself is refused when it is loaded, so that nothing downstream has to ask.
 """
 
-import os
 import re
 import unicodedata
 from decimal import Decimal
-from functools import cache, cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 
-
-def definitions_folder() -> Path:
-    """`definitions/` beside this module; `XIANBAO_RETURNS` names another."""
-    return Path(os.environ.get("XIANBAO_RETURNS") or Path(__file__).parent / "definitions")
-
+from pipelines.rule_files import definitions_folder, read_once
 
 ColumnType = Literal["text", "code", "count", "headcount", "money", "date"]
 MissingCode = Literal["not_applicable", "not_reported", "included_elsewhere"]
@@ -143,6 +137,19 @@ class Identity(_Frozen):
         return tuple(dict.fromkeys([*self.sum, *self.minus, *self.product, *by_code]))
 
 
+class Ratio(_Frozen):
+    """`of` ÷ `per` of a row, or `of` itself: a figure whose plausible range is a rule (its `low`, `high`, and the `least` that `per`
+    must be to be judged). A term that is absent leaves it unjudged."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    of: str
+    per: str | None = None
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return (self.of,) if self.per is None else (self.of, self.per)
+
+
 class TotalRow(_Frozen):
     """A row that repeats the sums of the rows above it: dropped from the data, and checked."""
 
@@ -175,6 +182,7 @@ class ReturnDefinition(_Frozen):
     complete: Complete | None = None
     columns: tuple[Column, ...]
     identities: tuple[Identity, ...] = ()
+    ratios: tuple[Ratio, ...] = ()
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "ReturnDefinition":
@@ -186,6 +194,8 @@ class ReturnDefinition(_Frozen):
             used |= {identity.left, *identity.terms}
             if identity.selector:
                 used.add(identity.selector[0])
+        for ratio in self.ratios:
+            used |= {*ratio.terms}
         if self.total_row:
             used |= {*self.total_row.label_columns, *self.total_row.per}
         if self.complete:
@@ -237,7 +247,7 @@ def split_unit(text: str) -> tuple[str, str | None]:
     return label, None
 
 
-@cache
+@read_once
 def all_definitions() -> tuple[ReturnDefinition, ...]:
     """Every version of every return, by form and version.
 

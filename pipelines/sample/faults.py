@@ -454,6 +454,95 @@ def _is_growing(grid: Grid, n: int) -> bool:
     return grid.value(n, "stage") == "小学" and 150 <= _count(grid, n, "students_total") <= 250
 
 
+def _more_people(find: Callable[[Grid], int], people: int) -> Breaking:
+    """So many people more of an age, boys and girls alike; every sum still holds."""
+
+    def break_(book: Book, grid: Grid) -> Cells:
+        also = {"population_male": people // 2, "population_female": people - people // 2}
+        return _add(find(grid), "population_total", people, "population_total", also)(book, grid)
+
+    return break_
+
+
+def _allowance(data_row: int, column: str, yuan: int) -> Breaking:
+    """Money in a column in which the county has none, with the total that belongs to it."""
+
+    def break_(book: Book, grid: Grid) -> Cells:
+        total = _amount(grid, data_row, "pay_total_yuan")
+        grid.put(*_place(grid, data_row, "pay_total_yuan"), total + yuan)
+        grid.put(*_place(grid, data_row, column), yuan)
+        _retotal(grid)
+        return (address(*_place(grid, data_row, column)),)
+
+    return break_
+
+
+def _standard(yuan: int) -> Breaking:
+    """Another monthly standard than policy sets in the first row of the living allowance, with the money that belongs to it."""
+
+    def break_(book: Book, grid: Grid) -> Cells:
+        n = next(n for n in range(len(grid.data_rows)) if grid.value(n, "programme") == "乡村教师生活补助")
+        money = _amount(grid, n, "teachers_entitled") * yuan * _amount(grid, n, "months")
+        for column, value in (("standard_yuan_per_month", yuan), ("due_yuan", money), ("paid_yuan", money)):
+            grid.put(*_place(grid, n, column), value)
+        _retotal(grid)
+        return (address(*_place(grid, n, "standard_yuan_per_month")),)
+
+    return break_
+
+
+def _of_tier(grid: Grid, tier: str) -> int:
+    return next(n for n in range(len(grid.data_rows)) if grid.value(n, "tier") == tier)
+
+
+def _tier(before: str, after: str) -> Breaking:
+    """A tier other than the register's in the first row of one; the money stays."""
+
+    def break_(book: Book, grid: Grid) -> Cells:
+        return _set(_of_tier(grid, before), "tier", after)(book, grid)
+
+    return break_
+
+
+def _standard_of(tier: str) -> Breaking:
+    """Nothing changed: where the standard of the first row of a tier stands."""
+
+    def break_(book: Book, grid: Grid) -> Cells:
+        return (address(*_place(grid, _of_tier(grid, tier), "standard_yuan_per_month")),)
+
+    return break_
+
+
+def _heads(tier: str, more: int) -> Breaking:
+    """More teachers entitled than the first school of a tier has; nobody is paid more, so the money is in arrears."""
+
+    def break_(book: Book, grid: Grid) -> Cells:
+        n = _of_tier(grid, tier)
+        money = more * _amount(grid, n, "standard_yuan_per_month") * _amount(grid, n, "months")
+        for column, added in (("teachers_entitled", more), ("due_yuan", money), ("arrears_yuan", money)):
+            value = _amount(grid, n, column) + added
+            grid.put(*_place(grid, n, column), int(value) if column == "teachers_entitled" else value)
+        _retotal(grid)
+        return (address(*_place(grid, n, "teachers_entitled")),)
+
+    return break_
+
+
+def _pay_in_ten_thousands(book: Book, grid: Grid) -> Cells:
+    """One school's pay in 万元, the rest in yuan."""
+    row = 2  # a school in the county seat, which has no allowances
+    parts = [name for name in grid.columns if name.endswith("_yuan") and name != "pay_total_yuan"]
+    for name in parts:
+        value = grid.value(row, name)
+        if isinstance(value, (int, Decimal)):
+            grid.put(*_place(grid, row, name), (Decimal(value) / 10_000).quantize(Decimal("0.01")))
+    values = [grid.value(row, name) for name in parts]
+    total = sum((Decimal(value) for value in values if isinstance(value, (int, Decimal))), Decimal(0))
+    grid.put(*_place(grid, row, "pay_total_yuan"), total)
+    _retotal(grid)
+    return (address(*_place(grid, row, "pay_total_yuan")),)
+
+
 def _months(months: int) -> Breaking:
     """So many months in the first row, with the money that belongs to them."""
 
@@ -633,13 +722,49 @@ _ALL = (
     ),
     _one("140902", "rural_subsidy", "2023Q4", "FILE-0-encrypted", "工作簿设有打开密码", _untouched, spoil=_encrypted),
     # 定襄县: forms mixed up; figures that jump.
-    _one(
+    _Case(
         "140921",
         "enrolment",
         "2024-2025",
-        "XB02-2-change-students-total",
-        "一所小学比上年多60%",
-        _grow(60),
+        (
+            _Part("XB02-2-change-students-total", "一所小学比上年多60%", _grow(60), "query"),
+            _Part("XB02-4-net-compulsory", "因此净入学率高于100%", _untouched, "query"),
+        ),
+    ),
+    _one(
+        "140921",
+        "population",
+        "2024",
+        "XB03-2-cohort",
+        "户籍10岁人口多报了三百人",
+        _more_people(_age_row("户籍", 10), 300),
+        outcome="query",
+    ),
+    _one(
+        "140921",
+        "teacher_pay",
+        "2023",
+        "XB04-5-hardship-category",
+        "不在名单内的县填了艰苦边远地区津贴",
+        _allowance(6, "hardship_allowance_yuan", 12000),
+        outcome="query",
+    ),
+    _Case(
+        "140921",
+        "teacher_pay",
+        "2024",
+        (
+            _Part("XB04-4-pay-per-head", "一所学校的工资以万元填报", _pay_in_ten_thousands, "query"),
+            _Part("XB04-2-change-pay-per-head", "因此人均工资与上年相差悬殊", _untouched, "query"),
+        ),
+    ),
+    _one(
+        "140921",
+        "rural_subsidy",
+        "2023Q4",
+        "XB06-5-standard",
+        "一所学校按310元的标准发放",
+        _standard(310),
         outcome="query",
     ),
     _one("140921", "school", "2022-2023", "XB01-1b-unique-key", "同一学校标识码填了两行", _duplicate(3, "school_code")),
@@ -746,6 +871,24 @@ _ALL = (
         "第2次报送：金额写成文字",
         _set(3, "due_yuan", "约5万元"),
         second_version=True,
+    ),
+    _Case(
+        "140924",
+        "rural_subsidy",
+        "2024Q2",
+        (
+            _Part("XB06-2b-tier", "补助档次与名录不符", _tier("二档", "三档"), "query"),
+            _Part("XB06-5-standard", "因此月标准不是该档的标准", _standard_of("三档"), "query"),
+        ),
+    ),
+    _one(
+        "140924",
+        "rural_subsidy",
+        "2024Q3",
+        "XB06-2b-heads",
+        "应发人数多于在岗教师",
+        _heads("二档", 9),
+        outcome="query",
     ),
     # 宁武县: the sheet itself.
     _one("140925", "enrolment", "2022-2023", "FILE-0-missing-column", "缺少留级生数一列", _remove_column("repeaters")),

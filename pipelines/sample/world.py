@@ -51,6 +51,7 @@ COMPULSORY_TYPES = ("小学", "教学点", "初中", "九年一贯", "完全中�
 COMPULSORY_SCHOOLS_N = 858  # open on 1 September 2024: 369 schools are 43 % of them
 KINDERGARTENS_N = 520
 TEACHING_POINTS_CLOSED = {2023: 7, 2024: 7}  # by the year of their closing on 31 August
+CLOSING_MONTHS = 8  # months of the calendar year in which a closing school still pays its teachers
 URBAN, SEAT_FRINGE, TOWN, TOWN_FRINGE, TOWNSHIP, VILLAGE = "111", "112", "121", "122", "210", "220"
 TIERS = ("一档", "二档", "三档")
 
@@ -600,14 +601,25 @@ def _put_staff_and_pay(world: World, county: County, place: int, seed: int) -> N
             for row in world.rows("enrolment", county.code, f"{year}-{year + 1}")
         }
         entitled = _entitled(county, schools, staff, rng)
-        months_paid = dict.fromkeys((LIVING, TOWNSHIP_WORK, HARDSHIP), 0)
+        moves = random.Random(f"{seed}/{county.code}/moves/{year}")
+        closing = _closing_staff(world, county, schools, year)
+        entitled_until_closing = _entitled(county, schools, closing, moves)
+        posts_vacant = _posts_vacant(entitled, staff, moves)
+        paid_yuan: dict[tuple[str, str, str], int] = {}
         for quarter in (1, 2, 3, 4):
             period = f"{year}Q{quarter}"
             unpaid = int((county.code, period) in ARREARS)
-            for programme in months_paid:
-                months_paid[programme] += 3 - unpaid
+            posts = {
+                key: (heads - int(key[1:] in posts_vacant[quarter] and heads > 1), standard, 3)
+                for key, (heads, standard) in entitled.items()
+            }
+            months = max(min(3, CLOSING_MONTHS - 3 * (quarter - 1)), 0)
+            if months:
+                posts |= {key: (*more, months) for key, more in entitled_until_closing.items()}
+            for key, (heads, standard, months_due) in posts.items():
+                paid_yuan[key] = paid_yuan.get(key, 0) + heads * standard * (months_due - unpaid)
             world.put(
-                "rural_subsidy", county.code, period, _subsidy_rows(county, place, schools, entitled, quarter, unpaid)
+                "rural_subsidy", county.code, period, _subsidy_rows(county, place, schools, posts, quarter, unpaid)
             )
         civil = _civil_servant_yuan(county, place, year)
         world.put("civil_servant_pay", county.code, str(year), _civil_servant_rows(county, place, civil, schools))
@@ -616,11 +628,42 @@ def _put_staff_and_pay(world: World, county: County, place: int, seed: int) -> N
             "teacher_pay",
             county.code,
             str(year),
-            [
-                _teacher_pay_row(county, place, schools[code], stage, heads, civil * parity, entitled, months_paid, rng)
-                for (code, stage), heads in staff.items()
-            ],
+            sorted(
+                (
+                    _teacher_pay_row(county, schools[code], stage, heads, civil * parity, paid_yuan, rng)
+                    for (code, stage), heads in (staff | _year_average(closing)).items()
+                ),
+                key=lambda row: str(row["school_code"]),
+            ),
         )
+
+
+def _closing_staff(
+    world: World, county: County, schools: Mapping[str, School], year: int
+) -> dict[tuple[str, str], Decimal]:
+    """Teachers of the schools that close on 31 August of a year, by school and stage: those of the school year that ends."""
+    if year == YEARS[0]:
+        return {}
+    return {
+        (str(row["school_code"]), str(row["stage"])): _teachers(schools[str(row["school_code"])], row)
+        for row in world.rows("enrolment", county.code, f"{year - 1}-{year}")
+        if schools[str(row["school_code"])].closed_on == date(year, CLOSING_MONTHS, 31)
+    }
+
+
+def _year_average(closing: Mapping[tuple[str, str], Decimal]) -> dict[tuple[str, str], Decimal]:
+    """Average over twelve months of teachers who are there until the school closes, in tenths."""
+    return {key: (heads * CLOSING_MONTHS / 12).quantize(Decimal("0.1")) for key, heads in closing.items()}
+
+
+def _posts_vacant(
+    entitled: Entitled, staff: Mapping[tuple[str, str], Decimal], rng: random.Random
+) -> dict[int, set[tuple[str, str]]]:
+    """Quarter → (school code, stage) where one post stands empty in it: teachers retire and are replaced all year round."""
+    keys = sorted({(code, stage) for _, code, stage in entitled if staff[code, stage] >= 3})
+    rng.shuffle(keys)
+    each = max(len(keys) // 25, 1)
+    return {quarter: set(keys[each * (quarter - 1) : each * quarter]) for quarter in (1, 2, 3, 4)}
 
 
 def _teachers(school: School, row: Row) -> Decimal:
@@ -640,6 +683,8 @@ def _pupils(row: Row) -> int:
 
 Entitled = dict[tuple[str, str, str], tuple[int, int]]
 """(programme, school code, stage) → (teachers entitled, yuan a month)."""
+Posts = dict[tuple[str, str, str], tuple[int, int, int]]
+"""The same of a quarter, with the months that are due."""
 
 
 def _entitled(
@@ -665,16 +710,16 @@ def _entitled(
 
 
 def _subsidy_rows(
-    county: County, place: int, schools: Mapping[str, School], entitled: Entitled, quarter: int, unpaid: int
+    county: County, place: int, schools: Mapping[str, School], posts: Posts, quarter: int, unpaid: int
 ) -> list[Row]:
-    """One row a school, programme and tier, over the school's stages. `unpaid`: months of three in arrears."""
-    heads_of: dict[tuple[str, str], tuple[int, int]] = {}
-    for (programme, code, _), (heads, standard) in entitled.items():
-        heads_of[programme, code] = (heads_of.get((programme, code), (0, 0))[0] + heads, standard)
+    """One row a school, programme and tier, over the school's stages. `unpaid`: months in arrears."""
+    heads_of: dict[tuple[str, str], tuple[int, int, int]] = {}
+    for (programme, code, _), (heads, standard, months) in posts.items():
+        heads_of[programme, code] = (heads_of.get((programme, code), (0, 0, 0))[0] + heads, standard, months)
     rows = []
-    for (programme, code), (heads, standard) in heads_of.items():
+    for (programme, code), (heads, standard, months) in heads_of.items():
         tier = schools[code].tier if programme == LIVING else None
-        rows.append(_subsidy_row(schools[code], programme, tier or "不分档", heads, standard, 3, 3 - unpaid))
+        rows.append(_subsidy_row(schools[code], programme, tier or "不分档", heads, standard, months, months - unpaid))
     if county.code in HARDSHIP_COUNTIES:
         hosts = [school for school in schools.values() if school.tier == "一档" and school.closed_on is None][
             : 2 + place % 3
@@ -727,13 +772,11 @@ def _pay_row(parts: dict[str, Value]) -> Row:
 
 def _teacher_pay_row(
     county: County,
-    place: int,
     school: School,
     stage: str,
     heads: Decimal,
     average: Fraction,
-    entitled: Entitled,
-    months_paid: Mapping[str, int],
+    paid_yuan: Mapping[tuple[str, str, str], int],
     rng: random.Random,
 ) -> Row:
     average *= {PRESCHOOL: Fraction(92, 100), SENIOR: Fraction(103, 100)}.get(stage, Fraction(1))
@@ -749,8 +792,7 @@ def _teacher_pay_row(
         ("township_allowance_yuan", TOWNSHIP_WORK),
         ("hardship_allowance_yuan", HARDSHIP),
     ):
-        teachers, standard = entitled.get((programme, school.code, stage), (0, 0))
-        parts[name] = Decimal(teachers * standard * months_paid[programme])
+        parts[name] = Decimal(paid_yuan.get((programme, school.code, stage), 0))
     if county.code not in HARDSHIP_COUNTIES:
         parts["hardship_allowance_yuan"] = NOT_APPLICABLE
     parts["reform_allowance_yuan"] = _cents(Fraction(heads) * 1200)

@@ -11,7 +11,8 @@ from decimal import Decimal
 import polars as pl
 
 from pipelines.returns import Identity, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES
+from pipelines.returns.definition import DECIMAL_PLACES, Ratio
+from pipelines.screening.rules import bounds_of
 from pipelines.screening.tabulate import READ_STATES, CellState
 
 _NOTHING_TO_ADD = ("not_applicable", "included_elsewhere")
@@ -24,6 +25,7 @@ def derive(defined: ReturnDefinition, frame: pl.DataFrame, period_months: Mappin
     frame = frame.with_columns(months.alias("period_months"))
     frame = frame.with_columns(
         *(expression for identity in defined.identities for expression in _identity(defined, identity, data)),
+        *(_ratio(defined, ratio, data) for ratio in defined.ratios),
         _unique_key(defined, data),
         *([_text_numbers(defined), _not_reported(defined, data)] if defined.number_columns else []),
     )
@@ -93,6 +95,25 @@ def _identity(defined: ReturnDefinition, identity: Identity, data: pl.Expr) -> l
     ]
 
 
+def _ratio(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> pl.Expr:
+    """Whether the ratio lies in its rule's range, both ends in; null where a term is not a number or `per` is too small to tell."""
+    bounds = bounds_of(defined.return_code, ratio.name)
+    of = pl.col(ratio.of).cast(pl.Int128)
+    if ratio.per is None:
+        per, places, judged = pl.lit(1, dtype=pl.Int128), scale(defined, ratio.of), data
+    else:
+        per, places = pl.col(ratio.per).cast(pl.Int128), scale(defined, ratio.of) - scale(defined, ratio.per)
+        least = max(int(bounds.get("least", 0) * 10 ** scale(defined, ratio.per)), 1)
+        judged = data & (per >= least)
+    # In thousandths, so that every product is a whole number.
+    low, high = (round(bounds[name] * 1000) for name in ("low", "high"))
+    left = of * 1000 * 10 ** max(-places, 0)
+    right = per * 10 ** max(places, 0)
+    return (
+        pl.when(judged).then((left >= right * low) & (left <= right * high)).otherwise(None).alias(f"ok__{ratio.name}")
+    )
+
+
 def _unique_key(defined: ReturnDefinition, data: pl.Expr) -> pl.Expr:
     keyed = data & pl.all_horizontal(pl.col(name).is_not_null() for name in defined.key)
     first = pl.col("source_row").filter(keyed).min().over("entry", *defined.key)
@@ -127,6 +148,12 @@ def _complete(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     # A value or group that could not be read has its own finding; what is missing besides cannot be told.
     read = _all_read([*complete.per, complete.column])
     judged = frame.filter(~pl.col("is_total")).filter(read.all().over("entry"))
+    if judged.is_empty():  # total rows alone: there is no group to be complete
+        nothing = [
+            pl.lit(None, pl.Boolean).alias("ok__complete"),
+            pl.lit(None, pl.List(pl.Int64)).alias("missing__complete"),
+        ]
+        return frame.with_columns(nothing)
     found = (
         judged.group_by(group)
         .agg(pl.col(complete.column).drop_nulls().unique().alias("found"), pl.col("source_row").min())

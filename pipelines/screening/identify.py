@@ -12,10 +12,12 @@ from functools import lru_cache
 
 from pipelines.periods import Period, read_period_label
 from pipelines.returns import ReturnDefinition, all_definitions, normalise_label, split_unit
+from pipelines.rule_files import read_once
 from pipelines.screening.workbook import (
     FINDINGS_SHEET,
     METADATA_SHEET,
     NOTES_SHEET,
+    QUOTE_PREFIX,
     REPLY_LABEL,
     TOKEN_LABEL,
     Sheet,
@@ -136,7 +138,7 @@ def _label(text: str) -> tuple[str, str | None]:
     return split_unit(text)
 
 
-@lru_cache(maxsize=1)
+@read_once
 def _owners() -> dict[str, list[tuple[ReturnDefinition, str]]]:
     """Label → every (return version, column) known by it."""
     owners: dict[str, list[tuple[ReturnDefinition, str]]] = {}
@@ -194,7 +196,7 @@ def sheets_of_the_county(workbook: Workbook) -> list[Sheet]:
         sheet
         for sheet in workbook.sheets
         if sheet.name != METADATA_SHEET
-        and not (ours and sheet.name == NOTES_SHEET)
+        and not (ours and (sheet.name == NOTES_SHEET or sheet.name.startswith(QUOTE_PREFIX)))
         and not (sheet.name == FINDINGS_SHEET and is_findings_sheet(sheet))
     ]
 
@@ -202,6 +204,11 @@ def sheets_of_the_county(workbook: Workbook) -> list[Sheet]:
 def is_findings_sheet(sheet: Sheet) -> bool:
     """Whether a sheet is a list of findings of ours; its name alone is not enough, for it may hold a county's data."""
     return any({TOKEN_LABEL, REPLY_LABEL} <= {text.strip() for text in cells if text} for cells in sheet.rows)
+
+
+def table_headers(sheet: Sheet) -> list[tuple[int, int]]:
+    """(first row, first row below) of the header of each table on a sheet, from 0."""
+    return [(table.header_row, table.first_data_row) for table in _find_tables(sheet, set())]
 
 
 def _without_repeated(tables: list[Table]) -> tuple[list[Table], list[Observation]]:

@@ -1,29 +1,74 @@
 """Finds what must never be in an aggregate return: identity numbers, mobile numbers, bank cards.
 
-Belongs here: recognising and masking them. Check digits keep a long sum of money from passing for a person.
+Belongs here: recognising and masking them, also in groups (138 0000 0000) and as a spreadsheet stores them that takes them for
+numbers. Check digits, dates and region codes keep a sum of money from passing for a person; a sum with cents never does.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 
-from pipelines.screening.identify import Observation
+from pipelines.screening.identify import Observation, Table
 from pipelines.screening.workbook import Workbook
 
-_LONG_NUMBER = re.compile(r"(?<![\d.])(\d{17}[Xx]|\d{15,19}|\d{11})(?![\d.]*\d)")
-_MOBILE = re.compile(r"1[3-9]\d{9}")
+_GAP = r"[ \-\u2010-\u2015]"
+_LONG_NUMBER = re.compile(
+    r"(?<![\d.])("
+    rf"\d{{6}}{_GAP}\d{{8}}{_GAP}\d{{3}}[\dXx]"  # an identity number: region, date of birth, rest
+    rf"|(?:\+?86{_GAP}?)?1[3-9]\d{_GAP}\d{{4}}{_GAP}\d{{4}}"
+    rf"|\+?86{_GAP}?1[3-9]\d{{9}}"
+    rf"|\d{{4}}(?:{_GAP}\d{{4}}){{3}}(?:{_GAP}\d{{1,3}})?"  # as embossed on a card
+    r"|\d\.\d{13,17}[Ee]\+?17"
+    r"|\d{17}[Xx]|\d{15,19}|\d{11}"
+    r")(?![\d.]*\d)"
+)
+_SCIENTIFIC = re.compile(r"(\d)\.(\d+)[Ee]\+?17")
+_MOBILE = re.compile(r"(?:86)?1[3-9]\d{9}")
+#: First two digits of a region's code (GB/T 2260).
+_PROVINCES = re.compile(r"1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]")
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CHECK = "10X98765432"
 
 
 def is_identity_number(digits: str) -> bool:
     """GB 11643 resident identity number: 18 characters, a plausible date, the right check character (ISO 7064 MOD 11-2)."""
-    if len(digits) != 18 or not digits[:17].isdigit():
-        return False
-    if not ("1900" <= digits[6:10] <= "2099" and "01" <= digits[10:12] <= "12" and "01" <= digits[12:14] <= "31"):
+    if len(digits) != 18 or not digits[:17].isdigit() or not _is_birthday(digits[6:14]):
         return False
     total = sum(int(digit) * weight for digit, weight in zip(digits[:17], _ID_WEIGHTS, strict=True))
     return _ID_CHECK[total % 11] == digits[17].upper()
+
+
+def is_old_identity_number(digits: str) -> bool:
+    """The 15 digits in use until 1999: region, date of birth without century, sequence; they carry no check digit."""
+    return (
+        len(digits) == 15
+        and digits.isdigit()
+        and _PROVINCES.fullmatch(digits[:2]) is not None
+        and _is_birthday(f"19{digits[6:12]}")
+    )
+
+
+def is_rounded_identity_number(digits: str) -> bool:
+    """An identity number that a spreadsheet took for a number: 15 to 17 digits are left of it, then zeros."""
+    return (
+        len(digits) == 18
+        and digits.isdigit()
+        and digits.endswith("0")
+        and _PROVINCES.fullmatch(digits[:2]) is not None
+        and _is_birthday(digits[6:14])
+    )
+
+
+def _is_birthday(digits: str) -> bool:
+    """Whether eight digits are a day from 1900 to 2099."""
+    if not "1900" <= digits[:4] <= "2099":
+        return False
+    try:
+        date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return False
+    return True
 
 
 def is_bank_card(digits: str) -> bool:
@@ -37,9 +82,11 @@ def is_bank_card(digits: str) -> bool:
     return total % 10 == 0
 
 
-def mask(digits: str) -> str:
-    """The first three and last two characters, so that the clerk finds the cell and nobody finds the person."""
-    return f"{digits[:3]}{'*' * (len(digits) - 5)}{digits[-2:]}"
+def mask(number: str) -> str:
+    """The first three and last two digits, so that the clerk finds the cell and nobody finds the person. Gaps stay."""
+    places = [place for place, character in enumerate(number) if character.isdigit() or character in "Xx"]
+    hidden = set(places[3:-2])
+    return "".join("*" if place in hidden else character for place, character in enumerate(number))
 
 
 def mask_personal(text: str) -> str:
@@ -67,6 +114,33 @@ def personal_data(workbook: Workbook, file_names: Iterable[str] = ()) -> Iterato
                         yield Observation(rule_id, sheet.name, row, column, value=masked)
 
 
+def without_misspelt_codes(
+    observations: Iterable[Observation], workbook: Workbook, tables: Sequence[Table]
+) -> list[Observation]:
+    """The observations without the "mobile numbers" that are a code of the county's own with a digit too many.
+
+    A column with a fixed pattern refuses such a cell by its own rule, which tells the clerk what is really wrong.
+    """
+    sheets = {sheet.name: sheet for sheet in workbook.sheets}
+
+    def is_code(observation: Observation) -> bool:
+        row, column = observation.row, observation.column
+        if observation.rule_id != "FILE-1a-phone-number" or row is None or column is None:
+            return False
+        text = unicodedata.normalize("NFKC", sheets[observation.sheet].cell(row, column) or "").strip()
+        for table in tables:
+            name = next((name for name, place in table.columns.items() if place == column), None)
+            if table.sheet.name == observation.sheet and row in table.data_rows and name and table.county_code:
+                return (
+                    bool(table.definition.column(name).pattern)
+                    and text.isdigit()
+                    and text.startswith(table.county_code)
+                )
+        return False
+
+    return [observation for observation in observations if not is_code(observation)]
+
+
 def _numbers(text: str) -> dict[str, str]:
     """Rule id → the first number of that kind in a text, masked."""
     found: dict[str, str] = {}
@@ -77,10 +151,14 @@ def _numbers(text: str) -> dict[str, str]:
     return found
 
 
-def _kind(digits: str) -> str | None:
-    if is_identity_number(digits):
+def _kind(number: str) -> str | None:
+    scientific = _SCIENTIFIC.fullmatch(number)
+    digits = "".join(character for character in number if character.isdigit() or character in "Xx")
+    if scientific:
+        digits = (scientific[1] + scientific[2])[:17].ljust(18, "0")
+    if is_identity_number(digits) or is_old_identity_number(digits) or is_rounded_identity_number(digits):
         return "FILE-1a-identity-number"
-    if len(digits) == 11 and _MOBILE.fullmatch(digits):
+    if len(digits) in (11, 13) and _MOBILE.fullmatch(digits):
         return "FILE-1a-phone-number"
     if is_bank_card(digits):
         return "FILE-1a-bank-card"

@@ -1,27 +1,38 @@
 """From bytes to cells. Runs only inside the bounded reading process (`worker`), never in the run's own.
 
-Belongs here: telling what a file really is by its bytes, and taking every cell as it stands. Calamine reads the values;
-for OOXML one pass over the sheet's XML adds what calamine drops: error cells, hidden rows and columns, formulas that were
-never calculated. Nothing is interpreted: that is `identify` and `tabulate`.
+Belongs here: telling what a file really is by its bytes, and taking every cell as it stands. Calamine reads the values; a
+second reading of our own (`second_reading`) walks the same records and must see the same cells, or the file is refused. It
+also finds what calamine drops: error cells, hidden rows and columns, formulas that were never calculated or that point out of
+the file. Nothing is interpreted: that is `identify` and `tabulate`; nothing is run: macros and objects are left where they are.
 """
 
 import csv
 import io
-import re
+import struct
 import zipfile
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
-from pipelines.screening.workbook import Refusal, Sheet, Workbook, cell_text
+from pipelines.screening.archives import ZIP_SIGNATURES, Unsafe, damage, open_archive
+from pipelines.screening.batch_contents import BATCH_KIND, batch_members, is_batch
+from pipelines.screening.second_reading.cells import Cell, Contradiction, SheetReading, disagreement, is_active
+from pipelines.screening.second_reading.ods import read_ods
+from pipelines.screening.second_reading.ooxml import far_corner, read_ooxml_sheet, read_shared_strings, refuse_entities
+from pipelines.screening.second_reading.package import active_link, package_remarks
+from pipelines.screening.second_reading.xls import read_xls_globals, read_xls_sheet
+from pipelines.screening.second_reading.xlsb import read_xlsb_sheet, read_xlsb_sheets, read_xlsb_strings
+from pipelines.screening.workbook import Refusal, Sheet, Workbook, cell_address, cell_text
 
-_ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _WORKBOOK_NAMES = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et"}
-# A workbook holds text and XML: more than this ratio of unpacked to packed bytes is an archive bomb, not a return.
-_MAX_UNPACK_RATIO = 400
-_MAX_UNPACKED_BYTES = 1 << 30
-_SHEET_MARKS = re.compile(rb'hidden="(?:1|true)"|t="e"|<f[ >/]')
-_MAIN = re.compile(r"^\{[^}]*\}")
+_CHUNK = 1 << 20
+
+#: One sheet's second reading: its cells, what else was seen, and whether days count from 1904.
+Seen = tuple[Iterable[Cell], SheetReading, bool]
+#: Position among all sheets, name, the first reader's grid → the second reading of that sheet; None: there is none to be had.
+SecondReader = Callable[[int, str, list[list[Any]]], Seen | None]
 
 
 def read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Workbook | Refusal:
@@ -33,40 +44,72 @@ def read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Workb
         return Refusal("FILE-0-limits", f"文件 {size:,} 字节，上限 {max_bytes:,} 字节")
     with path.open("rb") as stream:
         head = stream.read(4096)
-    if head.startswith(_ZIP):
-        return _read_zip(path, max_cells=max_cells)
-    if head.startswith(_OLE):
-        return _read_ole(path, max_cells=max_cells)
-    return _read_text(path, name, max_cells=max_cells)
-
-
-def _read_zip(source: Path | IO[bytes], *, max_cells: int) -> Workbook | Refusal:
     try:
-        with zipfile.ZipFile(source) as archive:
-            members = archive.infolist()
-            unpacked = sum(member.file_size for member in members)
-            packed = max(1, sum(member.compress_size for member in members))
-            if unpacked > _MAX_UNPACKED_BYTES or (unpacked > 10_000_000 and unpacked / packed > _MAX_UNPACK_RATIO):
-                return Refusal("FILE-0-limits", f"解压后 {unpacked:,} 字节，疑为压缩炸弹")
-            # Some report generators write xl\workbook.xml, or leave the folder out.
-            names = {member.filename.replace("\\", "/"): member.filename for member in members}
+        if head.startswith(ZIP_SIGNATURES):
+            return _read_zip(path, max_bytes=max_bytes, max_cells=max_cells)
+        if head.startswith(_OLE):
+            return _read_ole(path, max_bytes=max_bytes, max_cells=max_cells)
+        return _read_text(path, name, max_cells=max_cells)
+    except Contradiction as contradiction:
+        return _contradiction(contradiction)
+
+
+def _contradiction(contradiction: Contradiction) -> Refusal:
+    text = str(contradiction)
+    return Refusal("FILE-0-limits" if text.startswith("单元格超过") else "FILE-0-unreadable", text)
+
+
+def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Workbook | Refusal:
+    try:
+        with open_archive(source) as archive:
+            # Some report generators write xl\\workbook.xml, or leave the folder out.
+            names = {name.replace("\\", "/"): name for name in archive.namelist()}
+            if is_batch(names):
+                batch_members(archive, max_bytes=max_bytes)
+                return Workbook(BATCH_KIND)
+            _check_sums(archive)
             main = next((name for name in ("xl/workbook.xml", "workbook.xml") if name in names), None)
-            damaged = archive.testzip()
-            if damaged is not None:
-                return Refusal("FILE-0-unreadable", f"压缩包内 {damaged} 已损坏")
+            link = active_link(archive, names)
+            if link:
+                return Refusal("FILE-0-active-content", f"{link} 是 DDE 或 OLE 链接")
+            remarks = package_remarks(names)
             if main:
-                extras = _sheet_extras(archive, names, main)
-                return _read_calamine(source, "xlsx", max_cells=max_cells, extras=extras)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        return Refusal("FILE-0-unreadable", f"文件不完整或已损坏（{error}）")
-    if "xl/workbook.bin" in names:
-        return _read_calamine(source, "xlsb", max_cells=max_cells)
-    if "content.xml" in names and "mimetype" in names:
-        return _read_calamine(source, "ods", max_cells=max_cells)
+                return _read_ooxml(source, archive, names, main, remarks, max_cells=max_cells)
+            if "xl/workbook.bin" in names:
+                return _read_calamine(source, "xlsb", _xlsb(archive, names), remarks, max_cells=max_cells)
+            if "content.xml" in names and "mimetype" in names:
+                return _read_ods(source, archive, names, remarks, max_cells=max_cells)
+    except Unsafe as unsafe:
+        if unsafe.damaged:
+            return Refusal("FILE-0-unreadable", unsafe.reason)
+        return Refusal(
+            "FILE-0-limits" if "炸弹" in unsafe.reason or "超过" in unsafe.reason else "FILE-0-archive", unsafe.reason
+        )
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        struct.error,
+        KeyError,
+        zlib.error,
+    ) as error:
+        if isinstance(error, KeyError):
+            return Refusal("FILE-0-unreadable", "文件不完整或已损坏（缺少必要的部分）")
+        return Refusal("FILE-0-unreadable", damage(error))
     return Refusal("FILE-0-type", "是压缩包，但不是工作簿")
 
 
-def _read_ole(path: Path, *, max_cells: int) -> Workbook | Refusal:
+def _check_sums(archive: zipfile.ZipFile) -> None:
+    """Read every member to its end once: calamine does not look at check sums."""
+    for member in archive.infolist():
+        with archive.open(member) as stream:
+            while stream.read(_CHUNK):
+                pass
+
+
+def _read_ole(path: Path, *, max_bytes: int, max_cells: int) -> Workbook | Refusal:
     import msoffcrypto
 
     with path.open("rb") as stream:
@@ -74,9 +117,9 @@ def _read_ole(path: Path, *, max_cells: int) -> Workbook | Refusal:
             office = msoffcrypto.OfficeFile(stream)
             encrypted = office.is_encrypted()
         except Exception:  # noqa: BLE001 - it raises many kinds, for old Excel files too: calamine knows those, and refuses the rest
-            return _read_calamine(path, "xls", max_cells=max_cells)
+            return _read_xls(path, max_cells=max_cells)
         if not encrypted:
-            return _read_calamine(path, "xls", max_cells=max_cells)
+            return _read_xls(path, max_cells=max_cells)
         opened = io.BytesIO()
         try:
             # Excel writes "read-only recommended" files with this password and opens them without a prompt.
@@ -84,14 +127,21 @@ def _read_ole(path: Path, *, max_cells: int) -> Workbook | Refusal:
             office.decrypt(opened)
         except Exception:  # noqa: BLE001 - any failure to decrypt means another password
             return Refusal("FILE-0-encrypted", "文件设有打开密码")
-    if opened.getvalue().startswith(_ZIP):
-        return _read_zip(opened, max_cells=max_cells)
-    return _read_calamine(opened, "xls", max_cells=max_cells)
+    if opened.getvalue().startswith(ZIP_SIGNATURES):
+        return _read_zip(opened, max_bytes=max_bytes, max_cells=max_cells)
+    return _read_xls(opened, max_cells=max_cells)
 
 
 def _read_calamine(
-    source: Path | IO[bytes], kind: str, *, max_cells: int, extras: dict[str, dict[str, Any]] | None = None
+    source: Path | IO[bytes],
+    kind: str,
+    second_reader: SecondReader,
+    remarks: dict[str, str],
+    *,
+    max_cells: int,
+    before: Callable[[str], None] = lambda _: None,
 ) -> Workbook | Refusal:
+    """`before`: called with a sheet's name ahead of the first reading of it."""
     import python_calamine as calamine
 
     if not isinstance(source, Path):
@@ -104,32 +154,64 @@ def _read_calamine(
         )
         sheets: list[Sheet] = []
         cells = 0
-        for meta in book.sheets_metadata:
+        for number, meta in enumerate(book.sheets_metadata):
+            if meta.typ == calamine.SheetTypeEnum.MacroSheet:
+                remarks.setdefault("FILE-0-macros", f"宏表“{meta.name}”")
             if meta.typ != calamine.SheetTypeEnum.WorkSheet:
                 continue
+            before(meta.name)
             sheet = book.get_sheet_by_name(meta.name)
             cells += (sheet.total_height or 0) * (sheet.total_width or 0)
             if cells > max_cells:
                 return Refusal("FILE-0-limits", f"单元格超过 {max_cells:,} 个（表“{meta.name}”）")
-            rows = [[cell_text(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
+            grid = sheet.to_python(skip_empty_area=False)
             hidden = meta.visible != calamine.SheetVisibleEnum.Visible
-            sheets.append(_with_extras(Sheet(meta.name, rows, hidden), (extras or {}).get(meta.name)))
-    except MemoryError:
+            seen = second_reader(number, meta.name, grid)
+            if seen is None:
+                sheets.append(Sheet(meta.name, _as_text(grid), hidden))
+                continue
+            found, reading, from_1904 = seen
+            difference = disagreement(found, grid, reading, from_1904=from_1904)
+            if difference:
+                return Refusal("FILE-0-readers-disagree", f"表“{meta.name}”{difference}")
+            if reading.active:
+                return Refusal("FILE-0-active-content", f"表“{meta.name}”{reading.active[0]}")
+            sheets.append(_with_reading(Sheet(meta.name, _as_text(grid), hidden), reading))
+    except (MemoryError, Contradiction, struct.error, zipfile.BadZipFile):
         raise
     except calamine.PasswordError:
         return Refusal("FILE-0-encrypted", "文件设有打开密码")
-    except BaseException as error:  # a Rust panic is a BaseException; the process is thrown away after a refusal
+    except BaseException as error:  # a Rust panic is a BaseException, and leaves who knows what behind
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        return Refusal("FILE-0-unreadable", f"读取失败（{type(error).__name__}：{str(error)[:120]}）")
-    return Workbook(kind, sheets)
+        doubt = not isinstance(error, calamine.CalamineError)
+        if "Cannot detect file format" in str(error):
+            return Refusal("FILE-0-unreadable", "内部结构不完整，不是可读的工作簿")
+        detail = f"读取失败（{type(error).__name__}：{str(error)[:120]}）"
+        return Refusal("FILE-0-unreadable", detail, leaves_doubt=doubt)
+    return Workbook(kind, sheets, remarks=tuple(sorted(remarks.items())))
 
 
-def _with_extras(sheet: Sheet, extras: dict[str, Any] | None) -> Sheet:
-    if not extras:
-        return sheet
+def _as_text(grid: list[list[Any]]) -> list[list[str | None]]:
+    """`cell_text` of every cell; the two kinds that nearly all cells are come first."""
+    return [
+        [
+            None
+            if value == ""
+            else value
+            if value.__class__ is str and not value.isspace()
+            else str(int(value))
+            if value.__class__ is float and value.is_integer() and -1e15 < value < 1e15
+            else cell_text(value)
+            for value in row
+        ]
+        for row in grid
+    ]
+
+
+def _with_reading(sheet: Sheet, reading: SheetReading) -> Sheet:
     rows = sheet.rows
-    for (row, column), text in extras["errors"].items():
+    for (row, column), text in reading.errors.items():
         while len(rows) <= row:
             rows.append([])
         rows[row].extend([None] * (column + 1 - len(rows[row])))
@@ -138,76 +220,175 @@ def _with_extras(sheet: Sheet, extras: dict[str, Any] | None) -> Sheet:
         sheet.name,
         rows,
         sheet.hidden,
-        frozenset(extras["hidden_rows"]),
-        frozenset(extras["hidden_columns"]),
-        frozenset(extras["errors"]),
-        frozenset(extras["valueless"]),
+        frozenset(reading.hidden_rows),
+        frozenset(reading.hidden_columns),
+        frozenset(reading.errors),
+        frozenset(reading.valueless),
+        frozenset(reading.external),
     )
 
 
-def _sheet_extras(archive: zipfile.ZipFile, names: dict[str, str], main: str) -> dict[str, dict[str, Any]]:
-    """Sheet name → what calamine leaves out; a sheet without any of it costs one search over its bytes.
-
-    `names`: part name → name in the archive; `main`: the workbook part.
-    """
+def _related(archive: zipfile.ZipFile, names: dict[str, str], part: str) -> dict[str, tuple[str, str]]:
+    """Relation id → (last word of its type, part name) of a workbook part."""
     from defusedxml import ElementTree
 
-    folder = main.removesuffix("workbook.xml")
-    relations = {
-        relation.get("Id"): relation.get("Target", "")
-        for relation in ElementTree.fromstring(archive.read(names[f"{folder}_rels/workbook.xml.rels"]))
-    }
-    found: dict[str, dict[str, Any]] = {}
-    for element in ElementTree.fromstring(archive.read(names[main])).iter():
-        if _MAIN.sub("", element.tag) != "sheet":
-            continue
-        relation_id = next((value for key, value in element.attrib.items() if key.endswith("}id")), None)
-        target = relations.get(relation_id, "")
-        member = target.lstrip("/") if target.startswith("/") else f"{folder}{target}"
-        if member not in names:
-            continue
-        content = archive.read(names[member])
-        if _SHEET_MARKS.search(content):
-            found[element.attrib["name"]] = _parse_sheet(ElementTree.iterparse(io.BytesIO(content), events=("end",)))
+    folder, _, name = part.rpartition("/")
+    relations = names.get(f"{folder}/_rels/{name}.rels" if folder else f"_rels/{name}.rels")
+    if relations is None:
+        raise Contradiction(f"缺少 {part} 的关系表")
+    found = {}
+    for relation in _parsed(ElementTree, archive.read(relations)):
+        target = relation.get("Target", "").replace("\\", "/")
+        member = target.lstrip("/") if target.startswith("/") else f"{folder}/{target}".lstrip("/")
+        found[relation.get("Id", "")] = (relation.get("Type", "").rpartition("/")[2], _normal(member))
     return found
 
 
-def _parse_sheet(events: Any) -> dict[str, Any]:
-    errors: dict[tuple[int, int], str] = {}
-    valueless: set[tuple[int, int]] = set()
-    hidden_rows: set[int] = set()
-    hidden_columns: set[int] = set()
-    for _, element in events:
-        tag = _MAIN.sub("", element.tag)
-        if tag == "c":
-            children = {_MAIN.sub("", child.tag): child for child in element}
-            value = children.get("v")
-            if element.get("t") == "e" and element.get("r"):
-                errors[_position(element.get("r"))] = (value.text if value is not None else None) or "#ERROR!"
-            elif (
-                "f" in children
-                and (value is None or not value.text)
-                and "is" not in children
-                and element.get("t") != "str"  # a formula that yields "" is stored as an empty string
-                and element.get("r")
-            ):
-                valueless.add(_position(element.get("r")))
-        elif tag == "row":
-            if element.get("hidden") in ("1", "true") and element.get("r"):
-                hidden_rows.add(int(element.get("r")) - 1)
-            element.clear()
-        elif tag == "col" and element.get("hidden") in ("1", "true"):
-            first, last = int(element.get("min", 0)), int(element.get("max", 0))
-            hidden_columns.update(range(first - 1, min(last, 1024)))
-    return {"errors": errors, "valueless": valueless, "hidden_rows": hidden_rows, "hidden_columns": hidden_columns}
+def _strings_part(relations: dict[str, tuple[str, str]], names: dict[str, str], usual: str) -> str:
+    """The part with the shared texts: as related, or where it usually lies when the relation is wrong or missing."""
+    related = next((member for kind, member in relations.values() if kind == "sharedStrings"), "")
+    if related in names:
+        return related
+    return next((name for name in names if name.lower() == usual.lower()), "")
 
 
-def _position(address: str) -> tuple[int, int]:
-    letters = address.rstrip("0123456789")
-    column = 0
-    for letter in letters:
-        column = column * 26 + ord(letter.upper()) - 64
-    return int(address[len(letters) :]) - 1, column - 1
+def _normal(member: str) -> str:
+    parts: list[str] = []
+    for part in member.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _parsed(parser: Any, content: bytes) -> Any:
+    try:
+        return parser.fromstring(content)
+    except Exception as error:  # defusedxml refuses entities with errors of its own, beside the parser's
+        raise Contradiction(f"XML 不合格（{type(error).__name__}）") from error
+
+
+def _read_ooxml(
+    source: Path | IO[bytes],
+    archive: zipfile.ZipFile,
+    names: dict[str, str],
+    main: str,
+    remarks: dict[str, str],
+    *,
+    max_cells: int,
+) -> Workbook | Refusal:
+    from defusedxml import ElementTree
+
+    relations = _related(archive, names, main)
+    parts: dict[str, str] = {}
+    from_1904 = False
+    for element in _parsed(ElementTree, archive.read(names[main])).iter():
+        tag = element.tag.rpartition("}")[2]
+        if tag == "sheet":
+            relation_id = next((value for key, value in element.attrib.items() if key.endswith("}id")), "")
+            parts[element.attrib.get("name", "")] = relations.get(relation_id, ("", ""))[1]
+        elif tag == "workbookPr":
+            from_1904 = element.get("date1904") in ("1", "true")
+    shared = _strings_part(relations, names, main.replace("workbook.xml", "sharedStrings.xml"))
+    strings = read_shared_strings(archive.read(names[shared])) if shared in names else []
+
+    contents: dict[str, bytes] = {}
+
+    def before(name: str) -> None:
+        member = names.get(parts.get(name, ""))
+        if member is None:
+            raise Contradiction(f"表“{name}”的内容不在文件中")
+        contents.clear()
+        contents[name] = archive.read(member)
+        refuse_entities(contents[name])
+        rows, columns = far_corner(contents[name])
+        if rows * columns > max_cells:  # the first reader would lay out the whole rectangle
+            corner = cell_address(rows - 1, columns - 1)
+            raise Contradiction(f"单元格超过 {max_cells:,} 个（表“{name}”的末格远在 {corner}）")
+
+    def read(_: int, name: str, grid: list[list[Any]]) -> Seen | None:
+        reading = SheetReading()
+        return read_ooxml_sheet(contents[name], strings, reading, grid), reading, from_1904
+
+    return _read_calamine(source, "xlsx", read, remarks, max_cells=max_cells, before=before)
+
+
+def _xlsb(archive: zipfile.ZipFile, names: dict[str, str]) -> SecondReader:
+    relations = _related(archive, names, "xl/workbook.bin")
+    sheets, from_1904 = read_xlsb_sheets(archive.read(names["xl/workbook.bin"]))
+    parts = {name: relations.get(relation_id, ("", ""))[1] for name, relation_id in sheets}
+    shared = _strings_part(relations, names, "xl/sharedStrings.bin")
+    strings = read_xlsb_strings(archive.read(names[shared])) if shared in names else []
+
+    def read(_: int, name: str, __: list[list[Any]]) -> Seen | None:
+        member = names.get(parts.get(name, ""))
+        if member is None:
+            raise Contradiction(f"表“{name}”的内容不在文件中")
+        reading = SheetReading()
+        return read_xlsb_sheet(archive.read(member), strings, reading), reading, from_1904
+
+    return read
+
+
+def _read_ods(
+    source: Path | IO[bytes],
+    archive: zipfile.ZipFile,
+    names: dict[str, str],
+    remarks: dict[str, str],
+    *,
+    max_cells: int,
+) -> Workbook | Refusal:
+    manifest = archive.read(names["META-INF/manifest.xml"]) if "META-INF/manifest.xml" in names else b""
+    if b"encryption-data" in manifest:
+        return Refusal("FILE-0-encrypted", "文件设有打开密码")
+    sheets, readings, cells, has_dde = read_ods(archive.read(names["content.xml"]), max_cells=max_cells)
+    if has_dde:
+        return Refusal("FILE-0-active-content", "content.xml 含有 DDE 链接")
+
+    def read(_: int, name: str, __: list[list[Any]]) -> Seen | None:
+        number = sheets.index(name)
+        return cells[number], readings[number], False
+
+    return _read_calamine(source, "ods", read, remarks, max_cells=max_cells)
+
+
+def _read_xls(source: Path | IO[bytes], *, max_cells: int) -> Workbook | Refusal:
+    import olefile  # type: ignore[import-untyped]
+
+    if not isinstance(source, Path):
+        source.seek(0)
+    remarks: dict[str, str] = {}
+    stream = None
+    try:
+        with olefile.OleFileIO(str(source) if isinstance(source, Path) else source) as compound:
+            for entry in compound.listdir():
+                top = entry[0].lower()
+                if top == "_vba_project_cur":
+                    remarks.setdefault("FILE-0-macros", entry[0])
+                elif top.startswith("mbd") or top in ("ctls", "objectpool"):
+                    remarks.setdefault("FILE-0-embedded", entry[0])
+                elif len(entry) == 1 and (top == "workbook" or (top == "book" and stream is None)):
+                    stream = compound.openstream(entry).read()
+    except Exception:  # noqa: BLE001 - a container that is not whole: whether its cells are is the first reader's to say
+        stream = None
+    if stream is None:
+        first = _read_calamine(source, "xls", lambda *_: None, remarks, max_cells=max_cells)
+        if isinstance(first, Refusal):
+            return first
+        return Refusal("FILE-0-unreadable", "文件不完整：只有一种读法读得出内容")
+    content = stream
+    book = read_xls_globals(content)
+    if book.has_dde:
+        return Refusal("FILE-0-active-content", "工作簿含有 DDE 或 OLE 链接")
+
+    def read(number: int, _: str, __: list[list[Any]]) -> Seen | None:
+        if book.is_encrypted or number >= len(book.sheets):
+            raise Contradiction("两种读法得到的工作表不同")
+        reading = SheetReading()
+        return read_xls_sheet(content, book.sheets[number][1], book, reading), reading, book.from_1904
+
+    return _read_calamine(source, "xls", read, remarks, max_cells=max_cells)
 
 
 def _read_text(path: Path, name: str, *, max_cells: int) -> Workbook | Refusal:
@@ -228,6 +409,10 @@ def _read_text(path: Path, name: str, *, max_cells: int) -> Workbook | Refusal:
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
             cells += len(row)
+            active = next((index for index, text in enumerate(row) if is_active(text)), None)
+            if active is not None:
+                where = cell_address(len(rows), active)
+                return Refusal("FILE-0-active-content", f"{where} 的公式")
             if cells > max_cells:
                 return Refusal("FILE-0-limits", f"单元格超过 {max_cells:,} 个")
             rows.append([value if value.strip() else None for value in row])

@@ -8,29 +8,21 @@ against each other. Everything else in a suite is written by hand.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.periods import Period
 from pipelines.returns import Column, ReturnDefinition, all_definitions, current_definitions
-from pipelines.returns.definition import MISSING_LABELS, definitions_folder
+from pipelines.returns.definition import MISSING_LABELS
+from pipelines.rule_files import definitions_folder, expectations_folder, read_once
 from pipelines.screening.tabulate import READ_STATES, REPORTED_ELSEWHERE
 
-PROJECT = Path(__file__).resolve().parents[2]
 Outcome = Literal["error", "query", "info"]
 OUTCOMES: tuple[Outcome, ...] = ("error", "query", "info")
 #: Levels at which a file is readable, its cells typed and its rows told apart: only what is judged beyond that can be waived.
 WAIVABLE_LEVELS = frozenset(["1c", "2", "2b", "3", "4", "5"])
-
-
-def expectations_folder() -> Path:
-    """`expectations/` beside the package; `XIANBAO_EXPECTATIONS` names another."""
-    return Path(os.environ.get("XIANBAO_EXPECTATIONS", PROJECT / "expectations"))
 
 
 @dataclass(frozen=True)
@@ -101,21 +93,21 @@ def _applies(rule: Rule, version: ReturnDefinition) -> bool:
     if rule.state_of:
         elsewhere = any(column.name == rule.state_of for other in others for column in other.columns)
         return not elsewhere or any(column.name == rule.state_of for column in version.columns)
-    elsewhere = any(identity.name == rule.truth for other in others for identity in other.identities)
-    return not elsewhere or any(identity.name == rule.truth for identity in version.identities)
+    elsewhere = any(declared.name == rule.truth for other in others for declared in (*other.identities, *other.ratios))
+    return not elsewhere or any(declared.name == rule.truth for declared in (*version.identities, *version.ratios))
 
 
 def _load(name: str) -> Any:
     return json.loads((expectations_folder() / f"{name}.json").read_text(encoding="utf-8"))
 
 
-@cache
+@read_once
 def file_rules() -> dict[str, Rule]:
     """Rule id → rule, for what is wrong with a file as such."""
     return _catalogue("file")
 
 
-@cache
+@read_once
 def reference_rules() -> dict[str, Rule]:
     """Rule id → rule, for the census as an external reference."""
     return _catalogue("census_2020")
@@ -140,14 +132,14 @@ def _catalogue(name: str) -> dict[str, Rule]:
     }
 
 
-@cache
+@read_once
 def cell_states() -> dict[str, str]:
     """Cell state → what the message says of the cell."""
     states: dict[str, str] = _load("cell_states")
     return states
 
 
-@cache
+@read_once
 def suite(return_code: str) -> Suite:
     """The suite of a return. Raises KeyError when an expectation lacks its meta, so that no rule goes unnamed."""
     expectations = tuple(_load(return_code)["expectations"])
@@ -172,7 +164,12 @@ def suite(return_code: str) -> Suite:
     return Suite(return_code, expectations, rules)
 
 
-@cache
+def bounds_of(return_code: str, truth: str) -> Mapping[str, float]:
+    """The parameters of the rule that asserts a truth. Raises StopIteration when no rule does."""
+    return next(rule.parameters for rule in suite(return_code).rules.values() if rule.truth == truth)
+
+
+@read_once
 def rule_set_version() -> str:
     """Twelve hex digits that change whenever a rule, a message or a definition does."""
     digest = hashlib.sha256()

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,24 @@ import polars as pl
 from pipelines.decisions import Decision, beijing_day, lock_at, waivers
 from pipelines.periods import parse_period
 from pipelines.returns import ReturnDefinition, all_definitions, current_definitions
-from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS
+from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, Ratio
+from pipelines.screening.batch_contents import BATCH_KIND
 from pipelines.screening.derive import derive, scale
+from pipelines.screening.explanations import read_explanations
 from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
-from pipelines.screening.identify import CountyName, Observation, Table, identify
-from pipelines.screening.personal_data import mask_personal, personal_data
+from pipelines.screening.identify import CountyName, Observation, Table, identify, sheets_of_the_county
+from pipelines.screening.personal_data import mask_personal, personal_data, without_misspelt_codes
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
 from pipelines.screening.tabulate import CellState, tabulate
+from pipelines.screening.units import suspected
 from pipelines.screening.validate import Validation, validate
-from pipelines.screening.workbook import Refusal, Workbook, cell_address, column_letter
+from pipelines.screening.workbook import (
+    Refusal,
+    Workbook,
+    cell_address,
+    cell_position,
+    column_letter,
+)
 from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
 
 #: At most so many findings a rule and filing are written out; the rule's result always counts all of them.
@@ -183,6 +193,9 @@ def _identified(
     if isinstance(outcome, Refusal):
         _reject_file(submission, [Observation(outcome.rule_id, detail=outcome.detail)], result)
         return []
+    if outcome.kind == BATCH_KIND:  # each of its files is a submission of its own
+        _reject_file(submission, [], result)
+        return []
     found = identify(
         outcome,
         file_name=submission.file_name,
@@ -191,10 +204,15 @@ def _identified(
         periods=settings.periods,
     )
     names = [submission.file_name, *(receipt.file_name for receipt in submission.receipts)]
-    personal = list(personal_data(outcome, names))
+    personal = without_misspelt_codes(personal_data(outcome, names), outcome, found.tables)
+    remarks = [Observation(rule_id, detail=detail) for rule_id, detail in outcome.remarks]
+    replies = list(_replies(submission, outcome, bool(personal), result))
     if not found.tables:
-        _reject_file(submission, [*found.observations, *personal], result)
+        # A list of findings that comes back alone, with its replies, is no return and lacks none.
+        lacking = found.observations if sheets_of_the_county(outcome) or not outcome.sheets else []
+        _reject_file(submission, [*lacking, *personal, *remarks, *replies], result)
         return []
+    personal += [*remarks, *replies]
     entries = [_Entry(submission, table) for table in found.tables]
     for entry in entries:
         received_at = _received_at(submission, entry.slot[1])
@@ -204,6 +222,25 @@ def _identified(
         for observation in mine:
             _observe(entry, observation)
     return entries
+
+
+def _replies(
+    submission: Submission, workbook: Workbook, quarantined: bool, result: Screening
+) -> Iterable[Observation]:
+    """Take a county's replies to queries; what is wrong with one is observed at its cell. None is taken from a quarantined file."""
+    explanations, observations = read_explanations(workbook)
+    yield from observations
+    sources = {receipt.county_code: receipt.received_at for receipt in submission.receipts}
+    for one in explanations:
+        if sources and one.county_code not in sources:
+            row, column = cell_position(one.cell)
+            yield Observation("FILE-0-reply-unreadable", one.sheet, row, column, value=one.text,
+                              detail="这一行是另一个县区的问题")  # fmt: skip
+        elif not quarantined:
+            result.explanations.append(
+                (submission.submission_id, one.return_code, one.county_code, one.period, one.rule_id, one.subject,
+                 one.column_label, one.deviation, one.text, sources.get(one.county_code))
+            )  # fmt: skip
 
 
 def _locked(entry: _Entry, decisions: Sequence[Decision]) -> Iterable[Observation]:
@@ -237,6 +274,10 @@ def _structure(table: Table) -> Iterable[Observation]:
         # The totals of our own template are our own sums: a program that did not calculate them left nothing out.
         if row in rows and column in mapped and not (table.of_template and row in table.total_rows):
             yield Observation("FILE-0-formula-no-value", sheet.name, row, column, column_name=mapped[column])
+    for row, column in sorted(sheet.external_formulas):
+        if row in rows and column in mapped:
+            yield Observation("FILE-0-external-link", sheet.name, row, column, value=sheet.cell(row, column) or "",
+                              column_name=mapped[column])  # fmt: skip
     first = min(mapped, default=0)
     for row in sorted(sheet.hidden_rows & set(table.data_rows)):
         yield Observation("FILE-1b-hidden-data", sheet.name, row, first, detail=f"第 {row + 1} 行")
@@ -488,6 +529,8 @@ def explain(
     elif rule.truth == "complete":
         missing = "、".join(str(value) for value in row["missing__complete"])
         yield rule.column or defined.key[0], "", "", "", missing, ""
+    elif ratio := next((ratio for ratio in defined.ratios if ratio.name == rule.truth), None):
+        yield _out_of_range(defined, rule, ratio, row)
     else:
         left = next(identity.left for identity in defined.identities if identity.name == rule.truth)
         value = row[left]
@@ -503,6 +546,20 @@ def explain(
             )
         else:
             yield (left, *_compared(value, expected, scale(defined, left)), "", "")
+
+
+def _out_of_range(
+    defined: ReturnDefinition, rule: Rule, ratio: Ratio, row: dict[str, Any]
+) -> tuple[str, str, str, str, str, str]:
+    """What `explain` says of a ratio: its value, the range, the distance to it, and the unit in which the figure may stand."""
+    value = Decimal(row[ratio.of]).scaleb(-scale(defined, ratio.of))
+    if ratio.per:
+        value /= Decimal(row[ratio.per]).scaleb(-scale(defined, ratio.per))
+    low, high = rule.parameters["low"], rule.parameters["high"]
+    rounded = value.quantize(Decimal(1) if high >= 100 else Decimal("0.01"))
+    bound = Decimal(str(low if value < low else high))
+    hint = suspected(float(value), low, high, (defined.column(ratio.of).unit or "").split("/")[0])
+    return ratio.of, f"{rounded:f}", f"{low:g}–{high:g}", f"{rounded - bound:+f}", f"，{hint}" if hint else "", ""
 
 
 def _compared(value: int, expected: int, places: int) -> tuple[str, str, str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 #: Sheets of ours in a county's workbook: what the file is, the list of findings returned with it, the notes of a template.
 METADATA_SHEET, FINDINGS_SHEET, NOTES_SHEET = "_xianbao", "问题清单", "填表说明"
+#: What the names of sheets begin with that quote rows of a file in a findings workbook: no return, though they look like one.
+QUOTE_PREFIX = "摘录·"
 #: Columns of the list of findings: what a finding is known by, and the county's reply to it.
 TOKEN_LABEL, REPLY_LABEL = "问题编号", "核实说明"
 
@@ -52,10 +54,14 @@ class Workbook:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file that could not be read: the level-0 rule it breaks, and the detail that its message names."""
+    """A file that could not be read: the level-0 rule it breaks, and the detail that its message names.
+
+    `leaves_doubt`: whether the process that tried may be in any state, so that the next file needs a fresh one.
+    """
 
     rule_id: str
     detail: str
+    leaves_doubt: bool = field(default=False, compare=False)
 
 
 def column_letter(index: int) -> str:
@@ -71,6 +77,15 @@ def column_letter(index: int) -> str:
 def cell_address(row: int, column: int) -> str:
     """(0, 0) → A1."""
     return f"{column_letter(column)}{row + 1}"
+
+
+def cell_position(address: str) -> tuple[int, int]:
+    """A1 → (0, 0), the inverse of `cell_address`."""
+    letters = address.rstrip("0123456789")
+    column = 0
+    for letter in letters:
+        column = column * 26 + ord(letter.upper()) - 64
+    return int(address[len(letters) :]) - 1, column - 1
 
 
 def cell_text(value: Any) -> str | None:
@@ -95,7 +110,7 @@ def cell_text(value: Any) -> str | None:
 def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
     """The plain form that crosses from the reading process."""
     if isinstance(outcome, Refusal):
-        return {"refusal": [outcome.rule_id, outcome.detail]}
+        return {"refusal": [outcome.rule_id, outcome.detail, outcome.leaves_doubt]}
     sheets = [
         {
             "name": sheet.name,

@@ -7,7 +7,6 @@ JSON answer a line on standard output. A child that dies or runs over time answe
 import json
 import os
 import queue
-import resource
 import subprocess
 import sys
 import threading
@@ -38,7 +37,7 @@ class ReadRequest:
 
 
 #: What the reading process needs to start.
-_PASSED_ON = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
+_PASSED_ON = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "TEMP")
 
 
 class _Reader:
@@ -63,6 +62,11 @@ class _Reader:
         )
 
     def read(self, request: ReadRequest) -> Workbook | Refusal:
+        answer = self.ask({"path": str(request.path), "name": request.name})
+        return answer if isinstance(answer, Refusal) else workbook_from_json(answer)
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any] | Refusal:
+        """Put one request to the process; its plain answer, or why there is none."""
         if self.process is None or self.process.poll() is not None:
             self.process = self._start()
         process = self.process
@@ -76,18 +80,21 @@ class _Reader:
         timer.start()
         try:
             assert process.stdin and process.stdout
-            process.stdin.write(json.dumps({"path": str(request.path), "name": request.name}) + "\n")
+            process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
-            answer = process.stdout.readline()
+            line = process.stdout.readline()
         except (BrokenPipeError, OSError):
-            answer = ""
+            line = ""
         finally:
             timer.cancel()
-        if answer.endswith("\n"):
-            outcome = workbook_from_json(json.loads(answer))
-            if isinstance(outcome, Refusal):
-                self.close()  # what refused may have left the readers in any state: the next file gets a fresh process
-            return outcome
+        if line.endswith("\n"):
+            answer: dict[str, Any] = json.loads(line)
+            if "refusal" in answer:
+                refusal = Refusal(*answer["refusal"])
+                if refusal.leaves_doubt:
+                    self.close()
+                return refusal
+            return answer
         self.close()
         if overtime.is_set():
             return Refusal("FILE-0-limits", f"读取超过 {self.limits.seconds:g} 秒")
@@ -142,6 +149,31 @@ def read_files(
             yield outcome
 
 
+#: Task and its arguments → the process's plain answer, or why there is none.
+Tasks = Callable[[str, dict[str, Any]], dict[str, Any] | Refusal]
+
+
+@contextmanager
+def task_process(limits: ReadLimits = ReadLimits()) -> Iterator[Tasks]:
+    """A process for tasks on counties' files, one after the other, each under the limits of reading.
+
+    The one task is `annotate` (see `pipelines.documents.annotated`). What the process raises comes back as a refusal.
+    """
+    reader = _Reader(limits)
+    try:
+        yield lambda task, arguments: reader.ask({"task": task, "arguments": arguments})
+    finally:
+        reader.close()
+
+
+def _run(task: str, arguments: dict[str, Any], limits: dict[str, Any]) -> str:
+    if task != "annotate":
+        raise ValueError(task)
+    from pipelines.documents.annotated import annotate_here
+
+    return json.dumps(annotate_here(arguments, limits), ensure_ascii=False)
+
+
 def _answer(outcome: Workbook | Refusal) -> str:
     return json.dumps(workbook_to_json(outcome), ensure_ascii=False)
 
@@ -149,20 +181,33 @@ def _answer(outcome: Workbook | Refusal) -> str:
 def _serve(limits: dict[str, Any]) -> None:
     from pipelines.screening.reader import read_file
 
-    resource.setrlimit(resource.RLIMIT_AS, (limits["memory_bytes"], limits["memory_bytes"]))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Windows knows no such limit: there a county checks its own file, bounded in time, bytes and cells.
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (limits["memory_bytes"], limits["memory_bytes"]))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer = _answer(
-                read_file(
-                    Path(request["path"]), request["name"], max_bytes=limits["file_bytes"], max_cells=limits["cells"]
+            answer = (
+                _run(request["task"], request["arguments"], limits)
+                if "task" in request
+                else _answer(
+                    read_file(
+                        Path(request["path"]),
+                        request["name"],
+                        max_bytes=limits["file_bytes"],
+                        max_cells=limits["cells"],
+                    )
                 )
             )
         except MemoryError:
-            answer = _answer(Refusal("FILE-0-limits", f"读取所需内存超过 {limits['memory_bytes'] // 2**20} MiB"))
+            memory = limits["memory_bytes"] // 2**20
+            answer = _answer(Refusal("FILE-0-limits", f"读取所需内存超过 {memory} MiB", leaves_doubt=True))
         except Exception as error:  # noqa: BLE001 - whatever a hostile file makes a reader raise is that file's refusal
-            answer = _answer(Refusal("FILE-0-unreadable", f"读取失败（{type(error).__name__}：{str(error)[:120]}）"))
+            detail = f"读取失败（{type(error).__name__}：{str(error)[:120]}）"
+            answer = _answer(Refusal("FILE-0-unreadable", detail, leaves_doubt=True))
         sys.stdout.write(answer + "\n")
         sys.stdout.flush()
 

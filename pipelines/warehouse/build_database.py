@@ -66,6 +66,7 @@ _TABLES = {
     # What stands in the way of skipping work: returns whose marts are out of date, and digests of what was last built.
     "control.dirty_return": "return_code VARCHAR",
     "control.state": "name VARCHAR, value VARCHAR",
+    "control.answer": "submission_id VARCHAR, arrivals_n INTEGER, digest VARCHAR, file_names VARCHAR",
 }
 
 # Versions that the bureau has sent back: the last word on them was a return that stands.
@@ -91,6 +92,9 @@ _IN_FORCE = """
         ORDER BY filing.received_at DESC, filing.submission_id DESC
     ) = 1
 """
+
+#: The screening of each submission that counts.
+LATEST = "SELECT submission_id, max(screening_seq) AS screening_seq FROM landing.screened GROUP BY ALL"
 
 #: What to mark dirty when every mart is out of date, and when findings and verdicts changed but no figure.
 ALL_RETURNS, FINDINGS_ONLY = "*", "finding"

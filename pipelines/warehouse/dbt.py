@@ -20,7 +20,7 @@ DBT_PROJECT = PROJECT / "dbt_project"
 _TARGET = DBT_PROJECT / "target"
 
 #: Models that change with every screened file, whatever it holds.
-_BOARDS = ("mart_finding", "mart_submission_status", "mart_decision")
+_BOARDS = ("mart_finding", "mart_submission_status", "mart_filing_version", "mart_decision")
 
 
 class DbtFault(RuntimeError):

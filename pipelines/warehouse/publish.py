@@ -115,9 +115,10 @@ def _release(connection: duckdb.DuckDBPyConnection) -> tuple[list[tuple[object, 
     control = get_state(connection, "control")
     as_of = connection.execute("SELECT as_of FROM control.run").fetchall()
     lateness = connection.execute("SELECT * FROM landing.lateness ORDER BY ALL").fetchall()
+    decisions = connection.execute("SELECT * FROM landing.decision ORDER BY decision_n").fetchall()
     versions = [code_version(), rule_set_version(), project_digest()]
     built_from = hashlib.sha256("\n".join(sorted({str(row[3]) for row in inputs})).encode()).hexdigest()
-    everything = [inputs, screened, control, lateness, versions]
+    everything = [inputs, screened, control, lateness, decisions, versions]
     release_id = hashlib.sha256(json.dumps(everything, default=str).encode()).hexdigest()[:16]
     newest = max((row[5] for row in inputs if row[5] is not None), default=None)
     submissions_n = len({row[3] for row in inputs})

@@ -5,7 +5,7 @@ from `raw/` and what was landed, what is to be built from the dirty returns, and
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,11 +17,12 @@ from pipelines.intake.deadlines import all_late, as_rows, last_observed_on
 from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.screening.identify import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
-from pipelines.screening.screen import Filing, Screening, screen
+from pipelines.screening.screen import Filing, Screening, ScreenSettings, screen
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import (
     ALL_RETURNS,
     FINDINGS_ONLY,
+    LATEST,
     dirty_returns,
     get_state,
     insert_rows,
@@ -71,7 +72,6 @@ def land_new(
     store = RawStore(home.raw)
     landed = Landed()
     settings = home.screen_settings()
-    references = {reference.name for reference in home.municipality.references}
     with open_build_database(home) as connection:
         write_control(connection, home, as_of=as_of, status_on=last_observed_on(home))
         _land_lateness(connection, home)
@@ -83,34 +83,135 @@ def land_new(
             chosen = {entry.submission_id for entry in entries} | decided.submissions | _named(connection, again)
             entries = [entry for entry in store if entry.submission_id in chosen]
         if not entries and not decided.counties:
+            set_state(connection, "decisions_applied", str(len(settings.decisions)))
             return landed
-        census = [entry for entry in entries if references & {arrival.county_code for arrival in entry.arrivals}]
-        returns = [entry for entry in entries if entry not in census]
-        city = home.municipality.city
-        screened_census = [
-            screen_census(store.to_screen(entry), city=CountyName(city.code, city.name), counties=settings.counties,
-                          limits=settings.limits)
-            for entry in census
-        ]  # fmt: skip
-        screening = screen([store.to_screen(entry) for entry in returns], settings, progress=progress)
+        batch = _screen(home, store, entries, settings, progress)
         connection.begin()
         try:
-            land(connection, entries, _together(screening, screened_census))
-            _land_census(connection, screened_census)
-            touched = {filing.county_code for filing in screening.filings if filing.county_code} | decided.counties
-            if screened_census:
-                touched |= {county.code for county in settings.counties}
-            context = evaluate_context(connection, touched)
-            store_context(connection, context)
+            context = _land(connection, entries, batch, decided.counties)
             set_state(connection, "decisions_applied", str(len(settings.decisions)))
             connection.commit()
         except BaseException:
             connection.rollback()
             raise
     landed.submissions_n = len(entries)
-    _count(landed, screening, context)
-    landed.filings += [census_screening.filing for census_screening in screened_census]
+    _count(landed, batch.screening, context)
+    landed.filings += [census_screening.filing for census_screening in batch.census]
     return landed
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What screening made of a batch; `everyone`: every county, whom a census concerns alike."""
+
+    screening: Screening
+    census: list[ReferenceScreening]
+    everyone: frozenset[str]
+
+
+def _screen(
+    home: Home,
+    store: RawStore,
+    entries: Sequence[RawSubmission],
+    settings: ScreenSettings,
+    progress: Callable[[int, int], None] | None,
+) -> _Batch:
+    references = {reference.name for reference in home.municipality.references}
+    census = [entry for entry in entries if references & {arrival.county_code for arrival in entry.arrivals}]
+    returns = [entry for entry in entries if entry not in census]
+    city = home.municipality.city
+    screened_census = [
+        screen_census(store.to_screen(entry), city=CountyName(city.code, city.name), counties=settings.counties,
+                      limits=settings.limits)
+        for entry in census
+    ]  # fmt: skip
+    screening = screen([store.to_screen(entry) for entry in returns], settings, progress=progress)
+    return _Batch(screening, screened_census, frozenset(county.code for county in settings.counties))
+
+
+def _land(
+    connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission], batch: _Batch, also: Iterable[str]
+) -> ContextResult:
+    """Land a batch and judge what it touches, and the counties of `also`, anew. The caller opens and ends the transaction."""
+    land(connection, entries, _together(batch.screening, batch.census))
+    _land_census(connection, batch.census)
+    touched = {filing.county_code for filing in batch.screening.filings if filing.county_code} | set(also)
+    if batch.census:
+        touched |= batch.everyone
+    context = evaluate_context(connection, touched)
+    store_context(connection, context)
+    return context
+
+
+@dataclass(frozen=True)
+class Affected:
+    """A filing's version that would be judged otherwise. `new_rules`, `gone_rules`: rule id → by how many findings more or less."""
+
+    submission_id: str
+    return_code: str
+    county_code: str
+    period: str
+    verdict_before: str
+    verdict_after: str
+    new_rules: dict[str, int]
+    gone_rules: dict[str, int]
+
+
+def rehearse(home: Home, again: Scope, *, progress: Callable[[int, int], None] | None = None) -> list[Affected]:
+    """Screen and land the submissions of a scope by the rules of today, say what would change, and take it all back.
+
+    The caller holds `home.writing()`. Raises ValidationFault when a rule could not be evaluated.
+    """
+    store = RawStore(home.raw)
+    settings = home.screen_settings()
+    with open_build_database(home) as connection:
+        chosen = _named(connection, again)
+        entries = [entry for entry in store if entry.submission_id in chosen]
+        before = _judgements(connection)
+        batch = _screen(home, store, entries, settings, progress)
+        connection.begin()
+        try:
+            _land(connection, entries, batch, ())
+            after = _judgements(connection)
+        finally:
+            connection.rollback()
+    affected = []
+    for slot in sorted(after):
+        was, now = before.get(slot), after[slot]
+        if was is None or was == now:
+            continue
+        rules = {rule: now[1].get(rule, 0) - was[1].get(rule, 0) for rule in {*was[1], *now[1]}}
+        affected.append(
+            Affected(*slot, was[0], now[0], {rule: n for rule, n in rules.items() if n > 0},
+                     {rule: -n for rule, n in rules.items() if n < 0})
+        )  # fmt: skip
+    return affected
+
+
+def _judgements(
+    connection: duckdb.DuckDBPyConnection,
+) -> dict[tuple[str, str, str, str], tuple[str, dict[str, int]]]:
+    """(submission, return, county, period) → verdict and findings by rule, as they stand."""
+    found: dict[tuple[str, str, str, str], tuple[str, dict[str, int]]] = {}
+    for *slot, verdict in connection.execute(
+        f"""SELECT submission_id, return_code, county_code, period, verdict FROM landing.filing_version
+            SEMI JOIN ({LATEST}) USING (submission_id, screening_seq)
+            WHERE return_code IS NOT NULL AND county_code IS NOT NULL AND period IS NOT NULL"""
+    ).fetchall():
+        found[(slot[0], slot[1], slot[2], slot[3])] = (verdict, {})
+    for *slot, rule_id, failed_n in connection.execute(
+        f"""SELECT submission_id, return_code, county_code, period, rule_id, failed_n FROM landing.rule_result
+            SEMI JOIN ({LATEST}) USING (submission_id, screening_seq) WHERE failed_n > 0
+            UNION ALL
+            SELECT submission_id, return_code, county_code, period, rule_id, failed_n FROM (
+                SELECT * FROM landing.context_rule_result QUALIFY evaluation_seq = max(evaluation_seq) OVER (
+                    PARTITION BY submission_id, return_code, county_code, period))
+            SEMI JOIN landing.filing_in_force USING (submission_id, return_code, county_code, period)
+            WHERE failed_n > 0"""
+    ).fetchall():
+        if (known := found.get((slot[0], slot[1], slot[2], slot[3]))) is not None:
+            known[1][rule_id] = int(failed_n)
+    return found
 
 
 def end_of_day(day: str) -> datetime:

@@ -112,6 +112,57 @@ def test_a_file_is_checked_without_being_landed(published_home: Path, tmp_path: 
     assert not home.private.exists()
 
 
+def test_templates_are_written_for_what_the_call_names_and_prefilled_from_the_published_register(
+    published_home: Path, tmp_path: Path
+):
+    out = tmp_path / "模板"
+    whole = ["--county", "静乐县", "--period", "2024-2025学年", "--out", str(out), "--prefill"]
+    written = _xianbao(published_home, "template", "all", *whole)
+    assert (written.returncode, written.stderr) == (0, "")
+    assert [path.name for path in sorted(out.iterdir())] == [
+        "静乐县_2024-2025学年_XB01_学校（机构）名录.xlsx",
+        "静乐县_2024-2025学年_XB02_在校（园）学生统计表.xlsx",
+    ]
+    unsigned = _xianbao(published_home, "check", *map(str, sorted(out.iterdir())))
+    assert unsigned.returncode == 1
+    assert re.search(r"学校（机构）名录 2024-2025 140926：\d{2,} 行，错误 1，", unsigned.stdout), (
+        "all but the signature"
+    )
+    for name in ("XB02", "在校（园）学生统计表", "enrolment"):
+        again = _xianbao(published_home, "template", name, "--county", "140926", *whole[2:])
+        assert (again.returncode, "1 个模板" in again.stdout) == (0, True)
+    everywhere = ["template", "XB03", "--county", "all", "--period", "2024", "--out", str(out)]
+    assert "14 个模板" in _xianbao(published_home, *everywhere).stdout
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (["XB99", "静乐县", "2024-2025"], "XB02  enrolment  在校（园）学生统计表"),
+        (["XB02", "平遥县", "2024-2025"], "140926 静乐县"),
+        (["XB02", "静乐县", "2024"], "2023-2024、2024-2025"),
+        (["XB02", "静乐县", "去年"], "学年"),
+    ],
+    ids=["return", "county", "period of another type", "period"],
+)
+def test_a_template_that_nothing_is_known_of_is_refused_with_what_is_known(tmp_path: Path, call: list[str], told: str):
+    home = small_home(tmp_path, [("140926", "静乐县", "Jingle")])
+    which, county, period = call
+    out = tmp_path / "out"
+    refused = _xianbao(home.root, "template", which, "--county", county, "--period", period, "--out", str(out))
+    assert (refused.returncode, told in refused.stderr, "Traceback" in refused.stderr) == (2, True, False)
+    assert not out.exists()
+
+
+def test_a_bundle_of_a_home_checks_as_the_home_does(published_home: Path, tmp_path: Path):
+    bundle = tmp_path / "规则" / "xianbao-rules.zip"
+    assert _xianbao(published_home, "bundle", "--out", str(bundle)).returncode == 0
+    by_bundle = _xianbao(tmp_path, "check", str(_school_return(published_home)), "--bundle", str(bundle))
+    by_home = _xianbao(published_home, "check", str(_school_return(published_home)))
+    assert (by_bundle.returncode, by_home.returncode) == (0, 0)
+    assert by_bundle.stdout.splitlines()[1:] == by_home.stdout.splitlines()
+
+
 def test_run_then_rebuild_give_the_same_release(published_home: Path, tmp_path: Path):
     home = small_home(tmp_path, [("140926", "静乐县", "Jingle")])
     deliver(home, "140926", _school_return(published_home))

@@ -136,9 +136,10 @@ def test_a_second_run_with_nothing_new_does_nothing_and_says_so(home: Home):
 
 
 def test_every_submission_has_its_receipt(home: Home):
-    receipts = list((home.warehouse / "receipts").rglob("*.json"))
     stored = list((home.raw / "submissions").glob("??/*.json"))
-    assert len(receipts) == len(stored) > 0
+    for suffix in ("json", "html"):
+        receipts = list(home.outbox.rglob(f"*_回执.{suffix}"))
+        assert len(receipts) == len(stored) > 0
 
 
 def test_zero_and_missing_stay_apart_from_intake_to_mart(home: Home):

@@ -4,12 +4,14 @@ Belongs here: the changes, each with the one finding it must lead to. `test_rule
 catalogue, so that no rule can be added without a file that breaks it.
 """
 
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from builders import DINGXIANG, LOCKED, XINFU, CountyName, Draft, csv_bytes, xlsx
+from builders import DINGXIANG, LOCKED, PAY, XINFU, CountyName, Draft, csv_bytes, xlsx
 
 from pipelines.returns import Column, current_definitions
 from pipelines.returns.definition import MISSING_LABELS
@@ -126,6 +128,21 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
         "population", "population_total", population_total=601
     ),
     ("population", "XB03-1c-total-row"): lambda: _wrong_total("population", "population_male"),
+    ("population", "XB03-4-sex-ratio"): lambda: _changed(
+        "population", "population_male", population_total=1200, population_male=900
+    ),
+    # In 万元: a hundredth of a per cent of what anybody is paid.
+    ("teacher_pay", "XB04-4-pay-per-head"): lambda: _changed(
+        "teacher_pay",
+        "pay_total_yuan",
+        **{name: 0 for name in PAY if PAY[name] != "不适用"} | {"basic_salary_yuan": 92.8, "pay_total_yuan": 92.8},
+    ),
+    ("civil_servant_pay", "XB05-4-pay-per-head"): lambda: _changed(
+        "civil_servant_pay", "pay_total_yuan", civil_servants_average=100
+    ),
+    ("rural_subsidy", "XB06-4-monthly-standard"): lambda: _changed(
+        "rural_subsidy", "standard_yuan_per_month", standard_yuan_per_month=3, due_yuan=90, paid_yuan=90
+    ),
     ("population", "FILE-1a-text-number"): lambda: _full_width("population", "population_total"),
     ("teacher_pay", "XB04-1c-total-equals-components"): lambda: _changed(
         "teacher_pay", "pay_total_yuan", pay_total_yuan=928000.81
@@ -272,6 +289,44 @@ def _remark(text: str) -> Made:
     return draft, draft.note_cell(len(draft.notes) - 1, 1)
 
 
+def _zipped(members: dict[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return target.getvalue()
+
+
+def _with_parts(workbook: bytes, parts: dict[str, bytes]) -> bytes:
+    """The workbook with parts added or replaced."""
+    with zipfile.ZipFile(io.BytesIO(workbook)) as archive:
+        return _zipped({name: archive.read(name) for name in archive.namelist()} | parts)
+
+
+_FIRST_SHEET = "xl/worksheets/sheet1.xml"
+
+
+def _changed_sheet(workbook: bytes, old: bytes, new: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(workbook)) as archive:
+        content = archive.read(_FIRST_SHEET)
+    assert content.count(old) == 1
+    return _with_parts(workbook, {_FIRST_SHEET: content.replace(old, new)})
+
+
+def _two_values_in_one_cell(workbook: bytes) -> bytes:
+    """The title cell stands twice; readers differ on which one counts."""
+    return _changed_sheet(workbook, b'</row><row r="2">', b'<c r="A1" t="n"><v>7</v></c></row><row r="2">')
+
+
+def _linked() -> BadFile:
+    """A number that a formula took from another workbook when the file was last calculated."""
+    draft = Draft("enrolment")
+    draft.rows[0]["boarders"] = "=[1]花名册!B2"
+    cell = draft.cell(0, "boarders")
+    content = _changed_sheet(draft.xlsx(), "<f>[1]花名册!B2</f><v />".encode(), "<f>[1]花名册!B2</f><v>3</v>".encode())
+    return _file("FILE-0-external-link", content, sheet=draft.sheet, cell=cell, value="3")
+
+
 def _file_cases() -> list[BadFile]:
     good = Draft("enrolment").xlsx()
     page = "<html><body><table><tr><td>表号</td></tr></table></body></html>".encode("gb18030")
@@ -308,6 +363,19 @@ def _file_cases() -> list[BadFile]:
         _draft("FILE-0-sign-off-missing", _unsigned()),
         _locked(),
         _draft("FILE-0-formula-no-value", _changed("teacher_pay", "pay_total_yuan", pay_total_yuan="=SUM(E4:O4)")),
+        _file("FILE-0-archive", _zipped({"../报表.xlsx": good}), name="报表.zip"),
+        _file("FILE-0-readers-disagree", _two_values_in_one_cell(good)),
+        _file("FILE-0-active-content", _with_parts(good, {"xl/externalLinks/externalLink1.xml": b"<ddeLink/>"})),
+        _linked(),
+        _file("FILE-0-macros", _with_parts(good, {"xl/vbaProject.bin": b"\0"})),
+        _file("FILE-0-embedded", _with_parts(good, {"xl/embeddings/oleObject1.bin": b"\0"})),
+        _file(
+            "FILE-0-reply-unreadable",
+            xlsx(Draft("enrolment"), others={"问题清单": [["问题编号", "核实说明"], ["X1|已改动", "新建住宅区入住"]]}),
+            sheet="问题清单",
+            cell="B2",
+            value="新建住宅区入住",
+        ),
         _draft("FILE-1a-identity-number", _remark(IDENTITY_NUMBER), value="140*************04"),
         _draft("FILE-1a-phone-number", _remark(f"电话{PHONE_NUMBER}"), value="138******00"),
         _draft("FILE-1a-bank-card", _remark(BANK_CARD), value="622**************00"),

@@ -2,11 +2,13 @@
 
 import pytest
 from bad_files import BANK_CARD, IDENTITY_NUMBER, IDENTITY_NUMBER_X, PHONE_NUMBER
+from builders import SETTINGS, Draft, submission
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.screening.findings import shown
-from pipelines.screening.personal_data import is_bank_card, is_identity_number, mask, personal_data
+from pipelines.screening.personal_data import is_bank_card, is_identity_number, mask, mask_personal, personal_data
+from pipelines.screening.screen import screen
 from pipelines.screening.workbook import Sheet, Workbook
 
 
@@ -30,10 +32,23 @@ def found(*texts: str | None) -> list[tuple[str, str, str]]:
         (f"+86{PHONE_NUMBER}"[3:], "FILE-1a-phone-number"),
         (BANK_CARD, "FILE-1a-bank-card"),
         (f"卡号{BANK_CARD}（工行）", "FILE-1a-bank-card"),
+        ("138 0000 0000", "FILE-1a-phone-number"),
+        ("138-0000-0000", "FILE-1a-phone-number"),
+        ("+86 13800000000", "FILE-1a-phone-number"),
+        ("+86 138 0000 0000", "FILE-1a-phone-number"),
+        ("8613800000000", "FILE-1a-phone-number"),
+        ("１３８－００００－００００", "FILE-1a-phone-number"),
+        ("140902 19850101 0004", "FILE-1a-identity-number"),
+        ("140902850101000", "FILE-1a-identity-number"),  # fifteen digits, as issued until 1999
+        ("140902198501010000", "FILE-1a-identity-number"),  # what a spreadsheet leaves of one taken for a number
+        ("1.40902198501010E+17", "FILE-1a-identity-number"),
+        ("1.4090219850101e17", "FILE-1a-identity-number"),
+        ("1.40902198501E+17", None),  # too little is left of it to name anyone
+        ("6222 0200 0000 0000 000", "FILE-1a-bank-card"),
     ],
 )
 def test_a_number_of_a_person_is_found_in_any_company(text, rule):
-    assert [entry[:2] for entry in found(text)] == [(rule, "A1")]
+    assert [entry[:2] for entry in found(text)] == ([(rule, "A1")] if rule else [])
 
 
 @pytest.mark.parametrize(
@@ -50,6 +65,14 @@ def test_a_number_of_a_person_is_found_in_any_company(text, rule):
         "1409020001",  # a school
         "1,380,000,000,0",
         "2024-09-01",
+        "2024-09-01 2025-08-31",
+        "140902851301000",  # fifteen digits, thirteenth month
+        "990902850101000",  # no such province
+        "138,000,000,00",
+        "1380 0000",
+        "1234 5678 9012 3456",
+        "6222 0200 0000 0000 001",
+        "1.23456789012345E+17",
         "0350-3022331",
         "9" * 30,
         None,
@@ -106,3 +129,37 @@ def test_a_finding_never_repeats_a_number_of_a_person(number):
 def test_a_finding_repeats_a_countys_text_without_control_characters_or_length():
     assert shown("甲\x00乙\n丙") == "甲 乙 丙"
     assert len(shown("甲" * 1000)) == 200
+
+
+def test_a_number_in_groups_is_masked_with_its_gaps_kept():
+    assert mask("138 0000 0000") == "138 **** **00"
+    assert shown("电话 138-0000-0000 转") == "电话 138-****-**00 转"
+    assert mask_personal("花名册 138 0000 0000.xlsx") == "花名册 138 **** **00.xlsx"
+    assert mask_personal("140902 19850101 0004") == "140*** ******** **04"
+
+
+@pytest.mark.parametrize("count", range(1, 13))
+def test_any_whole_number_of_at_most_ten_digits_is_left_in_peace(count):
+    assert found(*(str(digit) * min(count, 10) for digit in range(1, 10))) == []
+
+
+def test_a_code_with_a_digit_too_many_is_a_wrong_code_and_no_telephone(tmp_path):
+    """Codes of this province begin like a mobile number; the column's own rule says what is wrong."""
+    draft = Draft("enrolment")
+    draft.rows[0]["school_code"] = "14090200011"
+    result = screen([submission(tmp_path, "报表.xlsx", draft.xlsx())], SETTINGS)
+    assert [(one.rule_id, one.cell) for one in result.findings] == [
+        ("XB02-1a-school_code", draft.cell(0, "school_code"))
+    ]
+    assert "14090200011" not in result.findings[0].message + result.findings[0].value
+    draft.rows[0]["school_code"] = PHONE_NUMBER
+    result = screen([submission(tmp_path, "报表.xlsx", draft.xlsx())], SETTINGS)
+    assert "FILE-1a-phone-number" in {one.rule_id for one in result.findings}
+
+
+def test_names_of_files_and_sheets_are_masked_wherever_they_are_repeated(tmp_path):
+    draft = Draft("enrolment", sheet="138 0000 0000")
+    result = screen([submission(tmp_path, f"忻府区{PHONE_NUMBER}.xlsx", draft.xlsx())], SETTINGS)
+    assert {one.rule_id for one in result.findings} == {"FILE-1a-phone-number"}
+    everything = repr(result.findings) + repr(result.filings) + repr(result.cell_columns)
+    assert PHONE_NUMBER not in everything and "138 0000 0000" not in everything

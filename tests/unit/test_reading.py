@@ -65,6 +65,7 @@ def read(tmp_path_factory) -> dict[str, Workbook | Refusal]:
         archive.writestr("xl/workbook.xml", b"0" * 30_000_000)
     other = io.BytesIO()
     with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
         archive.writestr("word/document.xml", "<w/>")
     velvet = io.BytesIO()
     OOXMLFile(io.BytesIO(good)).encrypt("VelvetSweatshop", velvet)
@@ -218,12 +219,15 @@ def test_a_file_over_time_or_memory_is_refused_and_the_next_is_still_read(tmp_pa
     good = Draft("civil_servant_pay").xlsx()
     endless = bare_xlsx(f'<row r="1" hidden="1">{"<c/>" * 4_000_000}</row>', compression=zipfile.ZIP_STORED)
     far = bare_xlsx('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
-    files = {"1.xlsx": good, "endless.xlsx": endless, "2.xlsx": good, "far.xlsx": far, "3.xlsx": good}
+    wide = bare_xlsx('<row r="1"><c r="XFD1"><v>1</v></c></row><row r="1048576"><c r="A1048576"><v>1</v></c></row>')
+    files = {"1.xlsx": good, "endless.xlsx": endless, "2.xlsx": good, "far.xlsx": far, "wide.xlsx": wide, "3.xlsx": good}
     limits = ReadLimits(seconds=3, memory_bytes=6 << 30)
     outcomes = dict(zip(files, read_files(requests(tmp_path, files), limits, processes=1), strict=True))
     assert outcomes["endless.xlsx"] == Refusal("FILE-0-limits", "读取超过 3 秒")
-    assert isinstance(outcomes["far.xlsx"], Refusal)
-    assert outcomes["far.xlsx"].rule_id == "FILE-0-limits" and "内存" in outcomes["far.xlsx"].detail
+    for name, word in {"far.xlsx": "XFD1048576", "wide.xlsx": "内存"}.items():
+        outcome = outcomes[name]
+        assert isinstance(outcome, Refusal)
+        assert outcome.rule_id == "FILE-0-limits" and word in outcome.detail
     assert isinstance(outcomes["1.xlsx"], Workbook)
     assert outcomes["1.xlsx"] == outcomes["2.xlsx"] == outcomes["3.xlsx"]
 

@@ -1,0 +1,98 @@
+"""`xianbao check`: a county looks at its files before it sends them, by the very rules that will judge them.
+
+Belongs here: which rules are meant (a home's, or those of a bundle), and what is printed and written. Nothing is kept. Imports
+only what screening needs: a county has neither Dagster nor dbt nor DuckDB.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipelines.bundle import BUNDLE_NAME, BundleDamaged, opened_bundle
+from pipelines.cli import boards
+from pipelines.cli.terminal import refuse, say, tell
+from pipelines.files import replace_file
+from pipelines.home import Home
+from pipelines.screening.screen import Screening, ScreenSettings, Submission, screen
+
+
+def check_files(home: Home, files: Sequence[Path], *, bundle: Path | None, annotate_into: Path | None) -> int:
+    """Screen the files and print what was found. 0: nothing to mend; 1: some file has errors. A mistake in the call: refused."""
+    for file in files:
+        if not file.is_file():
+            refuse(say(f"没有这个文件：{file}", f"No such file: {file}"))
+    submissions = [Submission(f"check-{number}", file, file.name) for number, file in enumerate(files, start=1)]
+    with _rules(home, bundle) as settings:
+        result = screen(submissions, settings)
+        boards.show_check(result)
+        if annotate_into is not None:
+            _write_annotated(submissions, result, settings, annotate_into)
+    return int(any(filing.verdict == "rejected" for filing in result.filings))
+
+
+@contextmanager
+def _rules(home: Home, bundle: Path | None) -> Iterator[ScreenSettings]:
+    """A bundle that is named; else the home's configuration; else a bundle in the current folder."""
+    beside = Path(BUNDLE_NAME)
+    if bundle is None and home.configuration.exists():
+        yield home.screen_settings()
+        return
+    if bundle is None and not beside.is_file():
+        refuse(
+            say(f"不知道按哪套规则检查：请把市局下发的 {BUNDLE_NAME} 放在当前目录，或用 --bundle 指明它在哪里。",
+                f"No rules to check by: put {BUNDLE_NAME} into the current folder, or name it with --bundle.")
+        )  # fmt: skip
+    path = bundle or beside
+    if not path.is_file():
+        refuse(say(f"没有这个规则包：{path}", f"No such bundle: {path}"))
+    try:
+        with opened_bundle(path) as opened:
+            tell(say(f"规则：{opened.city_name}规则包，版本 {opened.rule_set_version}。",
+                     f"Rules: bundle of {opened.city_name}, version {opened.rule_set_version}."))  # fmt: skip
+            yield opened.settings
+    except BundleDamaged as error:
+        refuse(f"{path}：{error}")
+
+
+def _write_annotated(
+    submissions: Sequence[Submission], result: Screening, settings: ScreenSettings, folder: Path
+) -> None:
+    """For each file with findings, the workbook that the county would get back, marked as not yet submitted."""
+    from pipelines.documents.annotated import Heading, Issue, annotate
+
+    counties = {county.code: county.name for county in settings.counties}
+    stems = Counter(submission.path.stem for submission in submissions)
+    for number, submission in enumerate(submissions, start=1):
+        found = [finding for finding in result.findings if finding.submission_id == submission.submission_id]
+        filings = [filing for filing in result.filings if filing.submission_id == submission.submission_id]
+        rejected = any(filing.verdict == "rejected" for filing in filings)
+        county = next((counties[filing.county_code] for filing in filings if filing.county_code in counties), "")
+        counts: Counter[str] = Counter()
+        for submission_id, _, _, _, rule_id, _, _, _, failed_n in result.rule_results:
+            if submission_id == submission.submission_id:
+                counts[rule_id] += failed_n
+        heading = Heading(
+            receipt_number="（自查，未报送）",
+            submission_id=hashlib.sha256(submission.path.read_bytes()).hexdigest(),
+            county_name=county,
+            received_at="自查件，市局尚未",
+            verdict="有错误，报送会被退回" if rejected else "没有错误",
+            counts=dict(counts),
+            what_next="请改正全部错误，再自查一次，然后报送。"
+            if rejected
+            else "请核实疑问；属实的在“核实说明”栏写明原因，再报送。",
+        )
+        annotated = annotate(
+            submission.path, submission.file_name, [Issue.of(finding) for finding in found], heading, settings.limits
+        )
+        if annotated is None:
+            continue
+        stem = submission.path.stem if stems[submission.path.stem] == 1 else f"{submission.path.stem}_{number}"
+        path = folder / f"标注_{stem}{annotated.suffix}"
+        try:
+            replace_file(path, annotated.content)
+        except OSError as error:
+            refuse(say(f"写不进 {path}：{error.strerror}", f"Cannot write {path}: {error.strerror}"))
+        tell(say(f"标注：{path}", f"Annotated: {path}"))

@@ -1,0 +1,108 @@
+"""Carrying the answers to a county's own folder: any fsspec URI; the code does not know which.
+
+Belongs here: telling what is not yet there, and writing it whole. One county's failure stays that county's, and what was not
+delivered is tried again with the next run.
+"""
+
+import json
+import posixpath
+from functools import partial
+from typing import Any
+
+from pipelines.files import replace_file
+from pipelines.home import Home
+from pipelines.intake.collect import masked
+from pipelines.intake.parallel import in_parallel
+from pipelines.municipality import ConfigurationError, County
+
+#: Stores in which an object appears whole or not at all; elsewhere a file is written aside and renamed.
+_ATOMIC = {"s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "memory"}
+
+
+def deliver_all(home: Home) -> dict[str, str]:
+    """Bring every configured outbox in line with the home's own; returns county code → what went wrong."""
+    counties = [county for county in home.municipality.counties if county.outbox is not None]
+    answers = in_parallel(
+        {county: partial(_deliver, home, county) for county in counties}, home.municipality.limits.source_seconds
+    )
+    problems = {}
+    for county, answer in answers.items():
+        if answer is None:
+            problems[county.code] = f"{home.municipality.limits.source_seconds} 秒内没有应答"
+        elif isinstance(answer, BaseException):
+            problems[county.code] = f"{type(answer).__name__}: {answer}"
+        elif answer:
+            problems[county.code] = str(answer)
+    return problems
+
+
+def _deliver(home: Home, county: County) -> str:
+    """Returns what went wrong, blank when nothing did."""
+    delivered_file = home.private / "outbox" / f"{county.code}.json"
+    delivered = _read(delivered_file)
+    folder = home.outbox / county.code
+    local = {path.name: _stamp(path) for path in folder.glob("*") if path.is_file() and not path.name.startswith(".")}
+    uri = ""
+    problem = ""
+    try:
+        import fsspec
+
+        uri = home.municipality.outbox_uri(county, home.root) or ""
+        changed = delivered.get("uri") != _plain(uri)
+        files: dict[str, str] = {} if changed else dict(delivered.get("files", {}))
+        new = sorted(name for name, stamp in local.items() if files.get(name) != stamp)
+        gone = sorted(set(files) - set(local))
+        if not new and not gone and not changed:
+            return ""
+        system, root = fsspec.url_to_fs(uri)
+        system.makedirs(root, exist_ok=True)
+        try:
+            for name in new:
+                _put(system, posixpath.join(root, name), (folder / name).read_bytes())
+                files[name] = local[name]
+            for name in gone:
+                if system.exists(posixpath.join(root, name)):
+                    system.rm_file(posixpath.join(root, name))
+                del files[name]
+        finally:
+            content = json.dumps({"uri": _plain(uri), "files": files}, ensure_ascii=False, sort_keys=True)
+            replace_file(delivered_file, content.encode())
+    except ConfigurationError as error:
+        problem = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
+        problem = masked(f"{type(error).__name__}: {error}", uri)[:500]
+    return problem
+
+
+def _put(system: Any, path: str, content: bytes) -> None:
+    protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
+    if protocols & _ATOMIC:
+        system.pipe_file(path, content)
+        return
+    aside = f"{posixpath.dirname(path)}/.{posixpath.basename(path)}.part"
+    system.pipe_file(aside, content)
+    if protocols & {"file", "local"}:
+        system.mv(aside, path)  # replaces what is there
+        return
+    if system.exists(path):  # a server's rename refuses to replace
+        system.rm_file(path)
+    system.mv(aside, path)
+
+
+def _plain(uri: str) -> str:
+    """The URI as it may be kept: without user and password."""
+    return masked(uri, uri)
+
+
+def _stamp(path: Any) -> str:
+    status = path.stat()
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def _read(path: Any) -> dict[str, Any]:
+    """What was delivered. A cache: when it is lost everything is written once more."""
+    try:
+        known: dict[str, Any] = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return known

@@ -1,0 +1,120 @@
+"""What changed between two versions of a filing: cell by cell, by the key of the row rather than by where it stands.
+
+Belongs here: reading two submissions alike and holding them against each other. Rejected versions are compared too: they are read
+from their bytes, not from what was landed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from pipelines.returns import ReturnDefinition
+from pipelines.returns.definition import DECIMAL_PLACES
+from pipelines.screening.findings import shown, signed
+from pipelines.screening.identify import Table, identify
+from pipelines.screening.screen import ScreenSettings, Submission
+from pipelines.screening.tabulate import tabulate
+from pipelines.screening.workbook import Refusal, cell_address
+from pipelines.screening.worker import ReadRequest, read_files
+
+
+class NotComparable(ValueError):
+    """A version cannot be read, or does not hold the filing; the message says which and why (Chinese)."""
+
+
+@dataclass(frozen=True)
+class ChangedCell:
+    """One cell that differs. `change`: changed, or row_added / row_removed for a row that only one version has (then no cell).
+
+    `difference`: new less old, where both are numbers.
+    """
+
+    change: str
+    subject: str
+    row_label: str
+    column_label: str
+    old_text: str
+    new_text: str
+    old_cell: str
+    new_cell: str
+    difference: str
+
+
+@dataclass(frozen=True)
+class _Row:
+    values: dict[str, Any]
+    label: str
+    cells: dict[str, str]
+
+
+def changed_cells(
+    old: Submission, new: Submission, settings: ScreenSettings, slot: tuple[str, str, str]
+) -> list[ChangedCell]:
+    """The cells of the filing (return, county, period) that differ, in the order of the rows' keys. Raises NotComparable."""
+    outcomes = list(read_files([ReadRequest(one.path, one.file_name) for one in (old, new)], settings.limits))
+    tables = []
+    for submission, outcome in zip((old, new), outcomes, strict=True):
+        if isinstance(outcome, Refusal):
+            raise NotComparable(f"{submission.file_name} 读不出来：{outcome.detail}")
+        found = identify(
+            outcome,
+            file_name=submission.file_name,
+            counties=settings.counties,
+            source_counties=[receipt.county_code for receipt in submission.receipts],
+            periods=settings.periods,
+        )
+        mine = [table for table in found.tables if _slot(table) == slot]
+        if not mine:
+            raise NotComparable(f"{submission.file_name} 里没有这份填报。")
+        tables.append(mine[0])
+    before, after = (_rows(table) for table in tables)
+    return list(_compared(tables[1].definition, before, after))
+
+
+def _slot(table: Table) -> tuple[str, str | None, str | None]:
+    return table.definition.return_code, table.county_code, table.period.code if table.period else None
+
+
+def _rows(table: Table) -> dict[str, _Row]:
+    """Subject → the row. A key that stands twice is told apart by its turn."""
+    defined = table.definition
+    rows: dict[str, _Row] = {}
+    for row in tabulate(defined, [(0, table)]).filter(~pl.col("is_total")).iter_rows(named=True):
+        subject = key = "/".join((row[f"{name}__text"] or "").strip() for name in defined.key)
+        turn = 1
+        while subject in rows:
+            turn += 1
+            subject = f"{key}（第 {turn} 行）"
+        cells = {name: cell_address(row["source_row"] - 1, index) for name, index in table.columns.items()}
+        rows[subject] = _Row(row, (row[f"{defined.row_label}__text"] or "").strip(), cells)
+    return rows
+
+
+def _compared(defined: ReturnDefinition, before: dict[str, _Row], after: dict[str, _Row]) -> Iterable[ChangedCell]:
+    for subject in sorted({*before, *after}):
+        old, new = before.get(subject), after.get(subject)
+        whole = ChangedCell("", shown(subject), shown((new or old or _Row({}, "", {})).label), "", "", "", "", "", "")
+        if old is None or new is None:
+            yield replace(whole, change="row_added" if old is None else "row_removed")
+            continue
+        for column in defined.columns:
+            old_state, new_state = (one.values.get(f"{column.name}__state") for one in (old, new))
+            was, now = old.values.get(column.name), new.values.get(column.name)
+            texts = [shown((one.values.get(f"{column.name}__text") or "").strip()) for one in (old, new)]
+            # The same number written otherwise (1,234 for 1234) is no change; what could not be read is compared as text.
+            if was == now and (was is not None or (old_state == new_state and texts[0] == texts[1])):
+                continue
+            places = DECIMAL_PLACES.get(column.type)
+            comparable = places is not None and was is not None and now is not None
+            yield replace(
+                whole,
+                change="changed",
+                column_label=column.label,
+                old_text=texts[0],
+                new_text=texts[1],
+                old_cell=old.cells.get(column.name, ""),
+                new_cell=new.cells.get(column.name, ""),
+                difference=signed(now - was, places or 0) if comparable else "",  # type: ignore[operator]
+            )

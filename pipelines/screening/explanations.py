@@ -1,0 +1,178 @@
+"""Replies of a county to queries: written into the list of findings that was returned to it, and read back from there.
+
+Belongs here: the token by which a query is known again, and reading the list. Which query a reply closes, and until when, is
+decided where the findings of all versions are at hand.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Protocol
+
+from pipelines.screening.identify import Observation, is_findings_sheet
+from pipelines.screening.personal_data import mask
+from pipelines.screening.workbook import FINDINGS_SHEET, REPLY_LABEL, TOKEN_LABEL, Sheet, Workbook, cell_address
+
+#: A reply that begins with this mark is last period's, proposed by us: no reply until the clerk takes the mark away.
+PROPOSAL_MARK = "（上期说明）"
+MAX_REPLY = 500
+UNREADABLE = "FILE-0-reply-unreadable"
+
+_FIELDS = 7
+_PREFIX = "X1"
+#: Hexadecimal digits as letters: a run of figures in a token could pass for somebody's phone number.
+_LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopabcdef")
+_LONG_DIGITS = re.compile(r"(?<![\d.])\d{11,19}[Xx]?(?![\d.]*\d)")
+
+
+class Query(Protocol):
+    """What a token is made of; a finding has it all."""
+
+    @property
+    def return_code(self) -> str | None: ...
+    @property
+    def county_code(self) -> str | None: ...
+    @property
+    def period(self) -> str | None: ...
+    @property
+    def rule_id(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def column_label(self) -> str: ...
+    @property
+    def difference(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A county's reply to one query. `deviation`: the size of the difference that it explains, a plain decimal, "" for none."""
+
+    return_code: str
+    county_code: str
+    period: str
+    rule_id: str
+    subject: str
+    column_label: str
+    deviation: str
+    text: str
+    sheet: str
+    cell: str
+
+
+def token(query: Query) -> str:
+    """What a query is known by when its list comes back: `X1|return|county|period|rule|subject|column|difference|digest`."""
+    fields = (
+        query.return_code or "",
+        query.county_code or "",
+        query.period or "",
+        query.rule_id,
+        query.subject,
+        query.column_label,
+        query.difference,
+    )
+    body = "|".join((_PREFIX, *(_packed(text) for text in fields)))
+    return f"{body}|{_digest(body)}"
+
+
+def deviation(difference: str) -> str:
+    """The size of a difference as plain decimal text: "+12" → "12", "-3.50" → "3.5"; "" when it is no number."""
+    try:
+        number = abs(Decimal(unicodedata.normalize("NFKC", difference).replace(",", "").strip()))
+    except InvalidOperation:
+        return ""
+    if not number.is_finite():
+        return ""
+    return format(number.normalize() if number != number.to_integral_value() else number.quantize(Decimal(1)), "f")
+
+
+def read_explanations(workbook: Workbook) -> tuple[list[Explanation], list[Observation]]:
+    """The replies in a workbook's list of findings, in the order of its rows.
+
+    Rows may be sorted or deleted and columns moved. A reply that cannot be told to a query is observed at its cell; an empty
+    reply, or last period's left as it was proposed, is none.
+    """
+    explanations: list[Explanation] = []
+    observations: list[Observation] = []
+    for sheet in workbook.sheets:
+        if sheet.name == FINDINGS_SHEET and is_findings_sheet(sheet):
+            for row, column, token_text, reply in _replies(sheet):
+                read = _read_token(token_text)
+                if isinstance(read, str):
+                    observations.append(Observation(UNREADABLE, sheet.name, row, column, value=reply, detail=read))
+                else:
+                    return_code, county_code, period, rule_id, subject, column_label, difference = read
+                    explanations.append(
+                        Explanation(
+                            return_code=return_code,
+                            county_code=county_code,
+                            period=period,
+                            rule_id=rule_id,
+                            subject=subject,
+                            column_label=column_label,
+                            deviation=deviation(difference),
+                            text=reply,
+                            sheet=sheet.name,
+                            cell=cell_address(row, column),
+                        )
+                    )
+    return explanations, observations
+
+
+def _replies(sheet: Sheet) -> Iterator[tuple[int, int, str, str]]:
+    """(row, column, token, reply) of each row with a reply."""
+    header = next(
+        row
+        for row, cells in enumerate(sheet.rows)
+        if {TOKEN_LABEL, REPLY_LABEL} <= {(text or "").strip() for text in cells}
+    )
+    labels = [(text or "").strip() for text in sheet.rows[header]]
+    token_column, reply_column = labels.index(TOKEN_LABEL), labels.index(REPLY_LABEL)
+    for row in range(header + 1, len(sheet.rows)):
+        reply = clean(sheet.cell(row, reply_column) or "")
+        if reply and not is_proposal(reply):
+            yield row, reply_column, (sheet.cell(row, token_column) or "").strip(), reply
+
+
+def clean(text: str) -> str:
+    """A reply as it is kept: one line, stripped, without control characters, long numbers masked, at most 500 characters."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    masked = _LONG_DIGITS.sub(lambda match: mask(match[0]), " ".join(printable.split()))
+    return masked if len(masked) <= MAX_REPLY else masked[: MAX_REPLY - 1] + "…"
+
+
+def is_proposal(reply: str) -> bool:
+    """Whether a reply is still last period's, as we proposed it; WPS may have changed the brackets."""
+    return unicodedata.normalize("NFKC", reply).startswith(unicodedata.normalize("NFKC", PROPOSAL_MARK))
+
+
+def _read_token(text: str) -> list[str] | str:
+    """The fields of a token, or what is wrong with it."""
+    if not text:
+        return "这一行没有问题编号：只有疑问可以说明，错误须改正数据"
+    body, _, digest = text.rpartition("|")
+    fields = body.split("|")
+    if len(fields) != _FIELDS + 1 or fields[0] != _PREFIX or digest != _digest(body):
+        return "这一行的问题编号已被改动"
+    return [_unpacked(field) for field in fields[1:]]
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()[:12].translate(_LETTERS)
+
+
+def _packed(text: str) -> str:
+    """A field without the separator, and without what a spreadsheet would change in a cell."""
+    return "".join(
+        f"%{ord(character):06X}"
+        if character in "|%" or not character.isprintable() or character == "\u3000"
+        else character
+        for character in text.strip(" ")
+    )
+
+
+def _unpacked(text: str) -> str:
+    return re.sub(r"%([0-9A-F]{6})", lambda match: chr(min(int(match[1], 16), 0x10FFFF)), text)

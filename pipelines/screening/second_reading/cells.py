@@ -1,0 +1,164 @@
+"""What the second readers have in common: what a cell is, what they note beside cells, and how they are held against the first.
+
+Belongs here: comparing, and the notes. How cells are stored is the business of one module a format.
+"""
+
+import re
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from pipelines.screening.workbook import cell_address
+
+
+class _Some:
+    """A cell of which only is known that something stands there."""
+
+
+SOME = _Some()
+Value = float | str | bool | _Some
+Cell = tuple[int, int, Value]
+
+#: What a formula does that no return needs: starting programs, or fetching values from the network.
+_ACTIVE = re.compile(
+    r"(?<![A-Za-z_])(?:WEBSERVICE|RTD|DDE|CALL|REGISTER(?:\.ID)?|EXEC)\s*\(|^[=+\-@\s]*[A-Za-z_][\w.]*\s*\|[^|]*!",
+    re.IGNORECASE,
+)
+#: A reference to a cell of another workbook: [1]Sheet1!A1, '[1]Sheet 1'!A1, '[name.xlsx]Sheet 1'!A1, 'file:///…'#$Sheet.A1
+_EXTERNAL = re.compile(
+    r"(?<![\w\]])\[\d+\](?:[^\[\]!'\"+\-*/^&=<>(),]*!|[^'\[\]]*'!)|\[[^\[\]]+\.(?:xl\w+|ods|et|csv)\]|'file:[^']*'#",
+    re.IGNORECASE,
+)
+
+
+class Contradiction(Exception):
+    """What a file says of its own cells cannot be followed; the message is Chinese."""
+
+
+@dataclass
+class SheetReading:
+    """What the second reader saw of one sheet besides its cells; complete when its cells have been walked. Indexes from 0.
+
+    `agreed_n`: cells that a reader held against the first reader's grid itself, found equal, and did not hand on.
+    """
+
+    errors: dict[tuple[int, int], str] = field(default_factory=dict)
+    valueless: set[tuple[int, int]] = field(default_factory=set)
+    external: set[tuple[int, int]] = field(default_factory=set)
+    hidden_rows: set[int] = field(default_factory=set)
+    hidden_columns: set[int] = field(default_factory=set)
+    active: list[str] = field(default_factory=list)
+    agreed_n: int = 0
+
+    def formula(self, row: int, column: int, text: str) -> None:
+        if _EXTERNAL.search(text):
+            self.external.add((row, column))
+        if _ACTIVE.search(text):
+            self.active.append(f"{cell_address(row, column)} 的公式")
+
+
+def is_active(text: str) -> bool:
+    """Whether a text is a formula that starts a program or fetches from the network."""
+    return text.lstrip()[:1] in ("=", "+", "-", "@") and bool(_ACTIVE.search(text))
+
+
+def disagreement(
+    cells: Iterable[Cell], grid: Sequence[Sequence[Any]], reading: SheetReading, *, from_1904: bool = False
+) -> str | None:
+    """Where the second reading of a sheet differs from the first reader's grid (A1 first), None where nowhere.
+
+    Walks `cells` to the end. A blank text is no cell.
+    """
+    errors = reading.errors
+    met = 0
+    for row, column, value in cells:
+        try:
+            first = grid[row][column]
+        except IndexError:
+            first = ""
+        if first == value and first != "":
+            met += 1
+        elif first != "":
+            met += 1
+            if (row, column) not in errors and not _same(value, first, from_1904):
+                return f"单元格 {cell_address(row, column)}：一种读法为“{_shown(first)}”，另一种为“{_shown(value)}”"
+        elif not (isinstance(value, str) and not value.strip()) and (row, column) not in errors:
+            return f"单元格 {cell_address(row, column)}：一种读法为空，另一种为“{_shown(value)}”"
+    met += reading.agreed_n
+    filled = sum(len(row) - row.count("") for row in grid)
+    if filled != met:
+        return f"一种读法有 {filled:,} 个非空单元格，另一种有 {met:,} 个"
+    return None
+
+
+def _same(value: Value, first: Any, from_1904: bool) -> bool:
+    if value is SOME:
+        return True
+    if isinstance(value, str):
+        if isinstance(first, str):
+            # One reader resolves _x000D_ and its like, the other may not; neither looks at blanks the same way.
+            return _plain(first) in (_plain(value), _plain(_resolved(value)))
+        return isinstance(first, date | time | timedelta)  # a date in ISO form
+    if isinstance(first, str) or isinstance(value, _Some):
+        return False
+    if isinstance(first, bool | int | float):
+        return abs(float(first) - float(value)) <= 1e-9 * max(1.0, abs(float(value)))
+    serial = _serial(first, from_1904)
+    # Excel's calendar knows a 29 February 1900; readers differ on how to count before it.
+    return serial is not None and abs(serial - float(value)) <= (1.01 if value < 62 else 2e-5)
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split())
+
+
+def _resolved(text: str) -> str:
+    return re.sub(r"_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), text)
+
+
+def _serial(value: Any, from_1904: bool) -> float | None:
+    start = datetime(1904, 1, 1) if from_1904 else datetime(1899, 12, 30)  # noqa: DTZ001 - a calendar, no zone
+    if isinstance(value, datetime):
+        return (value - start) / timedelta(days=1)
+    if isinstance(value, date):
+        return float((value - start.date()).days)
+    if isinstance(value, time):
+        return (value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6) / 86_400
+    if isinstance(value, timedelta):
+        return value / timedelta(days=1)
+    return None
+
+
+def _shown(value: Any) -> str:
+    return "其他内容" if isinstance(value, _Some) else str(value)[:60]
+
+
+ERROR_TEXTS = {
+    0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?", 0x24: "#NUM!", 0x2A: "#N/A",
+    0x2B: "#GETTING_DATA",
+}  # fmt: skip
+
+
+def number_of(value: str, row: int, column: int) -> float:
+    try:
+        return float(value)
+    except ValueError as error:
+        raise Contradiction(f"单元格 {cell_address(row, column)} 标为数字，内容却是“{value[:30]}”") from error
+
+
+def shared_text(strings: Sequence[str], value: str, row: int, column: int) -> str:
+    try:
+        return strings[int(value)]
+    except (IndexError, ValueError) as error:
+        raise Contradiction(f"单元格 {cell_address(row, column)} 指向不存在的文字（第 {value[:20]} 条）") from error
+
+
+def packed_number(packed: int) -> float:
+    """A number of 30 bits: an integer or the upper half of a double, perhaps in hundredths."""
+    if packed & 2:
+        number = float((packed >> 2) - (1 << 30 if packed & 0x80000000 else 0))
+    else:
+        number = float(struct.unpack("<d", struct.pack("<Q", (packed & 0xFFFFFFFC) << 32))[0])
+    return number / 100 if packed & 1 else number

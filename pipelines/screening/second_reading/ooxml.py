@@ -1,0 +1,339 @@
+"""Sheets and shared texts of OOXML (.xlsx, .xlsm).
+
+Two ways to the same cells: expressions for parts written as office programs write them, which is nearly all, and expat for whatever
+else XML allows.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from pipelines.screening.second_reading.cells import (
+    SOME,
+    Cell,
+    Contradiction,
+    SheetReading,
+    Value,
+    number_of,
+    shared_text,
+)
+from pipelines.screening.second_reading.xml_walk import Walk
+
+_CELL = re.compile(
+    r'<c r="([A-Z]{1,3})([0-9]{1,7})"(?: s="[0-9]*")?(?: t="([a-zA-Z]+)")?(?:/>|>'
+    r"(?:<f(?: [^<>]*)?(?:/>|>([^<>]*)</f>))?(?:<v>([^<>]*)</v>|<v ?/>)?(?:<is>(.*?)</is>)?</c>)"
+)
+_ROW_HIDDEN = re.compile(r'<row (?=[^<>]*hidden="(?:1|true)")[^<>]*?\br="([0-9]+)"')
+_COL_HIDDEN = re.compile(r'<col (?=[^<>]*hidden="(?:1|true)")([^<>]*)>')
+_RUBY = re.compile(r"<rPh\b.*?</rPh>", re.DOTALL)
+_TEXT = re.compile(r"<t(?: [^<>]*)?>([^<]*)</t>")
+_STRING = re.compile(r"<si(?: [^<>]*)?>(.*?)</si>|<si ?/>", re.DOTALL)
+_REFERENCE = re.compile(r"&(#x[0-9A-Fa-f]+|#[0-9]+|amp|lt|gt|quot|apos);")
+_ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_SLICE = 1 << 20
+
+
+#: What a worksheet can hold.
+_LAST_COLUMN, _LAST_ROW = 16_384, 1_048_576
+
+
+class _Columns(dict[str, int]):
+    def __missing__(self, letters: str) -> int:
+        column = 0
+        for letter in letters:
+            column = column * 26 + ord(letter) - 64
+        if column > _LAST_COLUMN:
+            raise Contradiction(f"单元格在 {letters} 列，工作表没有这一列")
+        self[letters] = column - 1
+        return column - 1
+
+
+_COLUMNS = _Columns()
+
+
+def _unescaped(text: str) -> str:
+    if "&" not in text:
+        return text
+
+    def one(match: re.Match[str]) -> str:
+        name = match[1]
+        if name.startswith("#"):
+            return chr(int(name[2:], 16) if name[1] == "x" else int(name[1:]))
+        return _ENTITIES[name]
+
+    return _REFERENCE.sub(one, text)
+
+
+def refuse_entities(content: bytes) -> None:
+    """Raises Contradiction for a part that defines entities, which no office program writes and a few lines unfold to gigabytes."""
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        raise Contradiction("XML 含有实体定义（DTD）")
+
+
+def xml_text(content: bytes, root: str) -> str | None:
+    """A part as text if it is written as office programs write it, plainly enough for expressions; None otherwise.
+
+    `root`: its outermost element, unprefixed. Raises Contradiction for one that defines entities.
+    """
+    refuse_entities(content)
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    head = text[:400]
+    if "encoding=" in head and not re.match(r'<\?xml[^>]*encoding=["\'](?:utf-8|UTF-8)["\']', head):
+        return None
+    if "<!" in text or text.count("<?") > 1 or f"<{root}" not in text[:4000]:
+        return None
+    if "&" in text and len(_REFERENCE.findall(text)) != text.count("&"):
+        return None
+    return text
+
+
+def read_shared_strings(content: bytes) -> list[str]:
+    """The table of texts of an OOXML workbook. Phonetic readings are no text."""
+    text = xml_text(content, "sst")
+    if text is not None and text.count("<si") == len(found := _STRING.findall(text)):
+        strings = []
+        for inner in found:
+            if "<rPh" in inner:
+                inner = _RUBY.sub("", inner)
+            parts = _TEXT.findall(inner)
+            strings.append(_unescaped(parts[0] if len(parts) == 1 else "".join(parts)))
+        return strings
+    return list(_walk_strings(content))
+
+
+def read_ooxml_sheet(
+    content: bytes, strings: Sequence[str], reading: SheetReading, grid: Sequence[Sequence[Any]]
+) -> Iterator[Cell]:
+    """Every cell of a sheet part that holds something, but for those found equal to the first reader's at once."""
+    text = xml_text(content, "worksheet")
+    if text is not None:
+        start = text.find("<sheetData")
+        end = text.find("</sheetData>", start)
+        if start < 0 or "<sheetData/>" in text:
+            return
+        if end > 0 and text.count("<sheetData") == 1 and "AlternateContent" not in text[start:end]:
+            pieces = list(_slices(text, start, end))
+            found = [_CELL.findall(piece) for piece in pieces]
+            if all(
+                piece.count("<c ") + piece.count("<c>") + piece.count("<c/") == len(cells)
+                for piece, cells in zip(pieces, found, strict=True)
+            ):
+                _hidden_columns(text[:start], reading)
+                for piece, cells in zip(pieces, found, strict=True):
+                    if 'hidden="' in piece:
+                        reading.hidden_rows.update(int(row) - 1 for row in _ROW_HIDDEN.findall(piece))
+                    yield from _plain_cells(cells, strings, reading, grid)
+                return
+    yield from _walk_sheet(content, strings, reading)
+
+
+def _slices(text: str, start: int, end: int) -> Iterator[str]:
+    """The rows of a sheet in pieces."""
+    while start < end:
+        stop = text.find("</row>", start + _SLICE, end)
+        stop = end if stop < 0 else stop
+        yield text[start:stop]
+        start = stop
+
+
+def _hidden_columns(text: str, reading: SheetReading) -> None:
+    for hidden in _COL_HIDDEN.findall(text):
+        first, last = re.search(r'min="([0-9]+)"', hidden), re.search(r'max="([0-9]+)"', hidden)
+        if first and last:
+            reading.hidden_columns.update(range(int(first[1]) - 1, min(int(last[1]), 1024)))
+
+
+def _plain_cells(
+    cells: list[tuple[str, ...]], strings: Sequence[str], reading: SheetReading, grid: Sequence[Sequence[Any]]
+) -> Iterator[Cell]:
+    columns = _COLUMNS
+    agreed = 0
+    at, row, firsts = "", -1, cast(Sequence[Any], ())
+    height = len(grid)
+    for letters, digits, kind, formula, value, inline in cells:
+        if digits != at:
+            at, row = digits, int(digits) - 1
+            if not 0 <= row < _LAST_ROW:
+                raise Contradiction(f"单元格在第 {digits} 行，工作表没有这一行")
+            firsts = grid[row] if row < height else ()
+        column = columns[letters]
+        if formula:
+            reading.formula(row, column, _unescaped(formula))
+        mine: Value
+        try:
+            if kind == "s" and value:
+                mine = strings[int(value)]
+            elif not kind or kind == "n":
+                if not value:
+                    if formula:
+                        reading.valueless.add((row, column))
+                    continue
+                mine = float(value)
+            else:
+                cell = _other(kind, value, inline, row, column, formula, reading)
+                if cell is not None:
+                    yield cell
+                continue
+        except (ValueError, IndexError):
+            mine = (
+                shared_text(strings, value, row, column) if kind == "s" else number_of(value, row, column)
+            )  # says what is wrong
+        if column < len(firsts) and firsts[column] == mine and mine != "":
+            agreed += 1
+        else:
+            yield row, column, mine
+    reading.agreed_n += agreed
+
+
+def _other(
+    kind: str, value: str, inline: str, row: int, column: int, formula: str, reading: SheetReading
+) -> Cell | None:
+    if kind == "inlineStr":
+        text = "".join(_TEXT.findall(_RUBY.sub("", inline))) if inline else value
+        return (row, column, _unescaped(text)) if text else None
+    if kind == "e":
+        reading.errors[(row, column)] = value or "#ERROR!"
+        return row, column, SOME
+    if kind == "b":
+        return (row, column, value.strip() in ("1", "true")) if value else None
+    if kind in ("str", "d"):
+        return (row, column, _unescaped(value)) if value else None
+    if kind == "n" and value:
+        return row, column, number_of(value, row, column)
+    if formula and not value and kind != "s":
+        reading.valueless.add((row, column))
+        return None
+    return (row, column, SOME) if value else None
+
+
+class _Strings(Walk):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.in_text = False
+        self.ruby = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002
+        if name == "si":
+            self.parts = []
+        elif name == "rPh":
+            self.ruby += 1
+        self.in_text = name == "t" and not self.ruby
+
+    def end(self, name: str) -> None:
+        self.in_text = False
+        if name == "rPh":
+            self.ruby -= 1
+        elif name == "si":
+            self.found.append("".join(self.parts))
+
+    def text(self, text: str) -> None:
+        if self.in_text:
+            self.parts.append(text)
+
+
+def _walk_strings(content: bytes) -> Iterator[str]:
+    return _Strings().over(content)
+
+
+class _Sheet(Walk):
+    """A sheet part written in any way that XML allows: prefixes, comments, cells without addresses."""
+
+    def __init__(self, strings: Sequence[str], reading: SheetReading) -> None:
+        super().__init__()
+        self.strings, self.reading = strings, reading
+        self.row, self.column = -1, -1
+        self.kind, self.value, self.formula_text, self.inline = "", "", "", ""
+        self.has_formula = False
+        self.into: str | None = None
+        self.ruby = 0
+        self.in_cell = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "c":
+            self.in_cell = True
+            address = attributes.get("r", "")
+            if address:
+                self.row, self.column = _position(address)
+            else:
+                self.column += 1
+            self.kind = attributes.get("t", "")
+            self.value = self.formula_text = self.inline = ""
+            self.has_formula = False
+        elif name == "row":
+            number = attributes.get("r", "")
+            self.row = int(number) - 1 if number.isdigit() else self.row + 1
+            self.column = -1
+            if attributes.get("hidden") in ("1", "true"):
+                self.reading.hidden_rows.add(self.row)
+        elif name == "col" and attributes.get("hidden") in ("1", "true"):
+            first, last = attributes.get("min", ""), attributes.get("max", "")
+            if first.isdigit() and last.isdigit():
+                self.reading.hidden_columns.update(range(int(first) - 1, min(int(last), 1024)))
+        elif self.in_cell:
+            if name == "rPh":
+                self.ruby += 1
+            elif name == "f":
+                self.has_formula = True
+            self.into = name if name in ("v", "f", "t") and not self.ruby else None
+
+    def end(self, name: str) -> None:
+        self.into = None
+        if name == "rPh":
+            self.ruby -= 1
+        elif name == "c":
+            self.in_cell = False
+            row, column = self.row, self.column
+            if self.formula_text:
+                self.reading.formula(row, column, self.formula_text)
+            if not self.kind or self.kind == "n":
+                if self.value.strip():
+                    self.found.append((row, column, number_of(self.value, row, column)))
+                elif self.inline:
+                    self.found.append((row, column, self.inline))
+                elif self.has_formula:
+                    self.reading.valueless.add((row, column))
+            elif self.kind == "s" and self.value:
+                self.found.append((row, column, shared_text(self.strings, self.value, row, column)))
+            elif self.kind == "inlineStr":
+                if self.inline or self.value:
+                    self.found.append((row, column, self.inline or self.value))
+            else:
+                cell = _other(self.kind, self.value, "", row, column, self.formula_text, self.reading)
+                if cell is not None:
+                    # expat has resolved the references already
+                    self.found.append((row, column, self.value) if self.kind in ("str", "d") else cell)
+
+    def text(self, text: str) -> None:
+        if self.into == "v":
+            self.value += text
+        elif self.into == "f":
+            self.formula_text += text
+        elif self.into == "t":
+            self.inline += text
+
+
+def _walk_sheet(content: bytes, strings: Sequence[str], reading: SheetReading) -> Iterator[Cell]:
+    return _Sheet(strings, reading).over(content)
+
+
+_ADDRESS = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")
+
+
+def _position(address: str) -> tuple[int, int]:
+    match = _ADDRESS.fullmatch(address.strip())
+    if not match or not 0 < int(match[2]) <= _LAST_ROW:
+        raise Contradiction(f"单元格地址“{address[:20]}”不成立")
+    return int(match[2]) - 1, _COLUMNS[match[1].upper()]
+
+
+def far_corner(content: bytes) -> tuple[int, int]:
+    """(rows, columns) that the last cell of an OOXML sheet reaches, (0, 0) if that is not plain to see."""
+    at = content.rfind(b'<c r="')
+    match = re.match(rb'<c r="([A-Z]{1,3})([0-9]{1,7})"', content[at : at + 32]) if at >= 0 else None
+    return (int(match[2]), _COLUMNS[match[1].decode()] + 1) if match else (0, 0)

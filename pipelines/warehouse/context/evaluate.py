@@ -1,0 +1,316 @@
+"""Judging the counties in which something changed, and keeping what was found.
+
+Belongs here: which frame answers which rules, one validation a return, findings at their cells, and the tables they go into.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from pipelines.periods import parse_period
+from pipelines.returns import current_definitions, definition
+from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
+from pipelines.screening.rules import Rule, form_label, suite
+from pipelines.screening.screen import FINDINGS_PER_RULE
+from pipelines.screening.validate import validate
+from pipelines.warehouse.build_database import insert_findings, next_sequence
+from pipelines.warehouse.context import filings, money, pupils, schools
+from pipelines.warehouse.context.between import Between, look_between, standing_counties
+from pipelines.warehouse.context.scene import Scene
+
+#: A frame: what the rules of a return that name it are asserted on, by truth; `rules` has their parameters.
+Frame = Callable[[Scene, Mapping[str, Rule]], dict[str, pl.DataFrame]]
+
+
+@dataclass
+class ContextResult:
+    """Filings judged: (submission_id, return_code, county_code, period); their findings; and each rule's counts."""
+
+    evaluated: list[tuple[str, str, str, str]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    rule_results: list[tuple[str, str, str, str, str, str, str, int, int]] = field(default_factory=list)
+
+
+def _frames(between: Between) -> dict[tuple[str, str], Frame]:
+    """(return code, frame named by its rules) → how it is built."""
+    found: dict[tuple[str, str], Frame] = {
+        ("school", "last_year"): schools.last_year,
+        ("enrolment", "rows"): pupils.change,
+        ("enrolment", "flow"): pupils.flow,
+        ("enrolment", "rates"): pupils.rates,
+        ("population", "last_year"): pupils.people_last_year,
+        ("population", "registers"): pupils.registers,
+        ("population", "cohorts"): pupils.census_cohorts,
+        ("teacher_pay", "staffing"): money.staffing,
+        ("teacher_pay", "allowances"): money.allowances_paid,
+        ("rural_subsidy", "last_period"): money.subsidies_last_period,
+        ("rural_subsidy", "payroll"): money.payroll,
+        ("rural_subsidy", "tiers"): money.tiers,
+        ("rural_subsidy", "policy"): money.policy,
+    }
+
+    def of_several(
+        frame: str, ask: Callable[[Scene, str, Mapping[str, Rule]], dict[str, pl.DataFrame]], codes: Iterable[str]
+    ) -> None:
+        for code in codes:
+            found[code, frame] = partial(_turned, ask, code)
+
+    by_school = ("enrolment", "teacher_pay", "rural_subsidy")
+    of_several("known", schools.known, by_school)
+    of_several("register", schools.register, by_school)
+    of_several("last_year", money.pay_last_year, ("teacher_pay", "civil_servant_pay"))
+    of_several("hardship", money.hardship_pay, ("teacher_pay", "civil_servant_pay"))
+    of_several("round", filings.round_numbers, between.digests)
+    of_several("units", filings.units, between.digests)
+    for code in between.digests:
+        found[code, "copies"] = partial(_between, filings.copied, between, code)
+    for code in between.shared:
+        found[code, "elsewhere"] = partial(_between, filings.elsewhere, between, code)
+    return found
+
+
+def _turned(
+    ask: Callable[[Scene, str, Mapping[str, Rule]], dict[str, pl.DataFrame]],
+    code: str,
+    scene: Scene,
+    rules: Mapping[str, Rule],
+) -> dict[str, pl.DataFrame]:
+    return ask(scene, code, rules)
+
+
+def _between(
+    ask: Callable[[Scene, Between, str, Mapping[str, Rule]], dict[str, pl.DataFrame]],
+    between: Between,
+    code: str,
+    scene: Scene,
+    rules: Mapping[str, Rule],
+) -> dict[str, pl.DataFrame]:
+    return ask(scene, between, code, rules)
+
+
+def evaluate_context(connection: duckdb.DuckDBPyConnection, counties: Iterable[str]) -> ContextResult:
+    """Judge every filing in force of the given counties, and of those that share something with them, by the context rules."""
+    result = ContextResult()
+    touched = set(counties)
+    if not touched:
+        return result
+    connection.execute("CREATE OR REPLACE TEMP TABLE in_force AS SELECT * FROM landing.filing_in_force")
+    between = look_between(connection, _least_cells())
+    # What was found between counties may be gone; what is there now must be said on both sides.
+    together = touched | between.partners(touched) | standing_counties(connection)
+    scene = Scene.of(connection, sorted(together))
+    result.evaluated = list(scene.filings.select("submission_id", "return_code", "county_code", "period").iter_rows())
+    frames = _frames(between)
+    found = [_judgements(scene, return_code, frames) for return_code in current_definitions()]
+    every = [judged for judged in found if judged]
+    if every:
+        in_doubt = _in_doubt(every)
+        for judged in every:
+            _assert(scene, judged, in_doubt, result)
+    return result
+
+
+def _least_cells() -> dict[str, float]:
+    """Return → how many cells a filing has at least that is held against another county's; returns without the rule left out."""
+    found = {}
+    for return_code in current_definitions():
+        for rule in suite(return_code).rules.values():
+            if rule.truth == "copy_of_county":
+                found[return_code] = rule.parameters["cells"]
+    return found
+
+
+def context_rules(return_code: str) -> dict[str, dict[str, Rule]]:
+    """Frame → truth → rule, of the context rules of a return."""
+    found: dict[str, dict[str, Rule]] = {}
+    for rule in suite(return_code).rules.values():
+        if rule.scope == "context":
+            found.setdefault(rule.frame, {})[rule.truth or ""] = rule
+    return found
+
+
+@dataclass
+class _Judged:
+    """One return's judgements: every rule's truth as a column of its own, one row a judgement (`item`, `rule_id`)."""
+
+    return_code: str
+    rules: dict[str, Rule]
+    frame: pl.DataFrame
+
+
+def _judgements(scene: Scene, return_code: str, frames: Mapping[tuple[str, str], Frame]) -> _Judged | None:
+    """What the frames say of a return; None where it has no filing or no context rule."""
+    if scene.of_return(return_code).is_empty():
+        return None
+    by_frame = context_rules(return_code)
+    parts = [
+        _valid(scene, rule, judgements[truth])
+        .with_columns(pl.lit(rule.rule_id).alias("rule_id"))
+        .rename({"ok": rule.asserted})
+        for name, rules in by_frame.items()
+        for judgements in [frames[return_code, name](scene, rules)]
+        for truth, rule in rules.items()
+    ]
+    if not parts:
+        return None
+    rules = {rule.rule_id: rule for rules in by_frame.values() for rule in rules.values()}
+    return _Judged(return_code, rules, pl.concat(parts, how="diagonal").with_row_index("item"))
+
+
+def _in_doubt(every: list[_Judged]) -> set[tuple[str, str]]:
+    """(return, rule) of the rules that do not hold everywhere, found by one expectation over all judgements of all returns: asking
+    every rule of its own accord costs some ten milliseconds each, and nearly all of them hold."""
+    long = pl.concat(
+        [
+            judged.frame.lazy()
+            .select(pl.lit(judged.return_code).alias("return_code"), "rule_id", _the_truth(judged).alias("ok"))
+            .filter(pl.col("ok").is_not_null())
+            for judged in every
+        ]
+    ).collect().with_row_index("item")  # fmt: skip
+    holds = {
+        "type": _HOLDS,
+        "kwargs": {"column": "ok", "value_set": [True]},
+        "meta": {"rule": "context"},
+    }
+    broken = validate(long, [holds], name="context", index=("item",)).broken.get("context", [])
+    return set(long[[place[0] for place in broken]].select("return_code", "rule_id").iter_rows()) if broken else set()
+
+
+def _the_truth(judged: _Judged) -> pl.Expr:
+    return pl.coalesce([rule.asserted for rule in judged.rules.values()])
+
+
+_HOLDS = "expect_column_values_to_be_in_set"
+
+
+def _is_plain(expectation: Mapping[str, Any]) -> bool:
+    """Whether an expectation says no more than that its truth holds."""
+    return expectation["type"] == _HOLDS and expectation["kwargs"] == {
+        "column": expectation["kwargs"]["column"],
+        "value_set": [True],
+    }
+
+
+def _assert(scene: Scene, judged: _Judged, in_doubt: set[tuple[str, str]], result: ContextResult) -> None:
+    return_code, rules, frame = judged.return_code, judged.rules, judged.frame
+    entries = {row["entry"]: row for row in scene.of_return(return_code).iter_rows(named=True)}
+    asked = [
+        expectation
+        for expectation in suite(return_code).expectations
+        if (rule := rules.get(expectation["meta"]["rule"]))
+        and ((return_code, rule.rule_id) in in_doubt or not _is_plain(expectation))
+    ]
+    broken = validate(frame, asked, name=f"{return_code}_context", index=("item",)).broken
+    letters = _column_letters(scene, return_code) if broken else {}
+    checked = {
+        (row[0], row[1]): row[2]
+        for row in frame.filter(_the_truth(judged).is_not_null()).group_by("rule_id", "entry").len().iter_rows()
+    }
+    for rule in rules.values():
+        items = sorted(place[0] for place in broken.get(rule.rule_id, []))
+        failed: dict[int, int] = {}
+        for row in frame.filter(pl.col("item").is_in(items)).iter_rows(named=True) if items else ():
+            failed[row["entry"]] = failed.get(row["entry"], 0) + 1
+            if failed[row["entry"]] <= FINDINGS_PER_RULE:
+                result.findings.append(_finding(return_code, rule, entries[row["entry"]], row, letters))
+        for entry, filing in entries.items():
+            result.rule_results.append(
+                (filing["submission_id"], return_code, filing["county_code"], filing["period"], rule.rule_id, rule.level,
+                 rule.outcome, checked.get((rule.rule_id, entry), 0), failed.get(entry, 0))
+            )  # fmt: skip
+
+
+def _valid(scene: Scene, rule: Rule, judgements: pl.DataFrame) -> pl.DataFrame:
+    """The judgements without those of periods for which the rule is not in force."""
+    if rule.valid_from is None and rule.valid_to is None:
+        return judgements
+    entries = [
+        entry
+        for entry, period in scene.filings.select("entry", "period").iter_rows()
+        if rule.is_valid_for(parse_period(period))
+    ]
+    return judgements.filter(pl.col("entry").is_in(entries))
+
+
+def _finding(
+    return_code: str,
+    rule: Rule,
+    filing: Mapping[str, str],
+    row: Mapping[str, object],
+    letters: Mapping[tuple[str, str], str],
+) -> Finding:
+    column = str(row["column"] or rule.column or "")
+    source_row = row["source_row"]
+    letter = letters.get((filing["submission_id"], column), "")
+    value, expected, places = row["value"], row["expected"], row["places"] or 0
+    assert isinstance(places, int)
+    difference = ""
+    if isinstance(value, int) and isinstance(expected, int):
+        difference = signed(value - expected, places)
+    place = Place(
+        submission_id=filing["submission_id"],
+        file_name=filing["file_name"],
+        return_code=return_code,
+        county_code=filing["county_code"],
+        period=filing["period"],
+        form_label=form_label(return_code),
+        sheet=filing["sheet"],
+        cell=f"{letter}{source_row}" if letter and source_row else "",
+        source_row=source_row if isinstance(source_row, int) else None,
+        row_label=str(row["row_label"] or ""),
+        column_label=definition(return_code).column(column).label if column else "",
+        subject=str(row["subject"] or ""),
+    )
+    return make_finding(
+        rule,
+        place,
+        value=plain_number(value, places) if isinstance(value, int) else str(row["value_text"] or ""),
+        expected=plain_number(expected, places) if isinstance(expected, int) else str(row["expected_text"] or ""),
+        difference=difference,
+        detail=str(row["detail"] or ""),
+    )
+
+
+def _column_letters(scene: Scene, return_code: str) -> dict[tuple[str, str], str]:
+    filings_of_return = scene.of_return(return_code)
+    scene.connection.register(
+        "judged_filing", filings_of_return.select("submission_id", "screening_seq", "return_code", "sheet").to_arrow()
+    )
+    rows = scene.connection.execute(
+        """SELECT submission_id, column_name, column_letter FROM landing.cell_column
+           SEMI JOIN judged_filing USING (submission_id, screening_seq, return_code, sheet)"""
+    ).fetchall()
+    scene.connection.unregister("judged_filing")
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def store_context(connection: duckdb.DuckDBPyConnection, result: ContextResult) -> None:
+    """Append an evaluation. The caller opens and commits the transaction."""
+    if not result.evaluated:
+        return
+    sequence = next_sequence(connection, "landing.context_evaluation", "evaluation_seq")
+    evaluated = pl.DataFrame(
+        result.evaluated, schema=["submission_id", "return_code", "county_code", "period"], orient="row"
+    )
+    connection.register("evaluated", evaluated.to_arrow())
+    connection.execute(
+        f"""INSERT INTO landing.context_evaluation
+            SELECT {sequence}, submission_id, return_code, county_code, period FROM evaluated"""
+    )
+    connection.unregister("evaluated")
+    insert_findings(connection, "landing.context_finding", "evaluation_seq", sequence, result.findings)
+    if result.rule_results:
+        counted = pl.DataFrame(
+            result.rule_results,
+            schema=["submission_id", "return_code", "county_code", "period", "rule_id", "level", "outcome", "checked_n",
+                    "failed_n"],
+            orient="row",
+        )  # fmt: skip
+        connection.register("counted", counted.to_arrow())
+        connection.execute(f"INSERT INTO landing.context_rule_result SELECT {sequence}, * FROM counted")
+        connection.unregister("counted")

@@ -1,0 +1,171 @@
+"""Questions asked of any return as a whole: is it a copy, are its numbers made up, does it stand in another unit?"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from pipelines.periods import parse_period
+from pipelines.returns import definition
+from pipelines.screening.rules import Rule, suite
+from pipelines.screening.units import FACTORS, too_large, too_small
+from pipelines.warehouse.context.between import Between
+from pipelines.warehouse.context.scene import NOTHING, Scene, judged, scale
+
+Rules = Mapping[str, Rule]
+Judgements = dict[str, pl.DataFrame]
+
+#: Amounts that are heads × a round rate by regulation: round in every honest return.
+_BY_RATE = {
+    "rural_living_allowance_yuan", "township_allowance_yuan", "hardship_allowance_yuan", "reform_allowance_yuan",
+    "standard_yuan_per_month", "due_yuan", "paid_yuan", "arrears_yuan",
+}  # fmt: skip
+_SHARE_OF_STEP = 3
+_ROWS_THAT_AGREE = 0.8
+
+
+def copied(scene: Scene, between: Between, return_code: str, rules: Rules) -> Judgements:
+    """exact_copy: all figures as in the period before. copy_of_county: all figures as another county's in the same period."""
+    filings = scene.of_return(return_code)
+    digests = between.digests[return_code]
+    own = digests.select("county_code", "period", "rows_n", "cells_n", "own")
+    before = own.select(
+        "county_code",
+        pl.col("period").alias("before"),
+        pl.col("rows_n").alias("rows_then"),
+        pl.col("own").alias("then"),
+    )
+    others = between.others(between.copies[return_code])
+    frame = (
+        filings.join(own, on=["county_code", "period"], how="left", maintain_order="left")
+        .join(before, on=["county_code", "before"], how="left", maintain_order="left")
+        .join(others, on=["county_code", "period"], how="left", maintain_order="left")
+    )
+    labels = {code: parse_period(code).label for code in frame["before"].drop_nulls().unique()}
+    label = pl.col("before").replace_strict(labels, default=None, return_dtype=pl.String)
+    found: Judgements = {}
+    if rule := rules.get("exact_copy"):
+        same = (pl.col("own") == pl.col("then")) & (pl.col("rows_n") == pl.col("rows_then"))
+        enough = pl.col("cells_n") >= rule.parameters["cells"]
+        found["exact_copy"] = judged(frame, pl.when(enough).then(~same), detail=label)
+    if rule := rules.get("copy_of_county"):
+        enough = pl.col("cells_n") >= rule.parameters["cells"]
+        found["copy_of_county"] = judged(
+            frame, pl.when(enough).then(pl.col("others").is_null()), detail=pl.col("others")
+        )
+    return found
+
+
+def elsewhere(scene: Scene, between: Between, return_code: str, _rules: Rules) -> Judgements:
+    """code_elsewhere: a school that another county reports for the same period."""
+    others = between.others(between.shared[return_code])
+    frame = scene.rows(return_code).join(
+        others, on=["county_code", "period", "school_code"], how="left", maintain_order="left"
+    )
+    return {"code_elsewhere": judged(frame, pl.col("others").is_null(), column="school_code",
+                                     value_text=pl.col("school_code"), detail=pl.col("others"))}  # fmt: skip
+
+
+def round_numbers(scene: Scene, return_code: str, rules: Rules) -> Judgements:
+    """round_numbers: more numbers end in zeros than chance allows."""
+    defined = definition(return_code)
+    parameters = rules["round_numbers"].parameters
+    names = [column.name for column in defined.number_columns if column.type == "count" and column.additive]
+    money = [column.name for column in defined.number_columns if column.type == "money" and column.name not in _BY_RATE]
+    names, places = (money, 2) if money else (names, 0)
+    multiple, least = (int(parameters[name] * 10**places) for name in ("multiple", "least"))
+    cells = (
+        scene.rows(return_code)
+        .select("entry", *(pl.col(name).cast(pl.Int64) for name in names))
+        .unpivot(index="entry", value_name="cell")
+        .filter(pl.col("cell") >= least)
+        .group_by("entry")
+        .agg(pl.len().alias("cells_n"), (pl.col("cell") % multiple == 0).sum().alias("round_n"))
+    )
+    suspected = unit_suspected(scene, return_code)
+    frame = (
+        scene.of_return(return_code)
+        .join(cells, on="entry", how="left", maintain_order="left")
+        .join(suspected, on="entry", how="anti", maintain_order="left")
+    )
+    few = pl.col("round_n") <= parameters["share"] * pl.col("cells_n")
+    return {
+        "round_numbers": judged(
+            frame,
+            pl.when(pl.col("cells_n") >= parameters["cells"]).then(few),
+            value=(pl.col("round_n") * 1000) // pl.col("cells_n"),
+            expected=1000 // int(parameters["multiple"]),
+            places=1,
+            detail=pl.format("{} 个数中有 {} 个", "cells_n", "round_n"),
+        )
+    }
+
+
+def units(scene: Scene, return_code: str, rules: Rules) -> Judgements:
+    """unit: most figures of a column are a hundred, a thousand or ten thousand times what they were, or that part of it."""
+    defined = definition(return_code)
+    columns = [
+        column for column in defined.number_columns if column.additive or column.name == "standard_yuan_per_month"
+    ]
+    key = list(defined.key)
+    least = rules["unit"].parameters["rows"]
+    rows = scene.before(return_code, scene.rows(return_code), key, [column.name for column in columns])
+    found = [NOTHING]
+    for column in columns:
+        name, unit = column.name, column.unit.split("/")[0] if column.unit else ""
+        pairs = rows.filter((pl.col(name) > 0) & (pl.col(f"{name}_before") > 0)).select(
+            "entry",
+            "source_row",
+            "row_label",
+            value=pl.col(name).cast(pl.Int64),
+            expected=pl.col(f"{name}_before").cast(pl.Int64),
+        )
+        ratio = pl.col("value") / pl.col("expected")
+        near = {
+            **{
+                too_small(factor, unit): (ratio * factor).is_between(1 / _SHARE_OF_STEP, _SHARE_OF_STEP)
+                for factor in FACTORS
+            },
+            **{
+                too_large(factor, unit): (ratio / factor).is_between(1 / _SHARE_OF_STEP, _SHARE_OF_STEP)
+                for factor in FACTORS
+            },
+        }
+        summed = pairs.group_by("entry").agg(
+            pl.len().alias("pairs_n"),
+            pl.col("source_row").min(),
+            pl.col("row_label").sort_by("source_row").first(),
+            pl.col("value").sum(),
+            pl.col("expected").sum(),
+            *(agrees.sum().alias(words) for words, agrees in near.items()),
+        )
+        words = pl.coalesce(
+            [pl.when(pl.col(words) >= _ROWS_THAT_AGREE * pl.col("pairs_n")).then(pl.lit(words)) for words in near]
+        )
+        enough = pl.col("pairs_n") >= least
+        found.append(
+            judged(summed.with_columns(words.alias("detail")), pl.when(enough).then(pl.col("detail").is_null()),
+                   column=name, subject="", places=scale(return_code, name))
+        )  # fmt: skip
+    judgements = pl.concat(found).sort("entry", "column")
+    scene.suspected_units[return_code] = judgements.filter(pl.col("ok").not_()).select("entry", "column")
+    return {"unit": judgements}
+
+
+def unit_suspected(scene: Scene, return_code: str, column: str | None = None) -> pl.DataFrame:
+    """entry, is_unit_suspected: filings of which the column (any, when none is named) seems to stand in another unit; what else could
+    be asked of it waits for that answer."""
+    if return_code not in scene.suspected_units:
+        rule = next(rule for rule in suite(return_code).rules.values() if rule.truth == "unit")
+        units(scene, return_code, {"unit": rule})
+    suspected = scene.suspected_units[return_code]
+    if column:
+        suspected = suspected.filter(pl.col("column") == column)
+    return suspected.select("entry", pl.lit(True).alias("is_unit_suspected")).unique()
+
+
+def unless_unit_suspected(
+    scene: Scene, return_code: str, column: str, frame: pl.DataFrame, ok: pl.Expr
+) -> tuple[pl.DataFrame, pl.Expr]:
+    """A comparison with the period before, left unjudged where the unit is in doubt: one question instead of hundreds."""
+    marked = frame.join(unit_suspected(scene, return_code, column), on="entry", how="left", maintain_order="left")
+    return marked, pl.when(pl.col("is_unit_suspected").is_null()).then(ok)

@@ -1,0 +1,164 @@
+"""The bureau's policy as the rules across filings need it: standards, categories and calibers, each as of a day.
+
+Belongs here: reading the seeds that dbt reads (`dbt_project/seeds/*.csv`), so that a rule and a mart never go by different
+standards. What is done with them is a rule (`pipelines/warehouse/context/`) or a model.
+"""
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+SEEDS = (
+    "subsidy_tiers",
+    "hardship_categories",
+    "calibers",
+    "caliber_members",
+    "pay_components",
+    "stages",
+    "reported_stages",
+)
+#: In the seed of categories: the county stands on the list of none.
+NO_CATEGORY = "无"
+#: In the seed of tiers: the programme knows no tiers.
+NO_TIER = "不分档"
+_HARDSHIP_SCOPE = "hardship:"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage for which enrolment rates are computed: its official ages, and the stages of the return that belong to it."""
+
+    stage: str
+    age_from: int
+    age_to: int
+    reported: tuple[str, ...]
+    under_3_excluded: bool
+
+
+@dataclass(frozen=True)
+class _Tier:
+    scope_code: str
+    programme: str
+    tier: str
+    yuan_per_month: Decimal
+    valid_from: date
+    valid_to: date | None
+
+
+@dataclass(frozen=True)
+class _Category:
+    county_code: str
+    category: str
+    valid_from: date
+    valid_to: date | None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the seeds say. Days of validity: the first is in, the last is out, as in the models."""
+
+    tiers: tuple[_Tier, ...]
+    categories: tuple[_Category, ...]
+    stages: tuple[Stage, ...]
+    default_register: str
+    pay_components: tuple[str, ...]
+    members: dict[tuple[str, str], frozenset[str]]
+
+    def hardship_category(self, county_code: str, day: date) -> str | None:
+        """The county's category of the hardship allowance on a day; 无 for none, None when the seed does not name the county."""
+        found = [one for one in self.categories if one.county_code == county_code and _valid(one, day)]
+        return found[-1].category if found else None
+
+    def yuan_per_month(self, county_code: str, programme: str, tier: str, day: date) -> Decimal | None:
+        """The monthly standard on a day: the county's own, else that of its hardship category, else the city's; None for none."""
+        category = _HARDSHIP_SCOPE + (self.hardship_category(county_code, day) or "")
+        for scope in (county_code, category, f"{county_code[:4]}00"):
+            for one in self.tiers:
+                if (one.scope_code, one.programme, one.tier) == (scope, programme, tier) and _valid(one, day):
+                    return one.yuan_per_month
+        return None
+
+    @property
+    def tiered_programmes(self) -> frozenset[str]:
+        """Programmes whose standard depends on the school's tier in the register."""
+        return frozenset(one.programme for one in self.tiers if one.tier != NO_TIER)
+
+    @property
+    def hardship_programmes(self) -> frozenset[str]:
+        """Programmes whose standard depends on the county's category."""
+        return frozenset(one.programme for one in self.tiers if one.scope_code.startswith(_HARDSHIP_SCOPE))
+
+
+def _valid(one: _Tier | _Category, day: date) -> bool:
+    return one.valid_from <= day and (one.valid_to is None or day < one.valid_to)
+
+
+def _seeds_folder() -> Path:
+    return Path(__file__).resolve().parents[2] / "dbt_project" / "seeds"
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    with (_seeds_folder() / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+        yield from csv.DictReader(stream)
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+@cache
+def load_policy() -> Policy:
+    """The seeds as they are in this checkout. Raises KeyError, ValueError for a seed that lacks a column or a day."""
+    tiers = [
+        _Tier(row["scope_code"], row["programme"], row["tier"], Decimal(row["yuan_per_month"]),
+              date.fromisoformat(row["valid_from"]), _day(row["valid_to"]))
+        for row in _rows("subsidy_tiers")
+    ]  # fmt: skip
+    categories = [
+        _Category(row["county_code"], row["category"], date.fromisoformat(row["valid_from"]), _day(row["valid_to"]))
+        for row in _rows("hardship_categories")
+    ]
+    defaults = {row["caliber_kind"]: row["caliber_id"] for row in _rows("calibers") if row["is_default"] == "true"}
+    members: dict[tuple[str, str], set[str]] = {}
+    for row in _rows("caliber_members"):
+        if row["caliber_id"] in defaults.values():
+            kind = next(kind for kind, caliber in defaults.items() if caliber == row["caliber_id"])
+            members.setdefault((kind, row["dimension"]), set()).add(row["member"])
+    levels = {row["reported_stage"]: int(row["level"]) for row in _rows("reported_stages")}
+    stages = [
+        Stage(
+            row["stage"],
+            int(row["age_from"]),
+            int(row["age_to"]),
+            tuple(name for name, at in levels.items() if int(row["level_from"]) <= at <= int(row["level_to"])),
+            row["under_3_excluded"] == "true",
+        )
+        for row in _rows("stages")
+    ]
+    return Policy(
+        tiers=tuple(sorted(tiers, key=lambda one: one.valid_from, reverse=True)),
+        categories=tuple(sorted(categories, key=lambda one: one.valid_from)),
+        stages=tuple(stages),
+        default_register=next(iter(members["population", "population_register"])),
+        pay_components=tuple(
+            row["component"]
+            for row in _rows("pay_components")
+            if row["caliber_id"] == defaults["pay"] and row["is_included"] == "true"
+        ),
+        members={key: frozenset(values) for key, values in members.items()},
+    )
+
+
+@cache
+def policy_version() -> str:
+    """Twelve hex digits that change whenever a seed does that the rules go by."""
+    digest = hashlib.sha256()
+    for name in SEEDS:
+        digest.update(name.encode())
+        digest.update((_seeds_folder() / f"{name}.csv").read_bytes())
+    return digest.hexdigest()[:12]

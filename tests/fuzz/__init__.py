@@ -1,0 +1,1 @@
+"""Mutated files through the bounded reader and the screen."""

@@ -1,0 +1,440 @@
+"""What a county gets back, and what comes of it when it answers: receipts, annotated workbooks, replies, the bureau's decisions."""
+
+import io
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import fsspec
+import openpyxl
+import pytest
+from builders import DINGXIANG, XINFU, CountyName, Draft
+
+from pipelines.home import Home
+from pipelines.intake.deliver import deliver_all
+from pipelines.warehouse.build_database import remove_build
+from pipelines.warehouse.update import Scope, land_new, rehearse
+from tests.homes import collect_all, marts_content, rows, small_home, update
+
+RULE = "XB02-2-change-students-total"
+SENT = datetime(2024, 10, 1, tzinfo=UTC).timestamp()
+DAY = 86_400
+LATER = date(2099, 12, 31)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return small_home(tmp_path, [(XINFU.code, "忻府区", "Xinfu"), (DINGXIANG.code, "定襄县", "Dingxiang")])
+
+
+def grown(by: int, period: str = "2024-2025", county: CountyName = XINFU) -> Draft:
+    """A faultless enrolment return; its first school has that many pupils more in each grade than in the period before."""
+    draft = Draft("enrolment", county, period)
+    row = draft.rows[0]
+    for number in range(6):
+        row[f"age_{6 + number}"] += by
+        row[f"grade_{number + 1}"] += by
+    row["students_total"] += 6 * by
+    row["students_official_age"] += 6 * by
+    return draft
+
+
+def send(home: Home, content: bytes | Draft, name: str, days: float = 0, county: str = XINFU.code) -> None:
+    import os
+
+    inbox = home.root / "counties" / county
+    inbox.mkdir(parents=True, exist_ok=True)
+    (inbox / name).write_bytes(content if isinstance(content, bytes) else content.xlsx())
+    os.utime(inbox / name, (SENT + days * DAY, SENT + days * DAY))
+
+
+def receipt(home: Home, file_name: str, county: str = XINFU.code) -> dict:
+    """The receipt of the file that was sent under a name."""
+    found = [json.loads(path.read_text()) for path in (home.outbox / county).glob("*_回执.json")]
+    (mine,) = [one for one in found if any(file_name == arrival["file_name"] for arrival in one["arrivals"])]
+    return mine
+
+
+def annotated(home: Home, file_name: str) -> bytes:
+    content = receipt(home, file_name)
+    return (home.outbox / XINFU.code / content["annotated_file"]).read_bytes()
+
+
+def replied(workbook: bytes, rule: str, text: str) -> bytes:
+    """The annotated workbook with a reply beside every finding of a rule, as a clerk types it."""
+    book = openpyxl.load_workbook(io.BytesIO(workbook))
+    sheet = book["问题清单"]
+    header = next(row for row in sheet.iter_rows() if any(cell.value == "核实说明" for cell in row))
+    columns = {cell.value: cell.column for cell in header}
+    answered = 0
+    for row in sheet.iter_rows(min_row=header[0].row + 1):
+        if any(cell.value == rule for cell in row):
+            sheet.cell(row[0].row, columns["核实说明"]).value = text
+            answered += 1
+    assert answered
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def standing(home: Home, rule: str = RULE, period: str = "2024-2025") -> list[tuple]:
+    return rows(
+        home,
+        "SELECT status, explanation, proposal FROM marts.mart_finding WHERE rule_id = ? AND period = ? ORDER BY ALL",
+        rule, period,
+    )  # fmt: skip
+
+
+def board(home: Home, *columns: str, period: str = "2024-2025") -> tuple:
+    (row,) = rows(
+        home,
+        f"""SELECT {", ".join(columns)} FROM marts.mart_submission_status
+            WHERE return_code = 'enrolment' AND county_code = ? AND period = ?""",
+        XINFU.code, period,
+    )  # fmt: skip
+    return row
+
+
+def rebuilt(home: Home) -> dict[str, str]:
+    before = marts_content(home)
+    with home.writing():
+        remove_build(home)
+    update(home)
+    assert marts_content(home) == before
+    return before
+
+
+def test_a_query_is_closed_by_the_reply_in_the_returned_workbook_until_the_value_moves_further_away(home: Home):
+    send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
+    send(home, grown(15), "本年.xlsx", 10)
+    update(home)
+    assert standing(home) == [("open", None, None)]
+    open_before = board(home, "open_queries_n")[0]
+    assert receipt(home, "本年.xlsx")["filings"][0]["open_queries_n"] == open_before >= 1
+
+    send(home, replied(annotated(home, "本年.xlsx"), RULE, "撤点并校，三所教学点并入"), "本年（说明）.xlsx", 11)
+    update(home)
+    assert standing(home) == [("explained", "撤点并校，三所教学点并入", None)]
+    assert board(home, "open_queries_n", "explained_queries_n", "in_force_version_n") == (open_before - 1, 1, 2)
+    said = receipt(home, "本年（说明）.xlsx")
+    assert said["filings"][0]["same_values_as_version_n"] == 1
+    assert (said["explanations_n"], said["filings"][0]["explained_queries_n"]) == (1, 1)
+
+    send(home, grown(14), "本年更正.xlsx", 12)
+    update(home)
+    assert standing(home)[0][0] == "explained"
+    send(home, grown(16), "本年再更正.xlsx", 13)
+    update(home)
+    assert standing(home) == [("open", None, None)]
+    rebuilt(home)
+
+
+def test_last_periods_reply_is_proposed_and_is_no_reply_until_the_clerk_makes_it_one(home: Home):
+    calendar = {"enrolment": ("2022-2023", "2024-2025", "start", 45)}
+    home = small_home(home.root, [(XINFU.code, "忻府区", "Xinfu")], calendar)
+    send(home, Draft("enrolment", period="2022-2023"), "一.xlsx")
+    send(home, grown(15, "2023-2024"), "二.xlsx", 1)
+    send(home, grown(60), "三.xlsx", 2)
+    update(home)
+    send(home, replied(annotated(home, "二.xlsx"), RULE, "新建小区"), "二（说明）.xlsx", 3)
+    update(home)
+    assert standing(home) == [("open", None, "新建小区")]
+    book = openpyxl.load_workbook(io.BytesIO(annotated(home, "三.xlsx")))
+    texts = [str(cell.value) for row in book["问题清单"].iter_rows() for cell in row if cell.value]
+    assert any("上期说明" in text and "新建小区" in text for text in texts)
+    send(home, annotated(home, "三.xlsx"), "三（原样发回）.xlsx", 4)
+    update(home)
+    assert standing(home) == [("open", None, "新建小区")]
+
+
+def test_a_reply_to_another_countys_query_counts_for_nobody(home: Home):
+    send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
+    send(home, grown(15), "本年.xlsx", 10)
+    update(home)
+    send(home, replied(annotated(home, "本年.xlsx"), RULE, "冒充"), "冒充.xlsx", 11, DINGXIANG.code)
+    update(home)
+    assert standing(home) == [("open", None, None)]
+    found = rows(home, "SELECT DISTINCT county_code FROM marts.mart_finding WHERE rule_id = 'FILE-0-reply-unreadable'")
+    assert found == [(DINGXIANG.code,)]
+
+
+def test_a_list_of_findings_alone_is_a_reply_and_no_filing(home: Home):
+    """What comes back for a CSV holds no return, only the list."""
+    send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
+    send(home, grown(15).csv(), "本年.csv", 10)
+    update(home)
+    send(home, replied(annotated(home, "本年.csv"), RULE, "并校"), "答复.xlsx", 11)
+    update(home)
+    assert standing(home) == [("explained", "并校", None)]
+    assert board(home, "versions_n", "in_force_version_n") == (1, 1)
+    said = receipt(home, "答复.xlsx")
+    assert (said["verdict"], said["filings"]) == ("accepted", [])
+    assert "1 条核实说明" in said["next_step"]
+
+
+def test_the_same_bytes_once_more_are_answered_and_nothing_else_happens(home: Home):
+    content = Draft("enrolment").xlsx()
+    send(home, content, "一.xlsx")
+    update(home)
+    before = marts_content(home)
+    send(home, content, "又报一次.xlsx", 5)
+    update(home)
+    said = receipt(home, "又报一次.xlsx")
+    assert [(arrival["file_name"], arrival["again"]) for arrival in said["arrivals"]] == [
+        ("一.xlsx", False), ("又报一次.xlsx", True),
+    ]  # fmt: skip
+    page = (home.outbox / XINFU.code / f"{said['receipt_number']}_回执.html").read_text()
+    assert "又报一次.xlsx" in page
+    assert marts_content(home) == before
+    assert board(home, "versions_n") == (1,)
+
+
+def test_a_rejected_file_comes_back_with_its_bad_cell_marked(home: Home):
+    draft = Draft("enrolment")
+    draft.rows[1]["boarders"] = "约三十"
+    send(home, draft, "在校生.xlsx")
+    update(home)
+    said = receipt(home, "在校生.xlsx")
+    assert said["verdict"] == "rejected" and not said["system_fault"]
+    book = openpyxl.load_workbook(io.BytesIO(annotated(home, "在校生.xlsx")))
+    assert book.sheetnames[0] == "问题清单"
+    cell = book[draft.sheet][draft.cell(1, "boarders")]
+    assert cell.value == "约三十"
+    assert "XB02-1a-boarders" in cell.comment.text
+    assert cell.fill.fill_type == "solid"
+    # Sent back as it is, it is judged as it was.
+    send(home, annotated(home, "在校生.xlsx"), "没有改.xlsx", 1)
+    update(home)
+    assert receipt(home, "没有改.xlsx")["findings"] == said["findings"]
+
+
+def decide(home: Home, action: str, **scope: object) -> None:
+    home.decisions.append(action, by="市局甲", reason="因", now=datetime.now(UTC), **scope)  # type: ignore[arg-type]
+
+
+def slot(home: Home) -> dict[str, str]:
+    return {"return_code": "enrolment", "county_code": XINFU.code, "period": "2024-2025"}
+
+
+def in_force(home: Home) -> str:
+    return board(home, "in_force_submission_id")[0]
+
+
+def test_a_returned_version_gives_way_to_the_one_before_and_the_county_is_told(home: Home):
+    send(home, Draft("enrolment"), "一.xlsx")
+    send(home, grown(1), "二.xlsx", 1)
+    update(home)
+    second = in_force(home)
+    decide(home, "return", submission_id=second, **slot(home))
+    update(home)
+    assert board(home, "state", "in_force_version_n", "bureau_decision", "bureau_reason") == (
+        "in_force_newer_returned", 1, "returned", "因",
+    )  # fmt: skip
+    said = receipt(home, "二.xlsx")
+    assert "市局已退回（因）" in said["next_step"] and not said["filings"][0]["is_in_force"]
+    rebuilt(home)
+    decide(home, "accept", submission_id=second, **slot(home))
+    update(home)
+    assert board(home, "state", "in_force_version_n", "bureau_decision") == ("in_force", 2, "accepted")
+    decide(home, "revoke", revokes=2)
+    update(home)
+    assert board(home, "state", "bureau_decision") == ("in_force_newer_returned", "returned")
+    decide(home, "revoke", revokes=1)
+    update(home)
+    assert board(home, "state", "bureau_decision") == ("in_force", None)
+    assert rows(home, "SELECT action, revoked_at IS NOT NULL FROM marts.mart_decision ORDER BY decision_n") == [
+        ("return", True), ("accept", True), ("revoke", False), ("revoke", False),
+    ]  # fmt: skip
+    rebuilt(home)
+
+
+def test_a_waived_rule_lets_the_file_in_that_lies_there_already(home: Home):
+    draft = Draft("enrolment")
+    draft.rows[0]["boarders"] = draft.rows[0]["students_total"] + 1
+    send(home, draft, "一.xlsx")
+    update(home)
+    assert board(home, "state") == ("rejected",)
+    decide(home, "waive", rule_id="XB02-1c-boarders-within-total", county_code=XINFU.code, until=LATER)
+    update(home)
+    assert board(home, "state", "open_errors_n", "waived_n") == ("in_force", 0, 1)
+    assert standing(home, "XB02-1c-boarders-within-total") == [("waived", None, None)]
+    assert receipt(home, "一.xlsx")["filings"][0]["waivers"][0]["by"] == "市局甲"
+    rebuilt(home)
+    decide(home, "revoke", revokes=1)
+    update(home)
+    assert board(home, "state", "open_errors_n", "waived_n") == ("rejected", 1, 0)
+    assert rows(home, "SELECT count(*) FROM marts.release_input WHERE return_code = 'enrolment'") == [(0,)]
+
+
+def test_a_locked_period_refuses_new_versions_and_takes_the_same_file_after_it_is_opened(home: Home):
+    send(home, Draft("enrolment"), "一.xlsx")
+    update(home)
+    decide(home, "lock", period="2024-2025")
+    late = grown(1).xlsx()
+    send(home, late, "迟到.xlsx", 1)
+    update(home)
+    assert board(home, "state", "in_force_version_n", "is_locked") == ("in_force_newer_rejected", 1, True)
+    said = receipt(home, "迟到.xlsx")
+    assert said["filings"][0]["locked"]["reason"] == "因"
+    assert "已于" in said["first_findings"][0]["message"] and "解锁" in said["first_findings"][0]["remedy"]
+    decide(home, "unlock", period="2024-2025", county_code=XINFU.code, until=LATER)
+    update(home)
+    assert board(home, "is_locked", "in_force_version_n") == (False, 1)
+    send(home, late, "再报.xlsx", 2)
+    update(home)
+    assert board(home, "state", "in_force_version_n") == ("in_force", 2)
+    rebuilt(home)
+
+
+def test_a_rehearsal_names_who_would_be_affected_and_changes_nothing(home: Home, tmp_path, monkeypatch):
+    from pipelines.screening import rules
+
+    send(home, Draft("enrolment"), "一.xlsx")
+    update(home)
+    before = marts_content(home)
+    expectations = tmp_path / "stricter"
+    expectations.mkdir()
+    for path in rules.expectations_folder().glob("*.json"):
+        content = json.loads(path.read_text())
+        for one in content.get("expectations", []):
+            if one["meta"]["rule"] == "XB02-1a-boarders":
+                one["kwargs"]["value_set"] = ["not_applicable"]
+        (expectations / path.name).write_text(json.dumps(content, ensure_ascii=False))
+    monkeypatch.setenv("XIANBAO_EXPECTATIONS", str(expectations))
+    forget()
+    try:
+        with home.writing():
+            (affected,) = rehearse(home, Scope(period="2024-2025"))
+            assert rehearse(home, Scope(period="2023-2024")) == []
+        assert (affected.verdict_before, affected.verdict_after) == ("accepted", "rejected")
+        assert affected.new_rules == {"XB02-1a-boarders": 2} and affected.gone_rules == {}
+        update(home)
+        after = marts_content(home)
+        assert {**after, "release": before["release"]} == before  # which names the rules
+        with home.writing():
+            land_new(home, again=Scope(period="2024-2025"))
+        update(home)
+        assert board(home, "state") == ("rejected",)
+    finally:
+        monkeypatch.undo()
+        forget()
+
+
+def forget() -> None:
+    from pipelines.screening import rules
+
+    rules.suite.cache_clear()
+    rules.rule_set_version.cache_clear()
+
+
+def test_a_rule_asks_only_of_the_periods_for_which_it_is_in_force(home: Home, tmp_path, monkeypatch):
+    from pipelines.screening import rules
+
+    expectations = tmp_path / "dated"
+    expectations.mkdir()
+    for path in rules.expectations_folder().glob("*.json"):
+        content = json.loads(path.read_text())
+        for one in content.get("expectations", []):
+            if one["meta"]["rule"] == "XB02-1a-boarders":
+                one["meta"]["valid_from"] = "2025-01-01"
+            if one["meta"]["rule"] == RULE:
+                one["meta"]["valid_to"] = "2025-01-01"
+        (expectations / path.name).write_text(json.dumps(content, ensure_ascii=False))
+    monkeypatch.setenv("XIANBAO_EXPECTATIONS", str(expectations))
+    forget()
+    try:
+        for period, name in (("2023-2024", "上年.xlsx"), ("2024-2025", "本年.xlsx")):
+            draft = grown(0 if period == "2023-2024" else 15, period)
+            draft.rows[1]["boarders"] = "约三十"
+            send(home, draft, name)
+        update(home)
+        found = rows(home, "SELECT period FROM marts.mart_finding WHERE rule_id = 'XB02-1a-boarders'")
+        assert found == [("2024-2025",)]
+        send(home, grown(15), "本年更正.xlsx", 5)
+        update(home)
+        assert standing(home) == []
+    finally:
+        monkeypatch.undo()
+        forget()
+
+
+# Carrying them to the counties -----------------------------------------------------------------------------------------
+
+
+def with_outbox(home: Home, uri: str) -> Home:
+    text = home.configuration.read_text()
+    source = f'source: "counties/{XINFU.code}"'
+    home.configuration.write_text(text.replace(source, f'{source}, outbox: "{uri}"'))
+    return Home(home.root)
+
+
+def test_answers_reach_the_countys_own_folder_and_follow_every_change(home: Home, tmp_path: Path):
+    home = with_outbox(home, str(tmp_path / "发回" / "忻府区"))
+    send(home, Draft("enrolment"), "一.xlsx")
+    update(home)
+    assert deliver_all(home) == {}
+    there = tmp_path / "发回" / "忻府区"
+    assert {path.name for path in there.iterdir()} == {path.name for path in (home.outbox / XINFU.code).iterdir()}
+    stamps = {path.name: path.stat().st_mtime_ns for path in there.iterdir()}
+    assert deliver_all(home) == {}
+    assert {path.name: path.stat().st_mtime_ns for path in there.iterdir()} == stamps
+    send(home, grown(1), "二.xlsx", 1)
+    update(home)
+    assert deliver_all(home) == {}
+    for path in (home.outbox / XINFU.code).iterdir():
+        assert (there / path.name).read_bytes() == path.read_bytes()
+
+
+def test_an_object_store_is_an_outbox_too(home: Home):
+    fsspec.filesystem("memory").store.clear()
+    home = with_outbox(home, "memory://answers/140902")
+    send(home, Draft("enrolment"), "一.xlsx")
+    update(home)
+    assert deliver_all(home) == {}
+    assert len(fsspec.filesystem("memory").ls("/answers/140902")) == 2
+
+
+def test_a_folder_that_cannot_be_reached_holds_up_nobody_and_is_tried_again(home: Home, tmp_path: Path):
+    blocked = tmp_path / "没有这个盘"
+    blocked.write_text("一个文件，不是文件夹")
+    home = with_outbox(home, str(blocked / "忻府区"))
+    send(home, Draft("enrolment"), "一.xlsx")
+    update(home)
+    assert list(deliver_all(home)) == [XINFU.code]
+    blocked.unlink()
+    assert deliver_all(home) == {}
+    assert len(list((blocked / "忻府区").iterdir())) == 2
+
+
+def test_nothing_is_collected_from_an_inbox_that_is_also_where_answers_go(home: Home):
+    from pipelines.municipality import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match="回执文件夹"):
+        with_outbox(home, f"counties/{XINFU.code}/回执").municipality  # noqa: B018
+
+
+def test_a_rejection_without_a_reason_is_told_as_our_fault(home: Home):
+    """It must never happen; if it does, the county is not sent looking for a mistake of its own."""
+    import duckdb
+
+    from pipelines.warehouse.answers import write_answers
+
+    draft = Draft("enrolment")
+    draft.rows[1]["boarders"] = "约三十"
+    send(home, draft, "一.xlsx")
+    collect_all(home)
+    update(home)
+    with home.writing():
+        with duckdb.connect(str(home.build_database)) as connection:
+            connection.execute("DELETE FROM landing.finding; DELETE FROM control.answer")
+        write_answers(home)
+    said = receipt(home, "一.xlsx")
+    assert said["system_fault"] and "系统的故障" in said["next_step"]
+    page = (home.outbox / XINFU.code / f"{said['receipt_number']}_回执.html").read_text()
+    assert "系统" in page and "请更正后重新报送" not in page
+
+
+def test_timestamps_of_receipts_are_in_beijing_time(home: Home):
+    send(home, Draft("enrolment"), "一.xlsx")
+    update(home)
+    assert receipt(home, "一.xlsx")["received_at"] == (datetime(2024, 10, 1) + timedelta(hours=8)).isoformat() + "+08:00"

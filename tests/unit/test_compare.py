@@ -1,0 +1,66 @@
+"""Two versions of a filing held against each other: by the key of the row, wherever it stands and however it is written."""
+
+from pathlib import Path
+
+import pytest
+from builders import SETTINGS, XINFU, Draft, submission
+
+from pipelines.screening.compare import NotComparable, changed_cells
+
+SLOT = ("enrolment", XINFU.code, "2024-2025")
+
+
+def changes(folder: Path, old: Draft, new: Draft, slot=SLOT):
+    sent = []
+    for name, draft in (("旧.xlsx", old), ("新.xlsx", new)):
+        sent.append(submission(folder, name, draft.xlsx(), XINFU.code))
+    return changed_cells(sent[0], sent[1], SETTINGS, slot)
+
+
+def test_a_changed_cell_is_named_with_both_values_both_places_and_the_difference(tmp_path):
+    old, new = Draft("enrolment"), Draft("enrolment")
+    new.rows.reverse()
+    new.rows[1]["boarders"] = 12
+    (change,) = changes(tmp_path, old, new)
+    assert (change.change, change.subject, change.row_label) == ("changed", "1409020001/小学", "南关小学")
+    assert (change.column_label, change.old_text, change.new_text, change.difference) == ("寄宿生数", "3", "12", "+9")
+    assert (change.old_cell, change.new_cell) == (old.cell(0, "boarders"), new.cell(1, "boarders"))
+
+
+def test_rows_and_columns_in_another_order_and_numbers_in_another_dress_are_no_change(tmp_path):
+    old, new = Draft("teacher_pay"), Draft("teacher_pay")
+    new.rows.reverse()
+    new.columns.reverse()
+    new.rows[0]["pay_total_yuan"] = "928,000.75"
+    assert changes(tmp_path, old, new, ("teacher_pay", XINFU.code, "2024")) == []
+
+
+def test_rows_that_only_one_version_has_are_told_once(tmp_path):
+    old, new = Draft("enrolment"), Draft("enrolment")
+    added = {**new.rows[0], "school_code": "1409020003", "school_name": "东关小学"}
+    new.rows = [new.rows[0], added]
+    found = [(change.change, change.subject, change.row_label) for change in changes(tmp_path, old, new)]
+    assert found == [
+        ("row_removed", "1409020002/初中", "北关初级中学"),
+        ("row_added", "1409020003/小学", "东关小学"),
+    ]
+
+
+def test_a_missing_code_and_a_zero_and_what_cannot_be_read_are_told_apart(tmp_path):
+    old, new = Draft("enrolment"), Draft("enrolment")
+    old.rows[0]["boarders"], new.rows[0]["boarders"] = 0, "缺报"
+    old.rows[1]["boarders"], new.rows[1]["boarders"] = "约三十", "约四十"
+    found = [(one.old_text, one.new_text, one.difference) for one in changes(tmp_path, old, new)]
+    assert found == [("0", "缺报", ""), ("约三十", "约四十", "")]
+
+
+def test_a_file_that_does_not_hold_the_filing_is_named(tmp_path):
+    with pytest.raises(NotComparable, match=r"旧\.xlsx 里没有这份填报"):
+        changes(tmp_path, Draft("enrolment", period="2023-2024"), Draft("enrolment"))
+
+
+def test_a_persons_number_is_masked_in_a_difference_too(tmp_path):
+    old, new = Draft("enrolment"), Draft("enrolment")
+    new.rows[0]["school_name"] = "南关小学13800000000"
+    (change,) = changes(tmp_path, old, new)
+    assert "13800000000" not in change.new_text
