@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines.cli.naming import county_named, period_named, return_named
 from pipelines.cli.terminal import query, refuse, say, tell
 from pipelines.documents.prefill import prefilled
 from pipelines.documents.template import known_rows, template_name, template_workbook
 from pipelines.files import replace_file
 from pipelines.home import Home
 from pipelines.municipality import County
-from pipelines.periods import Period, parse_period, read_period_label
-from pipelines.returns import ReturnDefinition, current_definitions, normalise_label
+from pipelines.periods import Period, parse_period
+from pipelines.returns import ReturnDefinition, current_definitions
 from pipelines.screening.identify import CountyName
 
 ALL = "all"
@@ -24,7 +25,7 @@ def write_templates(home: Home, which: str, county: str, period: str, folder: Pa
     """Write the templates that a call names into a folder; refuses a call that names nothing, with what can be named."""
     definitions = _returns(which)
     counties = _counties(home, county)
-    wanted = _period(period)
+    wanted = period_named(period)
     due = {(row.return_code, row.period) for row in home.municipality.calendar_rows()}
     definitions = [defined for defined in definitions if (defined.return_code, wanted) in due]
     counties = [one for one in counties if one.valid_on(wanted.end)]
@@ -55,41 +56,11 @@ def write_templates(home: Home, which: str, county: str, period: str, folder: Pa
 
 
 def _returns(which: str) -> list[ReturnDefinition]:
-    known = current_definitions()
-    if which == ALL:
-        return list(known.values())
-    wanted = normalise_label(which)
-    found = [
-        defined
-        for code, defined in known.items()
-        if wanted in (code, *defined.titles) or wanted.upper() == defined.form
-    ]
-    if not found:
-        listed = "\n".join(f"  {defined.form}  {code}  {defined.title}" for code, defined in known.items())
-        refuse(say(f"没有报表“{which}”。可选（或 all）：\n{listed}", f"No return {which}. Known (or all):\n{listed}"))
-    return found
+    return list(current_definitions().values()) if which == ALL else [return_named(which)]
 
 
 def _counties(home: Home, named: str) -> list[County]:
-    counties = home.municipality.counties
-    if named == ALL:
-        return list(counties)
-    wanted = normalise_label(named)
-    found = [one for one in counties if wanted in (one.code, normalise_label(one.name), normalise_label(one.name_en))]
-    if not found:
-        listed = "、".join(f"{county.code} {county.name}" for county in counties)
-        refuse(say(f"没有县区“{named}”。可选（或 all）：{listed}", f"No county {named}. Known (or all): {listed}"))
-    return found
-
-
-def _period(text: str) -> Period:
-    try:
-        return parse_period(text)
-    except ValueError as error:
-        period = read_period_label(text)
-        if period is None:
-            refuse(str(error))
-        return period
+    return list(home.municipality.counties) if named == ALL else [county_named(home, named)]
 
 
 def _refuse_period(which: str, period: Period, due: Sequence[tuple[str, Period]], has_returns: bool) -> None:

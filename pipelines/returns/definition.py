@@ -224,6 +224,11 @@ class ReturnDefinition(_Frozen):
         return {label: column.name for column in self.columns for label in column.labels}
 
     @cached_property
+    def declared_truths(self) -> frozenset[str]:
+        """Names of the identities and ratios: what rules of this version may assert."""
+        return frozenset([*(one.name for one in self.identities), *(one.name for one in self.ratios)])
+
+    @cached_property
     def number_columns(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.is_number)
 

@@ -93,8 +93,8 @@ def _applies(rule: Rule, version: ReturnDefinition) -> bool:
     if rule.state_of:
         elsewhere = any(column.name == rule.state_of for other in others for column in other.columns)
         return not elsewhere or any(column.name == rule.state_of for column in version.columns)
-    elsewhere = any(declared.name == rule.truth for other in others for declared in (*other.identities, *other.ratios))
-    return not elsewhere or any(declared.name == rule.truth for declared in (*version.identities, *version.ratios))
+    elsewhere = any(rule.truth in other.declared_truths for other in others)
+    return not elsewhere or rule.truth in version.declared_truths
 
 
 def _load(name: str) -> Any:

@@ -265,7 +265,7 @@ def _content(
             if member in entries
         ],
         "verdict": worst,
-        "verdict_label": SYSTEM_FAULT if system_fault else VERDICT_LABELS[worst],
+        "verdict_label": SYSTEM_FAULT if system_fault else _worst_label(worst, described),
         "system_fault": system_fault,
         "filings": described,
         "findings": outcomes,
@@ -279,6 +279,12 @@ def _content(
     }
     content["next_step"] = _next_step(content, described)
     return content
+
+
+def _worst_label(worst: str, filings: Sequence[dict[str, Any]]) -> str:
+    """The one label of all filings where they share it, else that of the worst verdict."""
+    labels = {filing["verdict_label"] for filing in filings}
+    return labels.pop() if len(labels) == 1 else VERDICT_LABELS[worst]
 
 
 def _plain_utc(text: str) -> datetime:
@@ -309,7 +315,7 @@ def _filing(
         "period_label": filing["period_label"] or period,
         "version_n": filing["version_n"],
         "verdict": filing["verdict"],
-        "verdict_label": "已被市局退回" if filing["is_returned"] else VERDICT_LABELS[filing["verdict"]],
+        "verdict_label": _label(filing, open_n, explained_n),
         "errors_n": filing["errors_n"],
         "queries_n": filing["queries_n"],
         "infos_n": filing["infos_n"],
@@ -354,6 +360,14 @@ def _filing(
     }
     described["next_step"] = _filing_step(described)
     return described
+
+
+def _label(filing: dict[str, Any], open_n: int, explained_n: int) -> str:
+    if filing["is_returned"]:
+        return "已被市局退回"
+    if filing["verdict"] == "accepted_with_queries" and explained_n and not open_n:
+        return "已接收，疑问均已说明"
+    return VERDICT_LABELS[filing["verdict"]]
 
 
 def _is_declared(return_code: str) -> bool:

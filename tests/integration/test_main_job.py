@@ -19,6 +19,8 @@ PROMISED = [
     "dim_school",
     "fct_indicator",
     "mart_finding",
+    "mart_filing_version",
+    "mart_decision",
     "mart_gross_enrolment",
     "mart_rural_subsidies",
     "mart_submission_status",

@@ -1,7 +1,6 @@
 """The bureau's decisions: the log can only grow, and what a set of decisions means does not depend on when one asks."""
 
 import json
-import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -88,10 +87,10 @@ def test_the_order_of_the_log_is_the_order_of_its_times_even_when_the_clock_goes
 
 def test_nobody_may_write_over_a_decision(log: DecisionLog):
     lock(log)
-    before = os.listdir(log.folder)
+    before = sorted(log.folder.iterdir())
     with pytest.raises(DecisionRefused):
         log.append("waive", by="甲", reason="", now=NOW, rule_id="r", until=LATER)
-    assert os.listdir(log.folder) == before
+    assert sorted(log.folder.iterdir()) == before
 
 
 @pytest.mark.parametrize(

@@ -79,15 +79,14 @@ class Between:
 
     def others(self, frame: pl.DataFrame) -> pl.DataFrame:
         """One row a county of each group, with `others`: the names of the rest of the group."""
-        rows = []
-        for row in frame.iter_rows(named=True):
-            for county_code in row["counties"]:
-                rest = "、".join(self.names.get(code, code) for code in row["counties"] if code != county_code)
-                rows.append({**{name: row[name] for name in frame.columns if name != "counties"},
-                             "county_code": county_code, "others": rest})  # fmt: skip
-        schema = {**{name: frame.schema[name] for name in frame.columns if name != "counties"},
-                  "county_code": pl.String, "others": pl.String}  # fmt: skip
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        named = {
+            (code, tuple(group)): "、".join(self.names.get(other, other) for other in group if other != code)
+            for group in frame["counties"].to_list()
+            for code in group
+        }
+        exploded = frame.with_columns(pl.col("counties").alias("county_code")).explode("county_code")
+        others = [named[code, tuple(group)] for code, group in exploded.select("county_code", "counties").iter_rows()]
+        return exploded.drop("counties").with_columns(pl.Series("others", others, dtype=pl.String))
 
 
 def look_between(connection: duckdb.DuckDBPyConnection, least_cells: dict[str, float]) -> Between:

@@ -9,7 +9,7 @@ from pipelines.returns import definition
 from pipelines.screening.rules import Rule, suite
 from pipelines.screening.units import FACTORS, too_large, too_small
 from pipelines.warehouse.context.between import Between
-from pipelines.warehouse.context.scene import NOTHING, Scene, judged, scale
+from pipelines.warehouse.context.scene import Scene, judged, scale
 
 Rules = Mapping[str, Rule]
 Judgements = dict[str, pl.DataFrame]
@@ -19,7 +19,7 @@ _BY_RATE = {
     "rural_living_allowance_yuan", "township_allowance_yuan", "hardship_allowance_yuan", "reform_allowance_yuan",
     "standard_yuan_per_month", "due_yuan", "paid_yuan", "arrears_yuan",
 }  # fmt: skip
-_SHARE_OF_STEP = 3
+_NEAR = 3
 _ROWS_THAT_AGREE = 0.8
 
 
@@ -109,44 +109,49 @@ def units(scene: Scene, return_code: str, rules: Rules) -> Judgements:
     key = list(defined.key)
     least = rules["unit"].parameters["rows"]
     rows = scene.before(return_code, scene.rows(return_code), key, [column.name for column in columns])
-    found = [NOTHING]
-    for column in columns:
-        name, unit = column.name, column.unit.split("/")[0] if column.unit else ""
-        pairs = rows.filter((pl.col(name) > 0) & (pl.col(f"{name}_before") > 0)).select(
-            "entry",
-            "source_row",
-            "row_label",
-            value=pl.col(name).cast(pl.Int64),
-            expected=pl.col(f"{name}_before").cast(pl.Int64),
-        )
-        ratio = pl.col("value") / pl.col("expected")
-        near = {
-            **{
-                too_small(factor, unit): (ratio * factor).is_between(1 / _SHARE_OF_STEP, _SHARE_OF_STEP)
-                for factor in FACTORS
-            },
-            **{
-                too_large(factor, unit): (ratio / factor).is_between(1 / _SHARE_OF_STEP, _SHARE_OF_STEP)
-                for factor in FACTORS
-            },
-        }
-        summed = pairs.group_by("entry").agg(
-            pl.len().alias("pairs_n"),
-            pl.col("source_row").min(),
-            pl.col("row_label").sort_by("source_row").first(),
-            pl.col("value").sum(),
-            pl.col("expected").sum(),
-            *(agrees.sum().alias(words) for words, agrees in near.items()),
-        )
-        words = pl.coalesce(
-            [pl.when(pl.col(words) >= _ROWS_THAT_AGREE * pl.col("pairs_n")).then(pl.lit(words)) for words in near]
-        )
-        enough = pl.col("pairs_n") >= least
-        found.append(
-            judged(summed.with_columns(words.alias("detail")), pl.when(enough).then(pl.col("detail").is_null()),
-                   column=name, subject="", places=scale(return_code, name))
-        )  # fmt: skip
-    judgements = pl.concat(found).sort("entry", "column")
+    names = [column.name for column in columns]
+    index = ["entry", "source_row", "row_label"]
+    now = rows.select(*index, *(pl.col(name).cast(pl.Int64) for name in names)).unpivot(
+        names, index=index, variable_name="column", value_name="value"
+    )
+    then = rows.select(pl.col(f"{name}_before").cast(pl.Int64).alias(name) for name in names).unpivot(
+        names, variable_name="column", value_name="expected"
+    )
+    pairs = now.with_columns(then["expected"]).filter((pl.col("value") > 0) & (pl.col("expected") > 0))
+    # The nearest power of ten by which the figure has grown or shrunk, within a factor of about three.
+    ratio = pl.col("value") / pl.col("expected")
+    near = {}
+    for factor in FACTORS:
+        near[f"small_{factor}"] = (ratio * factor).is_between(1 / _NEAR, _NEAR)
+        near[f"large_{factor}"] = (ratio / factor).is_between(1 / _NEAR, _NEAR)
+    summed = pairs.group_by("entry", "column").agg(
+        pl.len().alias("pairs_n"),
+        pl.col("source_row").min(),
+        pl.col("row_label").sort_by("source_row").first(),
+        pl.col("value").sum(),
+        pl.col("expected").sum(),
+        *(agrees.sum().alias(name) for name, agrees in near.items()),
+    )
+    unit = {column.name: column.unit.split("/")[0] if column.unit else "" for column in columns}
+    places = {column.name: scale(return_code, column.name) for column in columns}
+    words = {
+        **{f"small_{factor}": {name: too_small(factor, unit[name]) for name in names} for factor in FACTORS},
+        **{f"large_{factor}": {name: too_large(factor, unit[name]) for name in names} for factor in FACTORS},
+    }
+    detail = pl.coalesce(
+        [
+            pl.when(pl.col(name) >= _ROWS_THAT_AGREE * pl.col("pairs_n")).then(
+                pl.col("column").replace_strict(words[name], return_dtype=pl.String)
+            )
+            for name in near
+        ]
+    )
+    judgements = judged(
+        summed.with_columns(detail.alias("detail")).sort("entry", "column"),
+        pl.when(pl.col("pairs_n") >= least).then(pl.col("detail").is_null()),
+        places=pl.col("column").replace_strict(places, return_dtype=pl.Int8),
+        subject="",
+    )
     scene.suspected_units[return_code] = judgements.filter(pl.col("ok").not_()).select("entry", "column")
     return {"unit": judgements}
 

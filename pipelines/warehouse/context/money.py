@@ -68,7 +68,7 @@ def pay_last_year(scene: Scene, return_code: str, rules: Rules) -> Judgements:
 def hardship_pay(scene: Scene, return_code: str, _rules: Rules) -> Judgements:
     """hardship_category: the allowance of a category paid in a county that has none."""
     frame = scene.rows(return_code).join(scene.policy_frame(return_code), on="entry", how="left", maintain_order="left")
-    amount = pl.col(_HARDSHIP_COLUMN)
+    amount = counted(_HARDSHIP_COLUMN)
     none = pl.col("hardship_category") == NO_CATEGORY
     return {
         "hardship_category": judged(
