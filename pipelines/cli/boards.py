@@ -136,12 +136,17 @@ def _filing_cell(row: dict[str, Any] | None) -> Text:
         if row["is_on_time"] or not row["days_late"]
         else say(f" 迟 {row['days_late']} 天", f" {row['days_late']} d late")
     )
+    if row["state"] in ("returned", "in_force_newer_returned"):
+        kept = say("，旧版有效", ", earlier in force") if row["in_force_submission_id"] else ""
+        return Text(say("市局退回", "returned") + kept + late, style="red")
     if row["open_errors_n"]:
         kept = say("，旧版有效", ", earlier in force") if row["in_force_submission_id"] else ""
         return Text(say("退回", "rejected") + f" {row['open_errors_n']}" + kept + late, style="red")
     if row["open_queries_n"]:
         return Text(say("待核实", "queries") + f" {row['open_queries_n']}" + late, style="yellow")
-    return Text(say("有效", "in force") + late, style="yellow" if late else "green")
+    ruled = say("，已审定", ", accepted") if row["bureau_decision"] == "accepted" else ""
+    locked = say("，已锁定", ", locked") if row["is_locked"] else ""
+    return Text(say("有效", "in force") + ruled + locked + late, style="yellow" if late else "green")
 
 
 def show_findings(

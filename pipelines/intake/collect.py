@@ -130,7 +130,8 @@ def _open(system: Any, root: str, path: str) -> IO[bytes]:
         return stream
     no_waiting = os.O_NOFOLLOW | os.O_NONBLOCK
     opened = io.BufferedReader(io.FileIO(path, opener=lambda name, flags: os.open(name, flags | no_waiting)))
-    inside = Path(path).parent.resolve().is_relative_to(Path(root).resolve())
+    # A source may be a folder, or (a reference) the one file itself.
+    inside = path == root or Path(path).parent.resolve().is_relative_to(Path(root).resolve())
     if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode) or not inside:
         opened.close()
         raise OSError("不是收件夹内的普通文件")

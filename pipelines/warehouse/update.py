@@ -17,6 +17,7 @@ from pipelines.intake.deadlines import all_late, as_rows, last_observed_on
 from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.screening.identify import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
+from pipelines.screening.rules import rule_set_version
 from pipelines.screening.screen import Filing, Screening, ScreenSettings, screen
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import (
@@ -34,6 +35,7 @@ from pipelines.warehouse.build_database import (
     write_control,
 )
 from pipelines.warehouse.context import ContextResult, evaluate_context, store_context
+from pipelines.warehouse.policy import policy_version
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,18 @@ def land_new(
         if again or decided.submissions:
             chosen = {entry.submission_id for entry in entries} | decided.submissions | _named(connection, again)
             entries = [entry for entry in store if entry.submission_id in chosen]
-        if not entries and not decided.counties:
+        judged_by = f"{rule_set_version()}/{policy_version()}"
+        rules_changed = get_state(connection, "judged_by") != judged_by
+        if not entries and not decided.counties and not rules_changed:
             set_state(connection, "decisions_applied", str(len(settings.decisions)))
             return landed
         batch = _screen(home, store, entries, settings, progress)
         connection.begin()
         try:
-            context = _land(connection, entries, batch, decided.counties)
+            # Rules across filings are asked again of everybody when they or the standards they go by have changed; a file's own
+            # verdict stays as it is until it is screened again on purpose.
+            context = _land(connection, entries, batch, batch.everyone if rules_changed else decided.counties)
+            set_state(connection, "judged_by", judged_by)
             set_state(connection, "decisions_applied", str(len(settings.decisions)))
             connection.commit()
         except BaseException:

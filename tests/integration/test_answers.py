@@ -437,4 +437,35 @@ def test_a_rejection_without_a_reason_is_told_as_our_fault(home: Home):
 def test_timestamps_of_receipts_are_in_beijing_time(home: Home):
     send(home, Draft("enrolment"), "一.xlsx")
     update(home)
-    assert receipt(home, "一.xlsx")["received_at"] == (datetime(2024, 10, 1) + timedelta(hours=8)).isoformat() + "+08:00"
+    assert (
+        receipt(home, "一.xlsx")["received_at"] == (datetime(2024, 10, 1) + timedelta(hours=8)).isoformat() + "+08:00"
+    )
+
+
+def test_rules_across_filings_are_asked_again_of_everybody_when_they_change(home: Home, tmp_path, monkeypatch):
+    from pipelines.screening import rules
+
+    send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
+    send(home, grown(15), "本年.xlsx", 10)
+    update(home)
+    assert standing(home) == [("open", None, None)]
+    expectations = tmp_path / "gentler"
+    expectations.mkdir()
+    for path in rules.expectations_folder().glob("*.json"):
+        text = path.read_text()
+        content = json.loads(text)
+        for one in content.get("expectations", []):
+            if one["meta"]["rule"] == RULE:
+                one["meta"]["parameters"]["persons"] = 100
+        (expectations / path.name).write_text(json.dumps(content, ensure_ascii=False))
+    monkeypatch.setenv("XIANBAO_EXPECTATIONS", str(expectations))
+    forget()
+    try:
+        landed, _ = update(home)
+        assert landed.submissions_n == 0
+        assert standing(home) == []
+        versions = rows(home, "SELECT DISTINCT rule_set_version FROM marts.mart_filing_version")
+        assert len(versions) == 1 and versions[0][0] != rules.rule_set_version()
+    finally:
+        monkeypatch.undo()
+        forget()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from builders import XINFU, Draft
 
 from pipelines.home import Home
 from tests.homes import deliver, marts_content, small_home
@@ -193,3 +194,47 @@ def test_a_mistake_in_the_call_leaves_with_2(tmp_path: Path, wrong: list[str]):
     outcome = subprocess.run([COMMAND, "--home", str(tmp_path), *wrong], capture_output=True, text=True, check=False)
     assert outcome.returncode == 2
     assert "Traceback" not in outcome.stderr
+
+
+def test_the_bureau_decides_compares_and_rehearses_on_the_command_line(tmp_path: Path):
+    home = small_home(tmp_path, [(XINFU.code, "忻府区", "Xinfu")])
+    inbox = home.root / "counties" / XINFU.code
+    inbox.mkdir(parents=True)
+    later = Draft("enrolment")
+    later.rows[0]["boarders"] = 12
+    for name, draft, seconds in (("一.xlsx", Draft("enrolment"), 0), ("二.xlsx", later, 60)):
+        (inbox / name).write_bytes(draft.xlsx())
+        os.utime(inbox / name, (1_728_000_000 + seconds, 1_728_000_000 + seconds))
+    assert _xianbao(home.root, "run").returncode == 0
+    named = ["XB02", "--county", "忻府区", "--period", "2024-2025"]
+    compared = _xianbao(home.root, "diff", *named)
+    assert (compared.returncode, "第 1 版 → 第 2 版" in compared.stdout) == (0, True)
+    assert "改动 1 格，增加 0 行，删去 0 行" in compared.stdout
+    signed = ["--by", "市局甲", "--reason", "与年鉴不符"]
+    returned = _xianbao(home.root, "decide", "return", *named, *signed)
+    assert (returned.returncode, "所指的是第 2 版" in returned.stdout) == (0, True)
+    assert "旧版有效" in _xianbao(home.root, "status", "--period", "2024-2025").stdout
+    logged = _xianbao(home.root, "decide", "log")
+    assert "退回" in logged.stdout and "市局甲" in logged.stdout and "共 1 条" in logged.stdout
+    rehearsed = _xianbao(home.root, "rescreen", "--period", "2024-2025", "--dry-run")
+    assert (rehearsed.returncode, "受影响 0 份填报" in rehearsed.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (["decide", "waive", "XB02-1a-boarders", "--until", "2099-01-01"], "不能豁免"),
+        (["decide", "waive", "XB99-9-no-such", "--until", "2099-01-01"], "没有规则"),
+        (["decide", "waive", "XB02-1c-boarders-within-total", "--until", "2020-01-01"], "已经过去"),
+        (["decide", "unlock", "--period", "2024-2025", "--until", "2099-01-01"], "没有锁定"),
+        (["decide", "lock", "--period", "去年"], "学年"),
+        (["decide", "revoke", "3"], "没有可撤销"),
+        (["decide", "lock", "--period", "2024-2025", "--county", "平遥县"], "140902 忻府区"),
+    ],
+)
+def test_a_decision_that_makes_no_sense_is_refused_and_not_written_down(tmp_path: Path, call: list[str], told: str):
+    home = small_home(tmp_path, [(XINFU.code, "忻府区", "Xinfu")])
+    refused = _xianbao(home.root, *call, "--by", "市局甲", "--reason", "因")
+    assert refused.returncode == 2
+    assert told in refused.stderr and "Traceback" not in refused.stderr
+    assert list(home.decisions) == []
