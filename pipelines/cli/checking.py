@@ -5,16 +5,21 @@ only what screening needs: a county has neither Dagster nor dbt nor DuckDB.
 """
 
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipelines.bundle import BUNDLE_NAME, BundleDamaged, opened_bundle
 from pipelines.cli import boards
 from pipelines.cli.terminal import refuse, say, tell
 from pipelines.files import replace_file
 from pipelines.home import Home
+from pipelines.screening.archives import ZIP_SIGNATURES, Unsafe, open_archive
+from pipelines.screening.batch_contents import batch_members, is_batch, plain_name
+from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.screen import Screening, ScreenSettings, Submission, screen
 
 
@@ -23,13 +28,57 @@ def check_files(home: Home, files: Sequence[Path], *, bundle: Path | None, annot
     for file in files:
         if not file.is_file():
             refuse(say(f"没有这个文件：{file}", f"No such file: {file}"))
-    submissions = [Submission(f"check-{number}", file, file.name) for number, file in enumerate(files, start=1)]
-    with _rules(home, bundle) as settings:
+    with _rules(home, bundle) as settings, TemporaryDirectory(prefix="xianbao-check-") as aside:
+        submissions = _submissions(files, settings, Path(aside))
         result = screen(submissions, settings)
         boards.show_check(result)
         if annotate_into is not None:
             _write_annotated(submissions, result, settings, annotate_into)
     return int(any(filing.verdict == "rejected" for filing in result.filings))
+
+
+def _submissions(files: Sequence[Path], settings: ScreenSettings, aside: Path) -> list[Submission]:
+    """Every file as a submission, a zip of returns as those in it, unpacked into the folder `aside`.
+
+    A bad batch stays the file that it is: screening refuses it as a whole and says why, as it would an arrival.
+    """
+    found: list[tuple[Path, str]] = []
+    for file in files:
+        members = _unpacked(file, settings.limits.file_bytes, aside / str(len(found)))
+        if members:
+            names = "、".join(mask_personal(name) for _, name in members)
+            tell(
+                say(
+                    f"{file.name} 内有 {len(members)} 个文件：{names}",
+                    f"{file.name} holds {len(members)} files: {names}",
+                )
+            )
+        found += members or [(file, file.name)]
+    return [Submission(f"check-{number}", path, name) for number, (path, name) in enumerate(found, start=1)]
+
+
+def _unpacked(file: Path, max_bytes: int, folder: Path) -> list[tuple[Path, str]]:
+    """The members of a batch: where each was unpacked to, and its name, with its folder where two are called the same."""
+    with file.open("rb") as stream:
+        if stream.read(4) not in ZIP_SIGNATURES:
+            return []
+    try:
+        with open_archive(file) as archive:
+            if not is_batch(archive.namelist()):
+                return []
+            members = batch_members(archive, max_bytes=max_bytes)
+            names = Counter(member.name for member in members)
+            folder.mkdir()
+            unpacked = []
+            for number, member in enumerate(members, start=1):
+                path = folder / str(number)
+                with archive.open(member.info) as packed, path.open("wb") as stream:
+                    shutil.copyfileobj(packed, stream)
+                shown = member.name if names[member.name] == 1 else member.path.replace("/", "_")
+                unpacked.append((path, plain_name(shown)))
+            return unpacked
+    except Unsafe:
+        return []
 
 
 @contextmanager
@@ -63,7 +112,7 @@ def _write_annotated(
     from pipelines.documents.annotated import Heading, Issue, annotate
 
     counties = {county.code: county.name for county in settings.counties}
-    stems = Counter(submission.path.stem for submission in submissions)
+    stems = Counter(Path(submission.file_name).stem for submission in submissions)
     for number, submission in enumerate(submissions, start=1):
         found = [finding for finding in result.findings if finding.submission_id == submission.submission_id]
         filings = [filing for filing in result.filings if filing.submission_id == submission.submission_id]
@@ -89,7 +138,8 @@ def _write_annotated(
         )
         if annotated is None:
             continue
-        stem = submission.path.stem if stems[submission.path.stem] == 1 else f"{submission.path.stem}_{number}"
+        stem = Path(submission.file_name).stem
+        stem = stem if stems[stem] == 1 else f"{stem}_{number}"
         path = folder / f"标注_{stem}{annotated.suffix}"
         try:
             replace_file(path, annotated.content)

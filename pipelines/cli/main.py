@@ -114,7 +114,7 @@ def _run(
         ran = run_update(home, as_of=as_of, again=again, progress=advance)
     for code, problem in ran.problems.items():
         complain(say(f"来源 {code} 收取失败：{problem}", f"Source {code} could not be read: {problem}"))
-    for left in ran.left:
+    for left in (*ran.left, *ran.passed_over):
         complain(left)
     for code, problem in ran.undelivered.items():
         complain(say(f"{code} 的回执没有送到，下次再送：{problem}", f"Answers to {code} not delivered, tried again: {problem}"))

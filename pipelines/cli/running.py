@@ -22,6 +22,7 @@ class Ran:
     problems: dict[str, str]
     undelivered: dict[str, str]
     left: list[str]
+    passed_over: list[str]
 
 
 def dagster_environment(home: Home) -> dict[str, str]:
@@ -89,6 +90,7 @@ def run_update(
         problems={code: text for one in pulled for code, text in (one.get("problems") or {}).items()},
         undelivered=dict(metadata.get("warehouse/outbox", {}).get("problems") or {}),
         left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
+        passed_over=[text for one in pulled for text in (one.get("passed_over") or [])],
     )
 
 

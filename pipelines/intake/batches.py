@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pipelines.intake.raw_store import Arrival, RawStore
 from pipelines.screening.archives import Unsafe, open_archive
-from pipelines.screening.batch_contents import batch_members, is_batch
+from pipelines.screening.batch_contents import batch_members, is_batch, plain_name
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,3 @@ def unpack(store: RawStore, submission_id: str, arrival: Arrival, *, max_bytes: 
             return Unpacked(tuple(kept))
     except Unsafe:
         return None
-
-
-def plain_name(name: str, *, longest: int = 255) -> str:
-    """A name without control characters and excess length; what ends it stays, for that is the kind of file."""
-    printable = "".join(character if character.isprintable() else "_" for character in name)
-    if len(printable) <= longest:
-        return printable
-    return f"{printable[: longest - 21]}…{printable[-20:]}"

@@ -21,11 +21,13 @@ from typing import IO, Any
 
 from pipelines.files import replace_file
 from pipelines.home import Home
-from pipelines.intake.batches import plain_name, unpack
+from pipelines.intake.batches import unpack
 from pipelines.intake.parallel import in_parallel
+from pipelines.intake.places import masked, opened, what_failed
 from pipelines.intake.raw_store import Arrival, RawStore, TooLarge
 from pipelines.municipality import ConfigurationError, County, Reference
 from pipelines.screening.archives import ZIP_SIGNATURES
+from pipelines.screening.batch_contents import plain_name
 
 #: So many files in a row that cannot be read are no fault of the files.
 _FAILURES_OF_A_SOURCE = 3
@@ -66,27 +68,30 @@ class Collected:
     problem: str | None = None
 
 
-def list_source(uri: str) -> tuple[Any, list[SourceFile]]:
-    """The file system of a source and its files, by time and path. A folder that does not exist yet is empty.
+def list_source(uri: str) -> list[SourceFile]:
+    """The files of a source, by time and path. A folder that does not exist yet is empty.
 
     Raises whatever the file system raises when it cannot be reached.
     """
-    return _list(uri)[:2]
+    with opened(uri) as (system, root):
+        return _list(system, root)[0]
 
 
-def _list(uri: str) -> tuple[Any, list[SourceFile], list[str]]:
-    """`list_source`, and in words what stands in the source and will not be collected."""
-    import fsspec
+def _list(system: Any, root: str) -> tuple[list[SourceFile], list[str]]:
+    """The files, and in words what stands in the source and will not be collected."""
     from fsspec.implementations.local import LocalFileSystem
 
-    system, root = fsspec.url_to_fs(uri)
     system.invalidate_cache()
     is_local = isinstance(system, LocalFileSystem)
+    files: list[SourceFile] = []
+    passed_over: list[str] = []
     try:
-        found = system.find(root, detail=True, withdirs=True) if is_local else system.find(root, detail=True)
+        if "sftp" in system.protocol:
+            found = _walk_sftp(system, root, passed_over)
+        else:
+            found = system.find(root, detail=True, withdirs=True) if is_local else system.find(root, detail=True)
     except FileNotFoundError:
-        return system, [], []
-    files, passed_over = [], []
+        return [], []
     for path, info in sorted(found.items()):
         name = _readable(posixpath.basename(path))
         if name.startswith((".", "~$")) or name.lower().endswith(_UNFINISHED):
@@ -103,11 +108,36 @@ def _list(uri: str) -> tuple[Any, list[SourceFile], list[str]]:
         elif info.get("type") != "file":
             passed_over.append(f"{shown}: 不是普通文件，不收取")
         else:
+            info = info or system.info(path)  # nothing is told of a place that is itself a file
             modified = _modified_at(system, path, info)
             tag = str(info.get("ETag") or info.get("etag") or "")
             size = int(info.get("size") or 0)
             files.append(SourceFile(path, name, size, modified, f"{size}:{modified.isoformat()}:{tag}"))
-    return system, sorted(files, key=lambda file: (file.modified_at, file.path)), passed_over
+    return sorted(files, key=lambda file: (file.modified_at, file.path)), passed_over
+
+
+def _walk_sftp(system: Any, root: str, passed_over: list[str]) -> dict[str, dict[str, Any]]:
+    """Path → what the server says of it. By itself fsspec takes a folder that breaks off, or may not be entered, for an empty one.
+
+    Links are listed, not followed. Raises FileNotFoundError when there is no such place.
+    """
+    at_root = system.info(root)
+    if at_root["type"] == "file":
+        return {root: at_root}
+    found: dict[str, dict[str, Any]] = {}
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = {entry["name"]: entry for entry in system.ls(folder, detail=True)}
+        except PermissionError:
+            passed_over.append(f"{plain_name(posixpath.basename(folder))}: 文件夹打不开，其中的文件没有收取")
+            continue
+        except FileNotFoundError:
+            continue  # removed in the meantime
+        folders += [path for path, entry in entries.items() if entry["type"] == "directory"]
+        found |= {path: entry for path, entry in entries.items() if entry["type"] != "directory"}
+    return found
 
 
 def _readable(name: str) -> str:
@@ -170,58 +200,112 @@ def collect(
     again. After `seconds` the rest is left for the next pull too. Never raises for a source that fails: the result says so.
     """
     deadline = time.monotonic() + seconds if seconds is not None else None
-    code = source.code if isinstance(source, County) else source.name
-    result = Collected(code)
-    store = RawStore(home.raw)
-    seen_file = home.private / "sources" / f"{code}.json"
+    result = Collected(_code(source))
+    seen_file = home.private / "sources" / f"{result.code}.json"
     seen = _read_seen(seen_file)
     uri = ""
-    kept = 0
+    is_finished = False
     try:
         municipality = home.municipality
         uri = municipality.source_uri(source, home.root)
-        system, files, passed_over = _list(uri)
-        result.listed = len(files)
-        result.passed_over = passed_over
-        failed_in_a_row = 0
-        for number, file in enumerate(files):
-            # Hashed: the URI may carry a password.
-            key = hashlib.sha256(f"{uri}|{file.path}".encode(errors="surrogateescape")).hexdigest()
-            if seen.get(key) == file.stamp:
-                continue
-            if deadline is not None and time.monotonic() > deadline:
-                result.left.append(f"其余 {len(files) - number} 个文件未及收取，下次再收")
-                break
-            if len(result.landed) + len(result.known) > kept + _KEEP_SEEN_AFTER:
-                kept = len(result.landed) + len(result.known)
-                _write_seen(seen_file, seen)
-            try:
-                pulled = _pull(home, store, system, file, code, uri, now)
-            except TooLarge:
-                result.left.append(f"{plain_name(file.name)}: 超过 {municipality.limits.file_mebibytes} MiB，未收取")
-                seen[key] = file.stamp
-            except Exception as error:  # noqa: BLE001 - one file that cannot be read is that file's alone
-                reason = masked(f"{type(error).__name__}: {error}", uri)[:300]
-                result.left.append(f"{plain_name(file.name)}: 读不出来（{reason}），下次再收")
-                failed_in_a_row += 1
-                if failed_in_a_row == _FAILURES_OF_A_SOURCE:
-                    result.problem = reason
-                    break
-            else:
-                failed_in_a_row = 0
-                if pulled is None:
-                    result.left.append(f"{plain_name(file.name)}: 读取时文件仍在变化，下次再收")
-                    continue
-                for submission_id, is_new in pulled:
-                    (result.landed if is_new else result.known).append(submission_id)
-                seen[key] = file.stamp
+        with opened(uri) as (system, root):
+            files, result.passed_over = _list(system, root)
+            result.listed = len(files)
+            is_finished = _pull_new(home, result, _Pulling(system, root, uri, now), files, seen, seen_file, deadline)
     except ConfigurationError as error:
         result.problem = str(error)
     except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
-        result.problem = masked(f"{type(error).__name__}: {error}", uri)[:500]
+        result.problem = what_failed(error, uri)
     if result.landed or result.known or result.left:
         _write_seen(seen_file, seen)
+    _mark_unfinished(home, result.code, None if is_finished else seen)
     return result
+
+
+def unfinished(home: Home, source: County | Reference) -> str:
+    """A token of how far the last pull came that did not come to its end; blank when it did.
+
+    It differs from the one before only when something was pulled in between: who goes by it asks again, but not for ever.
+    """
+    try:
+        return _unfinished_file(home, _code(source)).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return ""
+
+
+def _unfinished_file(home: Home, code: str) -> Path:
+    return home.private / "sources" / f"{code}.unfinished"
+
+
+def _mark_unfinished(home: Home, code: str, seen: dict[str, str] | None) -> None:
+    """`seen`: what was pulled so far; None when the pull came to its end."""
+    marker = _unfinished_file(home, code)
+    if seen is None:
+        marker.unlink(missing_ok=True)
+    else:
+        replace_file(marker, hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16].encode())
+
+
+@dataclass(frozen=True)
+class _Pulling:
+    """A source that is open, and the clock to go by."""
+
+    system: Any
+    root: str
+    uri: str
+    now: Callable[[], datetime]
+
+
+def _pull_new(
+    home: Home,
+    result: Collected,
+    source: _Pulling,
+    files: Sequence[SourceFile],
+    seen: dict[str, str],
+    seen_file: Path,
+    deadline: float | None,
+) -> bool:
+    """Pull what `seen` does not hold yet and enter it there; returns whether the listing was gone through to its end."""
+    store = RawStore(home.raw)
+    kept = 0
+    failed_in_a_row = 0
+    for number, file in enumerate(files):
+        # Hashed: the URI may carry a password.
+        key = hashlib.sha256(f"{source.uri}|{file.path}".encode(errors="surrogateescape")).hexdigest()
+        if seen.get(key) == file.stamp:
+            continue
+        if deadline is not None and time.monotonic() > deadline:
+            result.left.append(f"其余 {len(files) - number} 个文件未及收取，下次再收")
+            return False
+        if len(result.landed) + len(result.known) > kept + _KEEP_SEEN_AFTER:
+            kept = len(result.landed) + len(result.known)
+            _write_seen(seen_file, seen)
+        try:
+            pulled = _pull(home, store, source, file, result.code)
+        except TooLarge:
+            mebibytes = home.municipality.limits.file_mebibytes
+            result.left.append(f"{plain_name(file.name)}: 超过 {mebibytes} MiB，未收取")
+            seen[key] = file.stamp
+        except Exception as error:  # noqa: BLE001 - one file that cannot be read is that file's alone
+            reason = what_failed(error, source.uri)
+            result.left.append(f"{plain_name(file.name)}: 读不出来（{reason}），下次再收")
+            failed_in_a_row += 1
+            if failed_in_a_row == _FAILURES_OF_A_SOURCE:
+                result.problem = reason
+                return False
+        else:
+            failed_in_a_row = 0
+            if pulled is None:
+                result.left.append(f"{plain_name(file.name)}: 读取时文件仍在变化，下次再收")
+                continue
+            for submission_id, is_new in pulled:
+                (result.landed if is_new else result.known).append(submission_id)
+            seen[key] = file.stamp
+    return True
+
+
+def _code(source: County | Reference) -> str:
+    return source.code if isinstance(source, County) else source.name
 
 
 def collect_all(home: Home, sources: Sequence[County | Reference]) -> list[Collected]:
@@ -232,41 +316,36 @@ def collect_all(home: Home, sources: Sequence[County | Reference]) -> list[Colle
     )
     results = []
     for source, answer in answers.items():
-        code = source.code if isinstance(source, County) else source.name
         if isinstance(answer, Collected):
             results.append(answer)
         else:
             problem = f"{patience} 秒内没有应答" if answer is None else f"{type(answer).__name__}: {answer}"
-            results.append(Collected(code, problem=problem))
+            results.append(Collected(_code(source), problem=problem))
     return results
 
 
-def _pull(
-    home: Home,
-    store: RawStore,
-    system: Any,
-    file: SourceFile,
-    code: str,
-    uri: str,
-    now: Callable[[], datetime],
-) -> list[tuple[str, bool]] | None:
+def _pull(home: Home, store: RawStore, source: _Pulling, file: SourceFile, code: str) -> list[tuple[str, bool]] | None:
     """Keep one file, and the files in it if it is a zip of returns: (submission id, whether it is new) of each.
 
     None when it changed while it was read. Raises TooLarge.
     """
     municipality = home.municipality
     max_bytes = municipality.limits.file_mebibytes * 2**20
-    with _open(system, system._strip_protocol(uri), file.path) as stream:
+    system = source.system
+    with _open(system, source.root, file.path) as stream:
         submission_id, size = store.keep(stream, max_bytes=max_bytes)
     after = system.info(file.path)
-    if size != int(after.get("size") or 0) or _modified_at(system, file.path, after) != file.modified_at:
+    # The size in the listing too: some servers tell the time in whole seconds.
+    if {size, int(after.get("size") or 0)} != {file.size_bytes} or _modified_at(
+        system, file.path, after
+    ) != file.modified_at:
         return None
-    collected_at = now()
+    collected_at = source.now()
     received_at = min(file.modified_at, collected_at) if municipality.received_at == "modified" else collected_at
     arrival = Arrival(
         county_code=code,
         file_name=plain_name(file.name),
-        source_uri=_without_secret(uri, _readable(file.path)),
+        source_uri=_without_secret(source.uri, _readable(file.path)),
         modified_at=file.modified_at.isoformat(),
         collected_at=collected_at.isoformat(),
         received_at=received_at.isoformat(),
@@ -304,10 +383,3 @@ def _without_secret(uri: str, path: str) -> str:
         return Path(path).as_posix()
     # Some file systems name a file by its whole URI.
     return masked(path if "://" in path else f"{scheme}://{path}", uri)
-
-
-def masked(text: str, uri: str) -> str:
-    """A text without the user and password of any URI in it, and without the password of this one wherever it stands."""
-    for secret in re.findall(r"://[^/@:]*:([^/@]+)@", uri):
-        text = text.replace(f":{secret}@", "@").replace(secret, "***")
-    return re.sub(r"://[^/\s@]*@", "://", text)

@@ -11,8 +11,8 @@ from typing import Any
 
 from pipelines.files import replace_file
 from pipelines.home import Home
-from pipelines.intake.collect import masked
 from pipelines.intake.parallel import in_parallel
+from pipelines.intake.places import masked, opened, what_failed
 from pipelines.municipality import ConfigurationError, County
 
 #: Stores in which an object appears whole or not at all; elsewhere a file is written aside and renamed.
@@ -45,8 +45,6 @@ def _deliver(home: Home, county: County) -> str:
     uri = ""
     problem = ""
     try:
-        import fsspec
-
         uri = home.municipality.outbox_uri(county, home.root) or ""
         changed = delivered.get("uri") != _plain(uri)
         files: dict[str, str] = {} if changed else dict(delivered.get("files", {}))
@@ -54,23 +52,23 @@ def _deliver(home: Home, county: County) -> str:
         gone = sorted(set(files) - set(local))
         if not new and not gone and not changed:
             return ""
-        system, root = fsspec.url_to_fs(uri)
-        system.makedirs(root, exist_ok=True)
-        try:
-            for name in new:
-                _put(system, posixpath.join(root, name), (folder / name).read_bytes())
-                files[name] = local[name]
-            for name in gone:
-                if system.exists(posixpath.join(root, name)):
-                    system.rm_file(posixpath.join(root, name))
-                del files[name]
-        finally:
-            content = json.dumps({"uri": _plain(uri), "files": files}, ensure_ascii=False, sort_keys=True)
-            replace_file(delivered_file, content.encode())
+        with opened(uri) as (system, root):
+            try:
+                system.makedirs(root, exist_ok=True)
+                for name in new:
+                    _put(system, posixpath.join(root, name), (folder / name).read_bytes())
+                    files[name] = local[name]
+                for name in gone:
+                    if system.exists(posixpath.join(root, name)):
+                        system.rm_file(posixpath.join(root, name))
+                    del files[name]
+            finally:
+                content = json.dumps({"uri": _plain(uri), "files": files}, ensure_ascii=False, sort_keys=True)
+                replace_file(delivered_file, content.encode())
     except ConfigurationError as error:
         problem = str(error)
     except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
-        problem = masked(f"{type(error).__name__}: {error}", uri)[:500]
+        problem = what_failed(error, uri)
     return problem
 
 
@@ -81,12 +79,16 @@ def _put(system: Any, path: str, content: bytes) -> None:
         return
     aside = f"{posixpath.dirname(path)}/.{posixpath.basename(path)}.part"
     system.pipe_file(aside, content)
-    if protocols & {"file", "local"}:
-        system.mv(aside, path)  # replaces what is there
-        return
-    if system.exists(path):  # a server's rename refuses to replace
-        system.rm_file(path)
-    system.mv(aside, path)
+    try:
+        system.mv(aside, path)  # replaces what is there, on a disk and on most servers
+    except OSError:
+        if not system.exists(aside):
+            raise
+        if system.exists(path):
+            system.rm_file(path)
+        # An SFTP server without the extension that replaces.
+        rename = system.ftp.rename if protocols & {"sftp", "ssh"} else system.mv
+        rename(aside, path)
 
 
 def _plain(uri: str) -> str:

@@ -73,6 +73,7 @@ def _collected_metadata(results: Sequence[Collected]) -> dict[str, Any]:
         "already_known": sum(len(result.known) for result in results),
         "submission_ids": dg.MetadataValue.json([one for result in results for one in result.landed]),
         "left_for_next_time": dg.MetadataValue.json([one for result in results for one in result.left]),
+        "passed_over": dg.MetadataValue.json([one for result in results for one in result.passed_over]),
         "problems": dg.MetadataValue.json({result.code: result.problem for result in results if result.problem}),
     }
 

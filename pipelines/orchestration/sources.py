@@ -1,7 +1,8 @@
 """Seeing news in the counties' sources: what has changed since it was last asked for.
 
 Belongs here: comparing listings, and nothing of Dagster. The cursor holds a digest of each listing, never a time: a file that
-arrives with an old date is news like any other, and a clock that jumps changes nothing.
+arrives with an old date is news like any other, and a clock that jumps changes nothing. A pull that did not come to its end is
+news too, as often as it comes further: beside the digest stands how far it came.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipelines.home import Home
-from pipelines.intake.collect import SourceFile, list_source, listing_digest
+from pipelines.intake.collect import SourceFile, list_source, listing_digest, unfinished
 from pipelines.intake.parallel import in_parallel
 from pipelines.municipality import County
 
@@ -44,9 +45,13 @@ def look_for_news(
     known: dict[str, str] = json.loads(cursor) if cursor else {}
     counties = home.municipality.counties
     listings, problems = _list(home, counties, patience_seconds)
-    changed = [
-        county for county in counties if county.code in listings and _digest(listings, county) != known.get(county.code)
-    ]
+    halves = {county.code: unfinished(home, county) for county in counties}
+
+    def is_news(county: County) -> bool:
+        digest, _, half = known.get(county.code, "").partition("+")
+        return _digest(listings, county) != digest or halves[county.code] not in ("", half)
+
+    changed = [county for county in counties if county.code in listings and is_news(county)]
     if changed:
         pause(home.municipality.limits.settle_seconds)
         again, _ = _list(home, changed, patience_seconds)
@@ -54,18 +59,18 @@ def look_for_news(
             before = {file.path: file.stamp for file in listings[county.code]}
             listings[county.code] = [file for file in again.get(county.code, []) if before.get(file.path) == file.stamp]
         # A source that did not answer the second time is left as it was, for the next look.
-        changed = [
-            county for county in changed if county.code in again and _digest(listings, county) != known.get(county.code)
-        ]
+        changed = [county for county in changed if county.code in again and is_news(county)]
     # An empty inbox that was never seen holds nothing to collect.
     news = [county for county in changed if listings[county.code] or county.code in known]
-    following = known | {county.code: _digest(listings, county) for county in changed}
+    states = {
+        county.code: "+".join(filter(None, (_digest(listings, county), halves[county.code]))) for county in changed
+    }
     # What was known before is part of the key: a folder that returns to an earlier state is news again.
-    state = json.dumps([(county.code, known.get(county.code), _digest(listings, county)) for county in news])
+    state = json.dumps([(county.code, known.get(county.code), states[county.code]) for county in news])
     return News(
         counties=tuple(county.code for county in news),
         run_key=hashlib.sha256(state.encode()).hexdigest()[:24],
-        cursor=json.dumps(following, sort_keys=True),
+        cursor=json.dumps(known | states, sort_keys=True),
         problems=problems,
     )
 
@@ -91,4 +96,4 @@ def _list(
 
 
 def _list_county(home: Home, county: County) -> list[SourceFile]:
-    return list_source(home.municipality.source_uri(county, home.root))[1]
+    return list_source(home.municipality.source_uri(county, home.root))

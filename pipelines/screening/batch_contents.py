@@ -71,6 +71,14 @@ def batch_members(archive: zipfile.ZipFile, *, max_bytes: int) -> list[Member]:
     return sorted(members, key=lambda member: member.path)
 
 
+def plain_name(name: str, *, longest: int = 255) -> str:
+    """A name without control characters and excess length; what ends it stays, for that is the kind of file."""
+    printable = "".join(character if character.isprintable() else "_" for character in name)
+    if len(printable) <= longest:
+        return printable
+    return f"{printable[: longest - 21]}…{printable[-20:]}"
+
+
 def _is_left_behind(path: str, name: str) -> bool:
     return path.startswith("__MACOSX/") or name.startswith((".", "~$")) or name.lower() in ("thumbs.db", "desktop.ini")
 

@@ -23,6 +23,8 @@ _LONG_NUMBER = re.compile(
     r"|\d{17}[Xx]|\d{15,19}|\d{11}"
     r")(?![\d.]*\d)"
 )
+#: Numbers of receipts and digests of files, as we write them ourselves into names, receipts and templates. 1.4…e17 is none.
+_OUR_HEX = re.compile(r"(?<![0-9A-Za-z])(?<!\d\.)(?=\d*[a-f])(?:[0-9a-f]{64}|[0-9a-f]{16})(?![0-9A-Za-z])")
 _SCIENTIFIC = re.compile(r"(\d)\.(\d+)[Ee]\+?17")
 _MOBILE = re.compile(r"(?:86)?1[3-9]\d{9}")
 #: First two digits of a region's code (GB/T 2260).
@@ -93,10 +95,11 @@ def mask_personal(text: str) -> str:
     """A name of a file or sheet with the numbers of persons in it masked."""
     if not _numbers(text):
         return text  # as it was written: a name is what people search by
-    return _LONG_NUMBER.sub(
-        lambda match: match[0].replace(match[1], mask(match[1])) if _kind(match[1]) else match[0],
-        unicodedata.normalize("NFKC", text),
-    )
+    plain = unicodedata.normalize("NFKC", text)
+    for match in _LONG_NUMBER.finditer(_without_our_hex(plain)):
+        if _kind(match[1]):
+            plain = f"{plain[: match.start(1)]}{mask(match[1])}{plain[match.end(1) :]}"
+    return plain
 
 
 def personal_data(workbook: Workbook, file_names: Iterable[str] = ()) -> Iterator[Observation]:
@@ -144,11 +147,16 @@ def without_misspelt_codes(
 def _numbers(text: str) -> dict[str, str]:
     """Rule id → the first number of that kind in a text, masked."""
     found: dict[str, str] = {}
-    for match in _LONG_NUMBER.finditer(unicodedata.normalize("NFKC", text)):
+    for match in _LONG_NUMBER.finditer(_without_our_hex(unicodedata.normalize("NFKC", text))):
         rule_id = _kind(match[1])
         if rule_id:
             found.setdefault(rule_id, mask(match[1]))
     return found
+
+
+def _without_our_hex(text: str) -> str:
+    """The text with every place kept, and letters where a number of ours stands."""
+    return _OUR_HEX.sub(lambda match: "x" * len(match[0]), text)
 
 
 def _kind(number: str) -> str | None:

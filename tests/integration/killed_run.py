@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.home import Home
 from pipelines.intake import collect as collect_module
 from pipelines.intake.raw_store import RawStore
-from pipelines.warehouse import dbt, update
+from pipelines.warehouse import answers, dbt, update
 from pipelines.warehouse import publish as publish_module
 
 
@@ -45,6 +45,8 @@ POINTS: dict[str, Callable[[], None]] = {
     "stamped, not copied": lambda: _before(publish_module.shutil, "copyfile"),
     "copied, not swapped": lambda: _before(publish_module, "_check"),
     "swapped, returns still dirty": lambda: _after(publish_module, "_swap"),
+    "published, nobody answered": lambda: _before(answers, "receipt_page"),
+    "answers written, not noted": lambda: _before(answers, "insert_rows"),
 }
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from pipelines.home import Home
+from pipelines.intake.collect import collect
 from pipelines.orchestration.assets import BUILD_POOL, MARTS_FILE
 from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
 from pipelines.orchestration.sources import look_for_news
@@ -143,19 +144,19 @@ def test_a_county_whose_source_hangs_is_left_and_the_others_are_collected(
 ):
     import threading
 
-    from pipelines.intake import collect
+    from fsspec.implementations.local import LocalFileSystem
 
     deliver(home, "140926", school_return)
     home.configuration.write_text(home.configuration.read_text().replace("limits: {", "limits: {source_seconds: 2, "))
     home = Home(home.root)
-    release, original = threading.Event(), collect.list_source
+    release, original = threading.Event(), LocalFileSystem.find
 
-    def hang(uri: str):
-        if uri.endswith("140925"):
+    def hang(system: LocalFileSystem, path: str, **options):
+        if path.endswith("140925"):
             release.wait(30)
-        return original(uri)
+        return original(system, path, **options)
 
-    monkeypatch.setattr(collect, "list_source", hang)
+    monkeypatch.setattr(LocalFileSystem, "find", hang)
     result, checks = _run(home)
     release.set()
     assert result.success
@@ -249,6 +250,72 @@ def test_a_source_that_fails_at_the_second_look_is_neither_news_nor_forgotten(
     assert (look.counties, look.cursor) == ((), seen.cursor)
     monkeypatch.setattr(sources, "_list_county", original)
     assert look_for_news(home, look.cursor, pause=lambda _: None).counties == ("140926",)
+
+
+def test_a_pull_cut_short_is_news_until_it_is_whole_and_never_for_ever(home: Home):
+    def look():
+        return look_for_news(home, cursor, pause=lambda _: None)
+
+    county = home.municipality.county("140926")
+    inbox = home.root / "counties" / "140926"
+    inbox.mkdir(parents=True)
+    for number in range(3):
+        (inbox / f"{number}.csv").write_text(str(number))
+    cursor = None
+    first = look()
+    cursor = first.cursor
+    assert first.counties == ("140926",) and look().counties == ()
+    # No time for any file; then again without coming further.
+    assert collect(home, county, seconds=-1).left == ["其余 3 个文件未及收取，下次再收"]
+    second = look()
+    cursor = second.cursor
+    assert (second.counties, second.run_key != first.run_key) == (("140926",), True)
+    collect(home, county, seconds=-1)
+    assert look().counties == (), "what does not come further is left to the night"
+    # One file is pulled, then time is up.
+    ticks = iter([0.0, 0.0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.intake.collect.time.monotonic", lambda: next(ticks, 100.0))
+        assert len(collect(home, county, seconds=10).landed) == 1
+    third = look()
+    cursor = third.cursor
+    assert (third.counties, third.run_key not in (first.run_key, second.run_key)) == (("140926",), True)
+    assert len(collect(home, county).landed) == 2
+    assert look().counties == (), "whole: nothing is asked for again"
+    (inbox / "3.csv").write_text("3")
+    assert look().counties == ("140926",)
+
+
+def test_a_source_that_failed_amid_a_pull_is_asked_again_once_it_answers(
+    home: Home, school_return: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from pipelines.intake.raw_store import RawStore
+
+    def broken(*_, **__):
+        raise ConnectionResetError
+
+    for name in "甲乙丙":
+        deliver(home, "140926", school_return, name=f"{name}.xlsx")
+    seen = look_for_news(home, None, pause=lambda _: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(RawStore, "keep", broken)
+        assert collect(home, home.municipality.county("140926")).problem
+    again = look_for_news(home, seen.cursor, pause=lambda _: None)
+    assert again.counties == ("140926",)
+    assert look_for_news(home, again.cursor, pause=lambda _: None).counties == ()
+
+
+def test_what_is_no_file_to_be_collected_is_told(home: Home):
+    inbox = home.root / "counties" / "140926"
+    inbox.mkdir(parents=True)
+    (inbox / "链接.xlsx").symlink_to(home.configuration)
+    result, _ = _run(home)
+    told = {
+        "/".join(event.asset_key.path): event.step_materialization_data.materialization.metadata
+        for event in result.get_asset_materialization_events()
+    }
+    assert told["raw/submissions"]["passed_over"].value == ["链接.xlsx: 是链接，不收取"]
+    assert told["raw/submissions"]["landed"].value == 0
 
 
 def test_one_silent_county_does_not_keep_the_others_waiting(

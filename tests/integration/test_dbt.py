@@ -62,4 +62,6 @@ def test_touched_returns_select_their_models_and_the_boards():
         "source:landing.school+",
         "mart_finding",
         "mart_submission_status",
+        "mart_filing_version",
+        "mart_decision",
     ]

@@ -257,6 +257,35 @@ def test_files_are_checked_by_a_bundle_without_a_home_and_without_orchestrator_o
     assert (damaged.returncode, "规则包不能用" in damaged.stderr, "Traceback" in damaged.stderr) == (2, True, False)
 
 
+def test_the_files_in_a_zip_are_checked_each_under_its_name_and_a_bad_zip_is_refused(bundle: Path):
+    folder = bundle.parent
+    wrong = Draft("enrolment")
+    wrong.rows[0]["grade_1"] += 1
+    with zipfile.ZipFile(folder / "报送.zip", "w") as archive:
+        archive.writestr("一/好.xlsx", xlsx(Draft("enrolment")))
+        archive.writestr("一/错.xlsx", xlsx(wrong))
+        archive.writestr("二/错.xlsx", xlsx(wrong))
+        archive.writestr("__MACOSX/._好.xlsx", b"left behind")
+    checked = bare(folder, "check", "报送.zip", "--annotate", "标注")
+    assert checked.returncode == 1, checked.stderr
+    assert "报送.zip 内有 3 个文件：好.xlsx、一_错.xlsx、二_错.xlsx" in checked.stdout
+    assert checked.stdout.count("结论") == 3 and "XB02-1c-total-equals-grade" in checked.stdout
+    assert {path.name for path in (folder / "标注").iterdir()} == {"标注_一_错.xlsx", "标注_二_错.xlsx"}
+    with zipfile.ZipFile(folder / "只有好的.zip", "w") as archive:
+        archive.writestr("好.xlsx", xlsx(Draft("enrolment")))
+    assert bare(folder, "check", "只有好的.zip").returncode == 0
+    with zipfile.ZipFile(folder / "坏.zip", "w") as archive:
+        archive.writestr("好.xlsx", xlsx(Draft("enrolment")))
+        archive.writestr("../错.xlsx", xlsx(wrong))
+    bad = bare(folder, "check", "坏.zip")
+    assert (bad.returncode, "路径指向包外" in bad.stdout.replace("\n", ""), "Traceback" in bad.stderr) == (
+        1,
+        True,
+        False,
+    )
+    assert not (folder.parent / "错.xlsx").exists() and not (folder / "错.xlsx").exists()
+
+
 def test_a_command_of_the_pipeline_says_what_is_not_installed(tmp_path: Path):
     write_template(tmp_path / "no-home" / "municipality.yaml")
     refused = bare(tmp_path, "run")

@@ -213,24 +213,24 @@ def test_unfinished_hidden_and_lock_files_are_not_listed(home):
         drop(home, name, b"x")
     drop(home, "报表.xlsx", b"x")
     drop(home, "2024/报表.xlsx", b"y")
-    _, files = list_source(str(home.root / "counties/140902"))
+    files = list_source(str(home.root / "counties/140902"))
     assert [file.name for file in files] == ["报表.xlsx", "报表.xlsx"]
 
 
 def test_a_link_out_of_the_folder_is_not_followed(home, tmp_path):
     (tmp_path / "outside.xlsx").write_bytes(b"secret")
     (home.root / "counties/140902/link.xlsx").symlink_to(tmp_path / "outside.xlsx")
-    assert list_source(str(home.root / "counties/140902"))[1] == []
+    assert list_source(str(home.root / "counties/140902")) == []
 
 
 def test_a_folder_that_is_not_there_yet_is_empty(home):
-    assert list_source(str(home.root / "counties/none"))[1] == []
+    assert list_source(str(home.root / "counties/none")) == []
     assert pull(home, "140921") == Collected("140921")
 
 
 def test_the_listing_digest_changes_with_every_file_added_removed_or_altered(home):
     def digest() -> str:
-        return listing_digest(list_source(str(home.root / "counties/140902"))[1])
+        return listing_digest(list_source(str(home.root / "counties/140902")))
 
     seen = [digest()]
     one = drop(home, "a.xlsx", b"1")

@@ -1,5 +1,7 @@
 """Numbers of persons are found by their check digits and never repeated; sums of money are left in peace."""
 
+import unicodedata
+
 import pytest
 from bad_files import BANK_CARD, IDENTITY_NUMBER, IDENTITY_NUMBER_X, PHONE_NUMBER
 from builders import SETTINGS, Draft, submission
@@ -163,3 +165,45 @@ def test_names_of_files_and_sheets_are_masked_wherever_they_are_repeated(tmp_pat
     assert {one.rule_id for one in result.findings} == {"FILE-1a-phone-number"}
     everything = repr(result.findings) + repr(result.filings) + repr(result.cell_columns)
     assert PHONE_NUMBER not in everything and "138 0000 0000" not in everything
+
+
+#: The first characters of SHA-256 digests and one whole, each with eleven digits in a row that would be a mobile number; the last
+#: is sixteen characters with a run that passes for the fifteen digits of an old identity number.
+OUR_HEX = [
+    "14063697603e22d6",
+    "9ae2bdd7beedc2e766c6b76585530e16925115707dc7a06ab5ee4aa2776b2c7b",
+    "140902850101000a",
+]
+
+
+@pytest.mark.parametrize("number", OUR_HEX)
+def test_receipt_numbers_and_digests_of_ours_are_nobodys(number, tmp_path):
+    assert found(f"{number}z"), "or there would be nothing in it to take for a person"
+    assert found(number, f"回执 {number}，见附件", f"{number}_回执") == []
+    workbook = Workbook("xlsx", [Sheet(f"答复{number}", [])])
+    assert list(personal_data(workbook, [f"{number}_标注_教师工资.xlsx"])) == []
+    assert mask_personal(f"{number}_标注.xlsx") == f"{number}_标注.xlsx"
+
+
+@pytest.mark.parametrize("number", OUR_HEX)
+def test_a_number_of_a_person_beside_one_of_ours_is_found_and_masked(number):
+    for text in (f"{number} {PHONE_NUMBER}", f"{PHONE_NUMBER}_{number}", f"{number}：{PHONE_NUMBER}、{number}"):
+        assert found(text) == [("FILE-1a-phone-number", "A1", mask(PHONE_NUMBER))]
+        assert mask_personal(text) == unicodedata.normalize("NFKC", text).replace(PHONE_NUMBER, mask(PHONE_NUMBER))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"a{PHONE_NUMBER}",
+        f"{PHONE_NUMBER}abcd",  # fifteen characters
+        f"{PHONE_NUMBER}abcdef",  # seventeen
+        f"{PHONE_NUMBER}ABCDE",  # we write small letters
+        f"{PHONE_NUMBER}abcdg",
+        f"z{PHONE_NUMBER}abcde",
+        BANK_CARD[:16] if len(BANK_CARD) == 16 else BANK_CARD,
+        IDENTITY_NUMBER,
+    ],
+)
+def test_what_only_resembles_a_number_of_ours_hides_nobody(text):
+    assert len(found(text)) == 1
