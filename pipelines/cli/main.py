@@ -104,9 +104,7 @@ def rebuild() -> None:
     _run(home)
 
 
-def _run(
-    home: Home, *, as_of: str | None = None, again: tuple[str | None, str | None] = (None, None)
-) -> None:
+def _run(home: Home, *, as_of: str | None = None, again: tuple[str | None, str | None] = (None, None)) -> None:
     from pipelines.cli.running import run_update
 
     home.municipality  # noqa: B018 - a wrong configuration is told before anything is done
@@ -117,7 +115,12 @@ def _run(
     for left in (*ran.left, *ran.passed_over):
         complain(left)
     for code, problem in ran.undelivered.items():
-        complain(say(f"{code} 的回执没有送到，下次再送：{problem}", f"Answers to {code} not delivered, tried again: {problem}"))
+        complain(
+            say(
+                f"{code} 的回执没有送到，下次再送：{problem}",
+                f"Answers to {code} not delivered, tried again: {problem}",
+            )
+        )
     if ran.failure:
         complain(say("系统故障，不是县区的错：", "System fault, not a county's mistake:"))
         complain(ran.failure)
@@ -217,7 +220,9 @@ def bundle(out: Annotated[Path, typer.Option(help="规则包文件")] = Path("xi
     tell(say(f"已写出规则包 {out}，请发给各县区。", f"Wrote the rule bundle {out}."))
 
 
-decisions = typer.Typer(no_args_is_help=True, help="市局的决定：审定、退回、锁定、解锁、豁免、撤销。Decisions of the bureau.")
+decisions = typer.Typer(
+    no_args_is_help=True, help="市局的决定：审定、退回、锁定、解锁、豁免、撤销。Decisions of the bureau."
+)
 app.add_typer(decisions, name="decide")
 
 
@@ -264,7 +269,9 @@ def decide_waive(rule: decide.Rule, until: decide.Until, by: decide.By, reason: 
 
 
 @decisions.command("revoke")
-def decide_revoke(number: Annotated[int, typer.Argument(help="第几号决定")], by: decide.By, reason: decide.Reason) -> None:
+def decide_revoke(
+    number: Annotated[int, typer.Argument(help="第几号决定")], by: decide.By, reason: decide.Reason
+) -> None:
     """撤销一条决定；原决定仍留在记录里。Take a decision back."""
     decide.record(_home(), "revoke", by=by, reason=reason, revokes=number)
     _run(_home())

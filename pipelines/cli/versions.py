@@ -9,7 +9,11 @@ from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore
 from pipelines.screening.compare import ChangedCell, NotComparable, changed_cells
 
-_CHANGES = {"changed": ("改动", "changed"), "row_added": ("增加的行", "row added"), "row_removed": ("删去的行", "row removed")}
+_CHANGES = {
+    "changed": ("改动", "changed"),
+    "row_added": ("增加的行", "row added"),
+    "row_removed": ("删去的行", "row removed"),
+}
 _SHOWN = 200
 
 

@@ -149,7 +149,9 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
 
 def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None) -> dg.AssetsDefinition:
     """Screening everything that is new in one batch: each landing table is an asset, so that each dbt source has its own."""
-    tables = sorted(table for table in landing_schema() if table not in ("control.state", "control.dirty_return", "control.answer"))
+    tables = sorted(
+        table for table in landing_schema() if table not in ("control.state", "control.dirty_return", "control.answer")
+    )
     specs = [
         dg.AssetSpec(table.split("."), deps=[SUBMISSIONS, REFERENCES, LATENESS], group_name="screen", kinds={"duckdb"})
         for table in tables

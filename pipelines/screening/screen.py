@@ -224,9 +224,7 @@ def _identified(
     return entries
 
 
-def _replies(
-    submission: Submission, workbook: Workbook, quarantined: bool, result: Screening
-) -> Iterable[Observation]:
+def _replies(submission: Submission, workbook: Workbook, quarantined: bool, result: Screening) -> Iterable[Observation]:
     """Take a county's replies to queries; what is wrong with one is observed at its cell. None is taken from a quarantined file."""
     explanations, observations = read_explanations(workbook)
     yield from observations

@@ -238,7 +238,9 @@ def _content(
     batch = entries.get(first.batch_id) if first.batch_id else None
     described = [_filing(filing, issues, decisions, names) for filing in filings if filing["return_code"]]
     if system_fault:
-        described = [{**one, "verdict_label": SYSTEM_FAULT, "next_step": "无需处理，市局会另发回执。"} for one in described]
+        described = [
+            {**one, "verdict_label": SYSTEM_FAULT, "next_step": "无需处理，市局会另发回执。"} for one in described
+        ]
     explanations_n = found.explanations.get(entry.submission_id, 0)
     content = {
         "receipt_number": receipt_number(entry.submission_id),

@@ -254,7 +254,13 @@ def land(connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission]
         connection,
         "landing.screened",
         [
-            (entry.submission_id, sequence, entry.receipts_digest, len(entry.arrivals), versions.get(entry.submission_id))
+            (
+                entry.submission_id,
+                sequence,
+                entry.receipts_digest,
+                len(entry.arrivals),
+                versions.get(entry.submission_id),
+            )
             for entry in entries
         ],
     )

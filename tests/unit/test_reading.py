@@ -220,7 +220,14 @@ def test_a_file_over_time_or_memory_is_refused_and_the_next_is_still_read(tmp_pa
     endless = bare_xlsx(f'<row r="1" hidden="1">{"<c/>" * 4_000_000}</row>', compression=zipfile.ZIP_STORED)
     far = bare_xlsx('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
     wide = bare_xlsx('<row r="1"><c r="XFD1"><v>1</v></c></row><row r="1048576"><c r="A1048576"><v>1</v></c></row>')
-    files = {"1.xlsx": good, "endless.xlsx": endless, "2.xlsx": good, "far.xlsx": far, "wide.xlsx": wide, "3.xlsx": good}
+    files = {
+        "1.xlsx": good,
+        "endless.xlsx": endless,
+        "2.xlsx": good,
+        "far.xlsx": far,
+        "wide.xlsx": wide,
+        "3.xlsx": good,
+    }
     limits = ReadLimits(seconds=3, memory_bytes=6 << 30)
     outcomes = dict(zip(files, read_files(requests(tmp_path, files), limits, processes=1), strict=True))
     assert outcomes["endless.xlsx"] == Refusal("FILE-0-limits", "读取超过 3 秒")
