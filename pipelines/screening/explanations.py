@@ -9,7 +9,6 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Protocol
 
 from pipelines.screening.identify import Observation, is_findings_sheet
@@ -25,6 +24,7 @@ _FIELDS = 7
 _PREFIX = "X1"
 #: Hexadecimal digits as letters: a run of figures in a token could pass for somebody's phone number.
 _LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopabcdef")
+_DIFFERENCE = re.compile(r"[+-]?([0-9]{1,24})(?:\.([0-9]{1,10}))?")
 _LONG_DIGITS = re.compile(r"(?<![\d.])\d{11,19}[Xx]?(?![\d.]*\d)")
 
 
@@ -79,14 +79,15 @@ def token(query: Query) -> str:
 
 
 def deviation(difference: str) -> str:
-    """The size of a difference as plain decimal text: "+12" → "12", "-3.50" → "3.5"; "" when it is no number."""
-    try:
-        number = abs(Decimal(unicodedata.normalize("NFKC", difference).replace(",", "").strip()))
-    except InvalidOperation:
+    """The size of a difference as plain decimal text: "+12" → "12", "-3.50" → "3.5"; "" when it is no plain number.
+
+    The text may come back from a county: an exponent could stand for any number of digits, so none is read.
+    """
+    match = _DIFFERENCE.fullmatch(unicodedata.normalize("NFKC", difference).replace(",", "").strip())
+    if match is None:
         return ""
-    if not number.is_finite():
-        return ""
-    return format(number.normalize() if number != number.to_integral_value() else number.quantize(Decimal(1)), "f")
+    whole, fraction = match[1].lstrip("0") or "0", (match[2] or "").rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole
 
 
 def read_explanations(workbook: Workbook) -> tuple[list[Explanation], list[Observation]]:

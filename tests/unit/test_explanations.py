@@ -192,3 +192,16 @@ def test_a_sheet_of_the_county_with_our_name_is_not_read():
 )
 def test_the_deviation_is_the_size_of_the_difference(difference, size):
     assert deviation(difference) == size
+
+
+@pytest.mark.parametrize("text", ["1E+999999999", "1e40", "1E-999999", "9" * 400, "NaN", "Infinity", "0x10", "１e９", "--3", ""])
+def test_a_difference_that_is_no_plain_number_is_none_and_crashes_nothing(text: str):
+    assert deviation(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("+12", "12"), ("-3.50", "3.5"), ("-0", "0"), ("007", "7"), ("+1,234.00", "1234"), ("＋１２", "12")],
+)
+def test_the_size_of_a_difference_is_plain_decimal_text(text: str, size: str):
+    assert deviation(text) == size

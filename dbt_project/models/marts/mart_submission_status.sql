@@ -209,7 +209,7 @@ select
     cast(
         case
             when timed.in_force_submission_id is not null
-                then timed.in_force_queries_n + timed.context_queries_n - timed.explained_queries_n
+                then greatest(0, timed.in_force_queries_n + timed.context_queries_n - timed.explained_queries_n)
             else coalesce(timed.newest_queries_n, 0)
         end as integer
     ) as open_queries_n,
