@@ -187,7 +187,6 @@ def test_a_sheet_of_the_county_with_our_name_is_not_read():
         ("不可比", ""),
         ("-0", "0"),
         ("NaN", ""),
-        ("1e3", "1000"),
     ],
 )
 def test_the_deviation_is_the_size_of_the_difference(difference, size):
