@@ -1,6 +1,7 @@
 """The bureau's decisions on filings: accept, return, lock, unlock, waive, revoke; an append-only log under `raw/`.
 
     raw/decisions/000001.json     one decision a file, each holding the SHA-256 of the one before it
+    raw/decisions/head.json       {"count", "sha256"}: how many there are, and the SHA-256 of the last
 
 Belongs here: the log, what a set of decisions means for a filing at a moment, and which decisions are allowed. Nobody but the
 county changes a number: a decision moves a version into or out of force, or closes a finding, and says who and why. The log
@@ -29,8 +30,12 @@ ACTION_LABELS: dict[Action, str] = {
 }
 
 
+#: How far the clock may lie behind the last decision; further back, one of the two times is wrong.
+CLOCK_TOLERANCE = timedelta(minutes=10)
+
+
 class DecisionLogDamaged(RuntimeError):
-    """A decision was altered, removed or put in between: the log no longer proves anything, and must be restored."""
+    """A decision was altered, removed or put in between: the log no longer proves anything, and must be restored (Chinese)."""
 
 
 class DecisionRefused(ValueError):
@@ -71,23 +76,61 @@ class DecisionLog:
         self.folder = raw / "decisions"
 
     def __iter__(self) -> Iterator[Decision]:
-        """Every decision in order. Raises DecisionLogDamaged when the chain is broken."""
-        before = ""
-        for number, path in enumerate(self._paths(), start=1):
+        """Every decision in order. Raises DecisionLogDamaged when the chain is broken or its end is missing."""
+        return iter([decision for decision, _ in self._entries()])
+
+    def head(self, first: int | None = None) -> tuple[int, str]:
+        """Number and SHA-256 of the last decision; with `first`, of the last among the first so many. None yet: (0, "").
+
+        The two stand for every decision up to that one, in order. Raises DecisionLogDamaged.
+        """
+        hashes = [sha256 for _, sha256 in self._entries()][:first]
+        return (len(hashes), hashes[-1]) if hashes else (0, "")
+
+    def _entries(self) -> list[tuple[Decision, str]]:
+        """Every decision with the SHA-256 of its file, the chain and its head compared."""
+        promised_n, promised = self._written_head()
+        entries: list[tuple[Decision, str]] = []
+        for number, path in enumerate(sorted(self.folder.glob("[0-9]*.json")), start=1):
             content = path.read_bytes()
             try:
                 entry = json.loads(content)
                 held = entry.pop("previous")
                 decision = _from_json(entry)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise DecisionLogDamaged(f"{path}: {error}") from None
+                raise DecisionLogDamaged(f"{path}：这条决定读不出来（{error}）。{_RESTORE}") from None
+            before = entries[-1][1] if entries else ""
             if held != before or decision.number != number or path.name != f"{number:06d}.json":
-                raise DecisionLogDamaged(f"{path}: does not follow the decision before it")
-            before = hashlib.sha256(content).hexdigest()
-            yield decision
+                raise DecisionLogDamaged(f"{path}：与前一条决定接不上，有决定被改动、删去或插入。{_RESTORE}")
+            entries.append((decision, hashlib.sha256(content).hexdigest()))
+        if len(entries) < promised_n:
+            missing = range(len(entries) + 1, promised_n + 1)
+            which = f"第 {missing[0]} 号" if len(missing) == 1 else f"第 {missing[0]} 至 {missing[-1]} 号"
+            raise DecisionLogDamaged(
+                f"{self.folder}：应有 {promised_n} 条决定，缺最后 {len(missing)} 条（{which}）。{_RESTORE}"
+            )
+        if promised_n and entries[promised_n - 1][1] != promised:
+            raise DecisionLogDamaged(f"{self.folder}：第 {promised_n} 号决定与 head.json 所记不符。{_RESTORE}")
+        # An entry is written before the head: one more is a crash, or an officer deciding now; the head is read again for
+        # those who decided since.
+        if len(entries) > promised_n + 1 and len(entries) > self._written_head()[0] + 1:
+            raise DecisionLogDamaged(
+                f"{self.folder}：有 {len(entries)} 条决定，head.json 只记到第 {promised_n} 号。{_RESTORE}"
+            )
+        return entries
 
-    def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob("[0-9]*.json"))
+    def _written_head(self) -> tuple[int, str]:
+        path = self.folder / _HEAD
+        try:
+            entry = json.loads(path.read_bytes())
+            return int(entry["count"]), str(entry["sha256"])
+        except FileNotFoundError:
+            return 0, ""
+        except (ValueError, KeyError, TypeError) as error:
+            raise DecisionLogDamaged(f"{path}：读不出来（{error}）。{_RESTORE}") from None
+
+    def _write_head(self, count: int, sha256: str) -> None:
+        replace_file(self.folder / _HEAD, (json.dumps({"count": count, "sha256": sha256}) + "\n").encode())
 
     def append(
         self,
@@ -110,20 +153,42 @@ class DecisionLog:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two officers may decide at once
-            known = list(self)
-            # The log's order is the order of its times, even where the clock was set back.
-            at = max([now.astimezone(UTC).replace(tzinfo=None), *(decision.at for decision in known[-1:])])
+            entries = self._entries()
+            known = [decision for decision, _ in entries]
+            previous = entries[-1][1] if entries else ""
+            if self._written_head()[0] < len(entries):
+                self._write_head(len(entries), previous)
+            at = _time_of_next(known, now.astimezone(UTC).replace(tzinfo=None))
             decision = Decision(
                 len(known) + 1, at, by.strip(), action, reason.strip(), return_code, county_code, period, rule_id,
                 submission_id, until, revokes,
             )  # fmt: skip
             _refuse_incomplete(decision, known)
-            last = self._paths()[-1:]
-            previous = hashlib.sha256(last[0].read_bytes()).hexdigest() if last else ""
             content = {**asdict(decision), "at": at.isoformat(), "until": until.isoformat() if until else None}
             text = json.dumps({**content, "previous": previous}, ensure_ascii=False, indent=1) + "\n"
             replace_file(self.folder / f"{decision.number:06d}.json", text.encode())
+            self._write_head(decision.number, hashlib.sha256(text.encode()).hexdigest())
         return decision
+
+
+_HEAD = "head.json"
+_RESTORE = "决定记录不能重算，请从备份恢复整个 raw/ 后再运行。"
+
+
+def _time_of_next(known: Sequence[Decision], now: datetime) -> datetime:
+    """The log's order is the order of its times: a clock a little behind is moved along, one far behind is refused."""
+    if not known:
+        return now
+    if now < known[-1].at - CLOCK_TOLERANCE:
+        raise DecisionRefused(
+            f"系统时钟早于上一条决定：现在 {_beijing(now)}，第 {known[-1].number} 号决定 {_beijing(known[-1].at)}（北京时间）。"
+            "请先校准系统时钟，再作决定。"
+        )
+    return max(now, known[-1].at)
+
+
+def _beijing(moment: datetime) -> str:
+    return f"{moment + timedelta(hours=8):%Y-%m-%d %H:%M}"
 
 
 def _from_json(entry: dict[str, object]) -> Decision:
@@ -184,10 +249,12 @@ def lock_at(
 ) -> Decision | None:
     """The lock that keeps new versions of a filing out at a moment (UTC without zone), None when nothing does.
 
-    The newest lock counts until an unlock after it, and again once that unlock has run out. `partly`: a lock that shares any
-    filing with the given scope (None: every one) counts too.
+    The newest lock counts until an unlock after it, and again once that unlock has run out. A lock taken back was a mistake, and
+    counts for no moment, nor for one before it was taken back; an unlock taken back stays good for what came in under it.
+    `partly`: a lock that shares any filing with the given scope (None: every one) counts too.
     """
     standing = _standing(decisions, moment)
+    mistaken = revoked_at(decisions)
 
     def touches(decision: Decision) -> bool:
         if not partly:
@@ -195,7 +262,11 @@ def lock_at(
         pairs = ((decision.return_code, return_code), (decision.county_code, county_code), (decision.period, period))
         return all(one is None or other is None or one == other for one, other in pairs)
 
-    locks = [decision for decision in standing if decision.action == "lock" and touches(decision)]
+    locks = [
+        decision
+        for decision in standing
+        if decision.action == "lock" and decision.number not in mistaken and touches(decision)
+    ]
     if not locks or partly:
         return locks[-1] if locks else None
     opened = any(

@@ -12,6 +12,7 @@ the business of the modules that own them.
 """
 
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipelines.decisions import DecisionLog
+from pipelines.files import sync_folder
 from pipelines.municipality import Municipality, load_municipality
 from pipelines.returns import current_definitions
 from pipelines.screening.identify import CountyName
@@ -83,6 +85,26 @@ class Home:
         return DecisionLog(self.raw)
 
     @cached_property
+    def reply_key(self) -> str:
+        """The secret by which a reply is known to answer a query that this home asked; made once, kept in `raw/`."""
+        path = self.raw / "reply.key"
+        if not path.exists():
+            self.raw.mkdir(parents=True, exist_ok=True)
+            aside = self.raw / f".reply.key.{os.getpid()}.part"
+            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+                stream.write(secrets.token_hex(32))
+                stream.flush()
+                os.fsync(stream.fileno())
+            try:
+                os.link(aside, path)  # whoever comes first has made it
+            except FileExistsError:
+                pass
+            finally:
+                aside.unlink()
+            sync_folder(self.raw)
+        return path.read_text(encoding="ascii").strip()
+
+    @cached_property
     def municipality(self) -> Municipality:
         """The configuration. Raises ConfigurationError with file, line and remedy of everything that is wrong."""
         returns = {code: defined.period_types for code, defined in current_definitions().items()}
@@ -98,6 +120,7 @@ class Home:
             periods=periods,
             limits=self.read_limits(),
             decisions=tuple(self.decisions),
+            reply_key=self.reply_key,
         )
 
     def read_limits(self) -> ReadLimits:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -196,17 +197,6 @@ class County(_Entry):
     source: Source
     outbox: Source | None = None
     contact: Name | None = None
-
-    @field_validator("outbox")
-    @classmethod
-    def _is_no_part_of_the_source(cls, outbox: str | None, info: ValidationInfo) -> str | None:
-        source = info.data.get("source")
-        if outbox is not None and source is not None and f"{outbox.rstrip('/')}/".startswith(f"{source.rstrip('/')}/"):
-            _refuse(
-                f"回执文件夹“{outbox}”在报送来源“{source}”之内，发回的文件会被当作报送件收进来",
-                "把 outbox 设在来源文件夹之外，如与来源并列",
-            )
-        return outbox
 
     @field_validator("code")
     @classmethod
@@ -505,6 +495,7 @@ class _Loader:
             self._check_prefix(city, counties)
         self._check_references(references)
         self._check_calendar(calendar)
+        self._check_outboxes(counties, references)
 
         if self._problems or city is None:
             raise ConfigurationError(self._problems)
@@ -638,6 +629,42 @@ class _Loader:
                     )
             earlier.append((index, entry))
 
+    def _check_outboxes(self, counties: Mapping[int, County], references: Mapping[int, Reference]) -> None:
+        """What goes back to a county is collected from nowhere, and lies where no other county looks."""
+        outboxes = [(index, county, county.outbox) for index, county in counties.items() if county.outbox is not None]
+        if not outboxes:
+            return  # nor is a folder then asked where its links lead
+        home = Path(self._file).parent
+        entries: list[County | Reference] = [*counties.values(), *references.values()]
+        sources = [(entry, _place(entry.source, home)) for entry in entries]
+        earlier: list[tuple[int, County, str]] = []
+        for index, county, outbox in outboxes:
+            at: Location = ("counties", index, "outbox")
+            place = _place(outbox, home)
+            for entry, source in sources:
+                if _is_within(place, source):
+                    relation, harm = "之内", "发回的文件会被当作报送件收进来"
+                elif _is_within(source, place):
+                    relation, harm = "的外层", "发回的文件与报送件混在一起"
+                else:
+                    continue
+                self._report(
+                    at,
+                    f"{county.name}的回执文件夹“{outbox}”在{entry.name}的来源“{entry.source}”{relation}，{harm}",
+                    "把 outbox 设在各来源文件夹之外，如与来源并列",
+                )
+                break
+            for other_index, other, other_place in earlier:
+                if _is_within(place, other_place) or _is_within(other_place, place):
+                    line = self._line(("counties", other_index, "outbox"))
+                    self._report(
+                        at,
+                        f"{county.name}的回执文件夹“{outbox}”与第 {line} 行{other.name}的重合或互相包含，会看到对方的回执",
+                        "给每个县区单独设一个 outbox，互不包含",
+                    )
+                    break
+            earlier.append((index, county, place))
+
     def _raw_entries(self, section: str) -> Iterator[tuple[int, CommentedMap]]:
         value = self._tree.get(section)
         if isinstance(value, CommentedSeq):
@@ -683,6 +710,29 @@ class _Loader:
             except (KeyError, IndexError, TypeError):
                 break
         return line + 1 if line is not None else None
+
+
+def _place(address: str, home: Path) -> str:
+    """Where an address leads, so that two addresses of one folder are equal: links followed, ``..`` and ``//`` gone, no password.
+
+    A variable that is not set stays as it is written: the address is compared again when it is.
+    """
+    text = _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], address)
+    links = text.split("::")
+    while len(links) > 1 and "cache" in links[0]:
+        links.pop(0)  # a cache before an address leads to the same place
+    protocol, separator, rest = links[-1].partition("://")
+    if len(links) == 1 and (not separator or protocol in ("file", "local")):
+        return str((home / Path(rest if separator else text).expanduser()).resolve())
+    host, slash, path = rest.partition("/")
+    user, sign, server = host.rpartition("@")
+    host = f"{user.partition(':')[0]}{sign}{server.lower()}"
+    return "::".join([*links[:-1], f"{protocol}://{host}{posixpath.normpath(slash + path) if path else ''}"])
+
+
+def _is_within(inner: str, outer: str) -> bool:
+    """Whether a place is another or lies in it."""
+    return f"{inner.rstrip('/')}/".startswith(f"{outer.rstrip('/')}/")
 
 
 class _Unsupported(Exception):

@@ -285,6 +285,65 @@ def test_a_password_in_a_source_is_refused_and_not_repeated(file: Path) -> None:
     assert "环境变量" in problem.remedy
 
 
+# --- outboxes --------------------------------------------------------------------------------------------------------
+
+
+def with_outboxes(*outboxes: str, text: str = SMALL) -> str:
+    for code, outbox in zip(("140902", "140921"), outboxes, strict=False):
+        text = replaced(
+            f"    source: counties/{code}\n", f'    source: counties/{code}\n    outbox: "{outbox}"\n', text
+        )
+    return text
+
+
+@pytest.mark.parametrize(
+    ("outboxes", "words"),
+    [
+        (["counties/140902"], "“counties/140902”之内"),
+        (["counties/../counties//140902/回执"], "“counties/140902”之内"),
+        (["{home}/counties/140902/回执"], "“counties/140902”之内"),
+        (["file://{home}/counties/140902/回执"], "“counties/140902”之内"),
+        (["link/回执"], "“counties/140902”之内"),
+        (["${INBOX}/回执"], "“counties/140902”之内"),
+        (["counties/140921/给忻府区"], "定襄县的来源“counties/140921”之内"),
+        (["counties"], "的外层"),
+        (["回执/甲", "回执/甲/"], "第 13 行忻府区的重合"),
+        (["回执", "回执/乙"], "互相包含"),
+        (["sftp://u@Host/回执", "sftp://u:${SFTP_PASSWORD}@host//回执/."], "第 13 行忻府区的重合"),
+    ],
+)
+def test_an_outbox_that_is_a_source_or_another_countys_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch, outboxes: list[str], words: str
+) -> None:
+    monkeypatch.setenv("INBOX", str(file.parent / "counties" / "140902"))
+    monkeypatch.setenv("SFTP_PASSWORD", "hunter2")
+    (file.parent / "counties" / "140902").mkdir(parents=True)
+    (file.parent / "link").symlink_to(file.parent / "counties" / "140902")
+    text = with_outboxes(*(outbox.replace("{home}", str(file.parent)) for outbox in outboxes))
+    (problem,) = problems(file, text)
+    assert (problem.line, words in problem.message) == (line_of(text, "outbox:", len(outboxes)), True), str(problem)
+    assert "outbox" in problem.remedy and "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "outboxes",
+    [
+        ["counties/140902-回执", "counties/140921-回执"],
+        ["sftp://甲@host/回执", "sftp://乙@host/回执"],
+        ["s3://桶/甲", "oss://桶/甲"],
+        ["${NO_SUCH_PLACE}/甲", "${NO_SUCH_PLACE}/乙"],
+    ],
+)
+def test_outboxes_beside_every_source_and_each_other_are_taken(file: Path, outboxes: list[str]) -> None:
+    assert [county.outbox for county in load(file, with_outboxes(*outboxes)).counties] == outboxes
+
+
+def test_an_outbox_inside_a_reference_is_refused(file: Path) -> None:
+    text = with_outboxes("census/回执") + "references:\n  - {name: census_2020, source: census}\n"
+    (problem,) = problems(file, text)
+    assert "census_2020的来源“census”之内" in problem.message
+
+
 # --- refusals --------------------------------------------------------------------------------------------------------
 
 # name: (words of SMALL, words in their place, line that is refused, words of the remedy)

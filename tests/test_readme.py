@@ -20,7 +20,7 @@ from pipelines.screening.rules import suite
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in
-         [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]}  # fmt: skip
+         [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]}  # fmt: skip
 README = PAGES["README.md"]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 #: Commands that only look; the others write and are tested on homes of their own.

@@ -259,13 +259,17 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
     rows = query(
         home,
         """SELECT fact.*, area.area_name, area.area_name_en, area.area_level, indicator.indicator_name,
-                  indicator.numerator_wording, indicator.denominator_wording, caliber.caliber_name, period.period_label
+                  indicator.numerator_wording, indicator.denominator_wording, caliber.caliber_name, period.period_label,
+                  gap.gap_wording, gap.met_in_year
            FROM marts.fct_indicator AS fact
-           JOIN marts.dim_area AS area USING (area_code)
-           JOIN marts.dim_indicator AS indicator USING (indicator_code)
-           JOIN marts.dim_caliber AS caliber USING (caliber_id)
+           LEFT JOIN marts.mart_gap AS gap
+               ON fact.indicator_code = gap.indicator_code AND fact.caliber_id = gap.caliber_id
+               AND fact.period = gap.period AND fact.area_code = gap.area_code
+           JOIN marts.dim_area AS area ON fact.area_code = area.area_code
+           JOIN marts.dim_indicator AS indicator ON fact.indicator_code = indicator.indicator_code
+           JOIN marts.dim_caliber AS caliber ON fact.caliber_id = caliber.caliber_id
            JOIN marts.dim_period AS period ON fact.period = period.period
-           WHERE indicator_code = $1 AND (($2 IS NULL AND caliber.is_default) OR caliber_id = $2)
+           WHERE fact.indicator_code = $1 AND (($2 IS NULL AND caliber.is_default) OR fact.caliber_id = $2)
              AND ($3 IS NULL OR fact.period = $3)
            QUALIFY dense_rank() OVER (ORDER BY period.period_end DESC, period.period_start) = 1
            ORDER BY area.area_level = 'county', area.sort_order""",
@@ -278,7 +282,7 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
         f"{first['indicator_name']} · {first['period_label']} · {first['caliber_name']}",
         (say("地区", "Area"), "left"), (say("数值", "Value"), "right"), (say("分子", "Numerator"), "right"),
         (say("分母", "Denominator"), "right"), (say("标准", "Standard"), "right"), (say("覆盖", "Coverage"), "right"),
-        (say("状态", "Status"), "left"),
+        (say("状态", "Status"), "left"), *([(say("离标准", "Gap to standard"), "left")] if first["gap_wording"] else []),
     )  # fmt: skip
     for row in rows.iter_rows(named=True):
         table.add_row(
@@ -286,6 +290,7 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
             whole_or_cents(row["numerator"]), whole_or_cents(row["denominator"]),
             "" if row["standard"] is None else figure(row["standard"]),
             f"{row['coverage_n']}/{row['expected_n']}", _words(_STATUS, row["status"]),
+            *([_gap_words(row)] if first["gap_wording"] else []),
         )  # fmt: skip
     console.print(table)
     tell(say("分子：", "Numerator: ") + first["numerator_wording"])
@@ -294,6 +299,14 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
         tell(say("算式：", "Worked: ") + first["formula"])
     if first["missing_areas"]:
         tell(say("缺数的县区：", "Counties without figures: ") + first["missing_areas"])
+
+
+def _gap_words(row: dict[str, Any]) -> str:
+    """How far from the standard, as the published file says it, and the year in which it would be met at the present pace."""
+    wording = row["gap_wording"] or ""
+    if row["met_in_year"]:
+        wording += say(f"（按现有进度 {row['met_in_year']} 年达标）", f" (at this pace met in {row['met_in_year']})")
+    return wording
 
 
 def show_check(result: Screening) -> None:

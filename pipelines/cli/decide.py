@@ -3,7 +3,7 @@
 Belongs here: reading a call against the municipality and the published board. What a decision means is `pipelines.decisions`.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +23,8 @@ County = Annotated[str, typer.Option(help="县区代码或名称")]
 SomeCounty = Annotated[str | None, typer.Option(help="县区代码或名称；默认各县区")]
 Period = Annotated[str, typer.Option(help="报告期，如 2024-2025")]
 SomeReturn = Annotated[str | None, typer.Option("--return", help="报表，如 enrolment 或 XB02；默认各报表")]
+Version = Annotated[int, typer.Option("--version", min=1, help="看过的是第几版，见 xianbao diff 或回执")]
+NoRun = Annotated[bool, typer.Option("--no-run", help="只记下决定，下次运行时再生效")]
 Until = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="到哪一天为止（含当天，北京时间）")]
 
 
@@ -36,12 +38,18 @@ def record(home: Home, action: Action, *, by: str, reason: str, **scope: Any) ->
     tell(say(f"第 {decision.number} 号决定：{label}，{by}。", f"Decision {decision.number}: {action}, by {by}."))
 
 
-def rule_on(home: Home, action: Action, return_name: str, county: str, period: str, by: str, reason: str) -> None:
-    """Accept or return: of the version in force, or, where the newest was returned and is accepted after all, of that one."""
+def rule_on(
+    home: Home, action: Action, return_name: str, county: str, period: str, version: int, by: str, reason: str
+) -> None:
+    """Accept or return: of the version in force, or, where the newest was returned and is accepted after all, of that one.
+
+    `version`: what the officer has looked at; refused when it is not the one concerned, for another may have come since.
+    """
     defined, one, which = return_named(return_name), county_named(home, county), period_named(period)
     rows = query(
         home,
-        """SELECT submission_id, version_n, is_in_force, is_returned FROM marts.mart_filing_version
+        """SELECT submission_id, version_n, is_in_force, is_returned, file_name, received_at, receipt_number
+           FROM marts.mart_filing_version
            WHERE return_code = $1 AND county_code = $2 AND period = $3 AND (is_in_force OR is_returned)
            ORDER BY version_n DESC""",
         [defined.return_code, one.code, which.code],
@@ -54,9 +62,18 @@ def rule_on(home: Home, action: Action, return_name: str, county: str, period: s
             say(f"{one.name}{which.label}《{defined.title}》没有有效的版本，无从{ACTION_LABELS[action]}。",
                 f"No version of {defined.return_code} {which.code} of {one.name_en} is in force: nothing to {action}.")
         )  # fmt: skip
+    meant = wanted[0]
+    number, received = meant["version_n"], f"{meant['received_at'] + timedelta(hours=8):%Y-%m-%d %H:%M}"
+    name, receipt = meant["file_name"], meant["receipt_number"]
+    described = say(f"第 {number} 版：{name}，{received} 收到（北京时间），回执 {receipt}。",
+                    f"version {number}: {name}, received {received} (Beijing), receipt {receipt}.")  # fmt: skip
+    if version != number:
+        state = say("有效的是" if meant["is_in_force"] else "待定的是",
+                    "In force is " if meant["is_in_force"] else "Returned and newest is ")  # fmt: skip
+        refuse(say(f"不能{ACTION_LABELS[action]}第 {version} 版。", f"Not version {version}. ") + state + described)
+    tell(say("所指的是", "It concerns ") + described)
     record(home, action, by=by, reason=reason, return_code=defined.return_code, county_code=one.code, period=which.code,
-           submission_id=wanted[0]["submission_id"])  # fmt: skip
-    tell(say(f"所指的是第 {wanted[0]['version_n']} 版。", f"It concerns version {wanted[0]['version_n']}."))
+           submission_id=meant["submission_id"])  # fmt: skip
 
 
 def scope_of(home: Home, county: str | None, return_name: str | None, period: str | None) -> dict[str, str | None]:
@@ -66,6 +83,21 @@ def scope_of(home: Home, county: str | None, return_name: str | None, period: st
         "county_code": county_named(home, county).code if county else None,
         "period": period_named(period).code if period else None,
     }
+
+
+def decided_scope(home: Home, county: str | None, return_name: str | None, period: str | None) -> dict[str, str | None]:
+    """As `scope_of`; a period for which nothing is due is refused with those for which something is."""
+    scope = scope_of(home, county, return_name, period)
+    wanted = scope["return_code"]
+    known = {row.period.code for row in home.municipality.calendar_rows() if wanted in (None, row.return_code)}
+    if scope["period"] is not None and scope["period"] not in known:
+        listed = "、".join(sorted(known))
+        which = f"报表 {wanted} 的" if wanted else ""
+        refuse(
+            say(f"报送日历里没有{which}报告期“{scope['period']}”。可选：{listed or '（无）'}",
+                f"The calendar has no {wanted or 'return'} due for {scope['period']}. Known: {listed or '-'}")
+        )  # fmt: skip
+    return scope
 
 
 def waive(home: Home, rule_id: str, scope: dict[str, str | None], until: date, by: str, reason: str) -> None:

@@ -104,7 +104,14 @@ def rebuild() -> None:
     _run(home)
 
 
-def _run(home: Home, *, as_of: str | None = None, again: tuple[str | None, str | None] = (None, None)) -> None:
+def _run(
+    home: Home,
+    *,
+    as_of: str | None = None,
+    again: tuple[str | None, str | None] = (None, None),
+    indicators: bool = True,
+) -> None:
+    """Run the update and say what came of it; `indicators`: with the municipal figures, as after a run that was asked for."""
     from pipelines.cli.running import run_update
 
     home.municipality  # noqa: B018 - a wrong configuration is told before anything is done
@@ -138,8 +145,9 @@ def _run(home: Home, *, as_of: str | None = None, again: tuple[str | None, str |
             say(f"新收 {ran.landed_n} 件，审核 {ran.screened_n} 件，构建 {ran.nodes_n} 个模型与检验。",
                 f"{ran.landed_n} submissions landed, {ran.screened_n} screened, {ran.nodes_n} models and tests built.")
         )  # fmt: skip
-    boards.show_municipal(home)
-    boards.show_places(home)
+    if indicators:
+        boards.show_municipal(home)
+        boards.show_places(home)
 
 
 @app.command()
@@ -174,6 +182,22 @@ def show(
 ) -> None:
     """一个指标：市与各县区。One indicator, for the city and its counties."""
     boards.show_indicator(_home(), indicator, period, caliber)
+
+
+@app.command()
+def trace(
+    indicator: Annotated[str, typer.Argument(help="指标代码或名称，如 gross_enrolment_preschool")],
+    area: Annotated[str, typer.Option(help="市、县区的代码或名称")],
+    period: Annotated[str, typer.Option(help="报告期，如 2024-2025、2024、2024Q3")],
+    caliber: Annotated[str | None, typer.Option(help="口径代码或名称；默认为默认口径")] = None,
+    cells: Annotated[int, typer.Option(min=0, help="每个文件显示多少个单元格")] = 5,
+    json_file: Annotated[Path | None, typer.Option("--json", help="写成 JSON 文件")] = None,
+    xlsx: Annotated[Path | None, typer.Option("--xlsx", help="写成 Excel 工作簿")] = None,
+) -> None:
+    """一个数的来历：算式、各县、文件、单元格，逐级相加核对。A figure down to the cells it rests on."""
+    from pipelines.cli.trace import show_trace
+
+    sys.exit(show_trace(_home(), indicator, area, period, caliber, cells_n=cells, json_file=json_file, workbook=xlsx))
 
 
 @app.command()
@@ -226,55 +250,70 @@ decisions = typer.Typer(
 app.add_typer(decisions, name="decide")
 
 
+def _apply(no_run: bool) -> None:
+    """Bring the warehouse in line with what was decided just now."""
+    if no_run:
+        tell(say("已记下，下次运行时生效。", "Recorded; the next run applies it."))
+    else:
+        _run(_home(), indicators=False)
+
+
 @decisions.command("accept")
-def decide_accept(return_name: decide.Return, county: decide.County, period: decide.Period, by: decide.By,
-                  reason: decide.Reason) -> None:  # fmt: skip
+def decide_accept(return_name: decide.Return, county: decide.County, period: decide.Period, version: decide.Version,
+                  by: decide.By, reason: decide.Reason, no_run: decide.NoRun = False) -> None:  # fmt: skip
     """审定一份填报的现行版本。Accept the version in force."""
-    decide.rule_on(_home(), "accept", return_name, county, period, by, reason)
-    _run(_home())
+    decide.rule_on(_home(), "accept", return_name, county, period, version, by, reason)
+    _apply(no_run)
 
 
 @decisions.command("return")
-def decide_return(return_name: decide.Return, county: decide.County, period: decide.Period, by: decide.By,
-                  reason: decide.Reason) -> None:  # fmt: skip
+def decide_return(return_name: decide.Return, county: decide.County, period: decide.Period, version: decide.Version,
+                  by: decide.By, reason: decide.Reason, no_run: decide.NoRun = False) -> None:  # fmt: skip
     """退回一份填报的现行版本；此前的版本恢复有效。Send the version in force back."""
-    decide.rule_on(_home(), "return", return_name, county, period, by, reason)
-    _run(_home())
+    decide.rule_on(_home(), "return", return_name, county, period, version, by, reason)
+    _apply(no_run)
 
 
 @decisions.command("lock")
 def decide_lock(period: decide.Period, by: decide.By, reason: decide.Reason, return_name: decide.SomeReturn = None,
-                county: decide.SomeCounty = None) -> None:  # fmt: skip
-    """锁定一期：此后收到的新版本一律不接收。Take no new versions of a period."""
-    decide.record(_home(), "lock", by=by, reason=reason, **decide.scope_of(_home(), county, return_name, period))
-    _run(_home())
+                county: decide.SomeCounty = None, no_run: decide.NoRun = False) -> None:  # fmt: skip
+    """锁定一期：先收取已送到的文件，此后收到的新版本一律不接收（--no-run 时不先收取）。Take no new versions of a period."""
+    scope = decide.decided_scope(_home(), county, return_name, period)
+    if not no_run:
+        # What lies in an inbox was sent before the lock. A source that cannot be read is told, and keeps no period open.
+        tell(say("先收取锁定前送到的文件。", "First collecting what was sent before the lock."))
+        _run(_home(), indicators=False)
+    decide.record(_home(), "lock", by=by, reason=reason, **scope)
+    _apply(no_run)
 
 
 @decisions.command("unlock")
 def decide_unlock(period: decide.Period, until: decide.Until, by: decide.By, reason: decide.Reason,
-                  return_name: decide.SomeReturn = None, county: decide.SomeCounty = None) -> None:  # fmt: skip
+                  return_name: decide.SomeReturn = None, county: decide.SomeCounty = None,
+                  no_run: decide.NoRun = False) -> None:  # fmt: skip
     """在某日之前重新接收新版本。Take new versions again until a day."""
     decide.record(_home(), "unlock", by=by, reason=reason, until=until.date(),
-                  **decide.scope_of(_home(), county, return_name, period))  # fmt: skip
-    _run(_home())
+                  **decide.decided_scope(_home(), county, return_name, period))  # fmt: skip
+    _apply(no_run)
 
 
 @decisions.command("waive")
 def decide_waive(rule: decide.Rule, until: decide.Until, by: decide.By, reason: decide.Reason,
                  return_name: decide.SomeReturn = None, county: decide.SomeCounty = None,
-                 period: decide.SomePeriod = None) -> None:  # fmt: skip
+                 period: decide.SomePeriod = None, no_run: decide.NoRun = False) -> None:  # fmt: skip
     """豁免一条规则：某日之前收到的文件不因它被退回。Let filings pass that break a named rule."""
-    decide.waive(_home(), rule, decide.scope_of(_home(), county, return_name, period), until.date(), by, reason)
-    _run(_home())
+    decide.waive(_home(), rule, decide.decided_scope(_home(), county, return_name, period), until.date(), by, reason)
+    _apply(no_run)
 
 
 @decisions.command("revoke")
 def decide_revoke(
-    number: Annotated[int, typer.Argument(help="第几号决定")], by: decide.By, reason: decide.Reason
-) -> None:
+    number: Annotated[int, typer.Argument(help="第几号决定")], by: decide.By, reason: decide.Reason,
+    no_run: decide.NoRun = False,
+) -> None:  # fmt: skip
     """撤销一条决定；原决定仍留在记录里。Take a decision back."""
     decide.record(_home(), "revoke", by=by, reason=reason, revokes=number)
-    _run(_home())
+    _apply(no_run)
 
 
 @decisions.command("log")
@@ -307,6 +346,20 @@ def rescreen(period: decide.SomePeriod = None, county: decide.SomeCounty = None,
             affected = show_affected(_home(), scope["county_code"], scope["period"], progress=advance)
         sys.exit(1 if affected else 0)
     _run(_home(), again=(scope["county_code"], scope["period"]))
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="写到哪个目录")],
+    form: Annotated[str, typer.Option("--format", help="parquet、csv、xlsx 或 all")] = "all",
+    profile: Annotated[str, typer.Option(help="internal（内部）或 public（公开，小数目隐去）")] = "internal",
+    threshold: Annotated[int, typer.Option("--suppress-below", help="公开时，不足多少人的数目隐去")] = 5,
+) -> None:
+    """把发布的各表写成文件。Write the published tables as Parquet, CSV and workbooks."""
+    from pipelines.cli.export import export_tables
+
+    with _progress(say("写出", "Writing")) as advance:
+        export_tables(_home(), out, form, profile, threshold, progress=advance)
 
 
 class _progress:

@@ -77,7 +77,9 @@ class Issue:
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands above the list. `received_at`: Beijing time, in ISO form or in words. `counts`: rule id → true number of findings."""
+    """What stands above the list. `received_at`: Beijing time, in ISO form or in words. `counts`: rule id → true number of findings.
+
+    `reply_key`: what the tokens are made with."""
 
     receipt_number: str
     submission_id: str
@@ -86,6 +88,7 @@ class Heading:
     verdict: str
     counts: Mapping[str, int]
     what_next: str
+    reply_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ def findings_sheet(
         takes_reply = issue.outcome == "query" and issue.status != "waived"
         if takes_reply:
             reply_rows.append(row)
-        _finding(writer, look, number, issue, takes_reply=takes_reply, linked=bool(link))
+        _finding(writer, look, number, issue, heading.reply_key, takes_reply=takes_reply, linked=bool(link))
     last = header + len(issues)
     grid = f"A{header}:{column_letter(_TOKEN)}{last}"
     columns = "".join(
@@ -355,7 +358,7 @@ def _open_counts(issues: Sequence[Issue], heading: Heading) -> dict[str, int]:
     for issue in issues:
         listed.setdefault((issue.rule_id, issue.outcome), []).append(issue)
     for (rule_id, outcome), members in listed.items():
-        closed_n = sum(1 for issue in members if issue.status != "open")
+        closed_n = sum(1 for issue in members if issue.status in ("explained", "waived"))
         counts[outcome] = counts.get(outcome, 0) + max(heading.counts.get(rule_id, 0), len(members)) - closed_n
     return counts
 
@@ -369,7 +372,7 @@ def _summary(issues: Sequence[Issue], heading: Heading) -> list[tuple[str, str, 
     for rule_id, members in listed.items():
         true_n = max(heading.counts.get(rule_id, len(members)), len(members))
         count = f"{true_n:,} 处" + (f"（列出前 {len(members)} 处）" if true_n > len(members) else "")
-        closed = sum(1 for issue in members if issue.status != "open")
+        closed = sum(1 for issue in members if issue.status in ("explained", "waived"))
         count += f"，已说明或豁免 {closed} 处" if closed else ""
         example = members[0].message if len({issue.message for issue in members}) == 1 else f"如：{members[0].message}"
         lines.append((example if len(example) <= 60 else example[:59] + "…", rule_id, members[0].outcome, count))
@@ -383,7 +386,9 @@ def _summary(issues: Sequence[Issue], heading: Heading) -> list[tuple[str, str, 
     return [*lines[: _SUMMARY_ROWS - 1], (f"另有 {len(rest)} 条规则：{joined}", "", "", "")]
 
 
-def _finding(writer: _Writer, look: _Look, number: int, issue: Issue, *, takes_reply: bool, linked: bool) -> None:
+def _finding(
+    writer: _Writer, look: _Look, number: int, issue: Issue, reply_key: str, *, takes_reply: bool, linked: bool
+) -> None:
     is_open = issue.status == "open"
     label = OUTCOME_LABELS.get(issue.outcome, issue.outcome)
     if not is_open:
@@ -411,7 +416,7 @@ def _finding(writer: _Writer, look: _Look, number: int, issue: Issue, *, takes_r
         (issue.remedy, text),
         (issue.rule_id, text),
         (reply, reply_style),
-        (token(issue) if takes_reply else "", look.token),
+        (token(issue, reply_key) if takes_reply else "", look.token),
     ]
     lines = max(
         lines_of(shown, max(3, width - 1)) for (shown, _), (_, width) in zip(values[:-1], _COLUMNS, strict=False)

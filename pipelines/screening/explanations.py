@@ -5,6 +5,7 @@ decided where the findings of all versions are at hand.
 """
 
 import hashlib
+import hmac
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -21,10 +22,11 @@ MAX_REPLY = 500
 UNREADABLE = "FILE-0-reply-unreadable"
 
 _FIELDS = 7
+_LONGEST_FIELD = 400
 _PREFIX = "X1"
 #: Hexadecimal digits as letters: a run of figures in a token could pass for somebody's phone number.
 _LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopabcdef")
-_DIFFERENCE = re.compile(r"[+-]?([0-9]{1,24})(?:\.([0-9]{1,10}))?")
+_DIFFERENCE = re.compile(r"([+-]?)([0-9]{1,24})(?:\.([0-9]{1,10}))?")
 _LONG_DIGITS = re.compile(r"(?<![\d.])\d{11,19}[Xx]?(?![\d.]*\d)")
 
 
@@ -49,7 +51,7 @@ class Query(Protocol):
 
 @dataclass(frozen=True)
 class Explanation:
-    """A county's reply to one query. `deviation`: the size of the difference that it explains, a plain decimal, "" for none."""
+    """A county's reply to one query. `deviation`: the difference that it explains, a plain decimal with its sign, "" for none."""
 
     return_code: str
     county_code: str
@@ -63,8 +65,11 @@ class Explanation:
     cell: str
 
 
-def token(query: Query) -> str:
-    """What a query is known by when its list comes back: `X1|return|county|period|rule|subject|column|difference|digest`."""
+def token(query: Query, key: str = "") -> str:
+    """What a query is known by when its list comes back: `X1|return|county|period|rule|subject|column|difference|digest`.
+
+    `key`: the home's secret (`Home.reply_key`), without which nobody can make a token for a query that was never asked.
+    """
     fields = (
         query.return_code or "",
         query.county_code or "",
@@ -75,22 +80,23 @@ def token(query: Query) -> str:
         query.difference,
     )
     body = "|".join((_PREFIX, *(_packed(text) for text in fields)))
-    return f"{body}|{_digest(body)}"
+    return f"{body}|{_digest(body, key)}"
 
 
 def deviation(difference: str) -> str:
-    """The size of a difference as plain decimal text: "+12" → "12", "-3.50" → "3.5"; "" when it is no plain number.
+    """A difference as plain decimal text: "+12" → "12", "-3.50" → "-3.5"; "" when it is no plain number.
 
-    The text may come back from a county: an exponent could stand for any number of digits, so none is read.
+    The text comes back from a county: an exponent could stand for any number of digits, so none is read.
     """
     match = _DIFFERENCE.fullmatch(unicodedata.normalize("NFKC", difference).replace(",", "").strip())
     if match is None:
         return ""
-    whole, fraction = match[1].lstrip("0") or "0", (match[2] or "").rstrip("0")
-    return f"{whole}.{fraction}" if fraction else whole
+    whole, fraction = match[2].lstrip("0") or "0", (match[3] or "").rstrip("0")
+    number = f"{whole}.{fraction}" if fraction else whole
+    return f"-{number}" if match[1] == "-" and number != "0" else number
 
 
-def read_explanations(workbook: Workbook) -> tuple[list[Explanation], list[Observation]]:
+def read_explanations(workbook: Workbook, key: str = "") -> tuple[list[Explanation], list[Observation]]:
     """The replies in a workbook's list of findings, in the order of its rows.
 
     Rows may be sorted or deleted and columns moved. A reply that cannot be told to a query is observed at its cell; an empty
@@ -101,7 +107,7 @@ def read_explanations(workbook: Workbook) -> tuple[list[Explanation], list[Obser
     for sheet in workbook.sheets:
         if sheet.name == FINDINGS_SHEET and is_findings_sheet(sheet):
             for row, column, token_text, reply in _replies(sheet):
-                read = _read_token(token_text)
+                read = _read_token(token_text, key)
                 if isinstance(read, str):
                     observations.append(Observation(UNREADABLE, sheet.name, row, column, value=reply, detail=read))
                 else:
@@ -150,19 +156,23 @@ def is_proposal(reply: str) -> bool:
     return unicodedata.normalize("NFKC", reply).startswith(unicodedata.normalize("NFKC", PROPOSAL_MARK))
 
 
-def _read_token(text: str) -> list[str] | str:
+def _read_token(text: str, key: str) -> list[str] | str:
     """The fields of a token, or what is wrong with it."""
     if not text:
         return "这一行没有问题编号：只有疑问可以说明，错误须改正数据"
     body, _, digest = text.rpartition("|")
     fields = body.split("|")
-    if len(fields) != _FIELDS + 1 or fields[0] != _PREFIX or digest != _digest(body):
+    if len(fields) != _FIELDS + 1 or fields[0] != _PREFIX or not hmac.compare_digest(digest, _digest(body, key)):
+        return "这一行的问题编号已被改动，或不是市局返回的工作簿"
+    unpacked = [_unpacked(field) for field in fields[1:]]
+    if any(len(text) > _LONGEST_FIELD or _packed(text) != field for text, field in zip(unpacked, fields[1:], strict=True)):
         return "这一行的问题编号已被改动"
-    return [_unpacked(field) for field in fields[1:]]
+    return unpacked
 
 
-def _digest(body: str) -> str:
-    return hashlib.sha256(body.encode()).hexdigest()[:12].translate(_LETTERS)
+def _digest(body: str, key: str) -> str:
+    made = hmac.new(key.encode(), body.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return made.hexdigest()[:12].translate(_LETTERS)
 
 
 def _packed(text: str) -> str:
@@ -176,4 +186,9 @@ def _packed(text: str) -> str:
 
 
 def _unpacked(text: str) -> str:
-    return re.sub(r"%([0-9A-F]{6})", lambda match: chr(min(int(match[1], 16), 0x10FFFF)), text)
+    def character(match: re.Match[str]) -> str:
+        number = int(match[1], 16)
+        # Half a surrogate pair is no character: it could be written nowhere.
+        return chr(number) if number <= 0x10FFFF and not 0xD800 <= number <= 0xDFFF else ""
+
+    return re.sub(r"%([0-9A-F]{6})", character, text)

@@ -190,15 +190,21 @@ def identify(
 
 
 def sheets_of_the_county(workbook: Workbook) -> list[Sheet]:
-    """The sheets that the county filled: all but those of ours (metadata, the notes of a template, a list of findings)."""
+    """The sheets that the county filled: all but those of ours (metadata, the notes of a template, a list of findings and the rows
+    quoted with it). A sheet that holds a table is never passed over for its name, unless we quoted it ourselves."""
     ours = any(sheet.name == METADATA_SHEET for sheet in workbook.sheets)
-    return [
-        sheet
-        for sheet in workbook.sheets
-        if sheet.name != METADATA_SHEET
-        and not (ours and (sheet.name == NOTES_SHEET or sheet.name.startswith(QUOTE_PREFIX)))
-        and not (sheet.name == FINDINGS_SHEET and is_findings_sheet(sheet))
-    ]
+    lists = [sheet for sheet in workbook.sheets if sheet.name == FINDINGS_SHEET and is_findings_sheet(sheet)]
+
+    def is_passed_over(sheet: Sheet) -> bool:
+        if sheet.name == METADATA_SHEET or (lists and ours and sheet.name.startswith(QUOTE_PREFIX)):
+            return True
+        return (sheet in lists or (ours and sheet.name == NOTES_SHEET)) and not _find_tables(sheet, set())
+
+    kept = [sheet for sheet in workbook.sheets if not is_passed_over(sheet)]
+    if len(kept) < len(workbook.sheets) and any(_find_tables(sheet, set()) for sheet in kept):
+        # Rows are quoted to a county whose own file could not be marked: beside a return nothing is a quotation.
+        kept = [sheet for sheet in workbook.sheets if sheet in kept or sheet.name.startswith(QUOTE_PREFIX)]
+    return kept
 
 
 def is_findings_sheet(sheet: Sheet) -> bool:
@@ -460,6 +466,17 @@ def _read_metadata(workbook: Workbook) -> Cover:
                 if len(cells) >= 2 and cells[0] in keys and cells[1]:
                     cover.add(keys[cells[0]], cells[1].strip(), sheet.name, row, 1)
     return cover
+
+
+def answered_submission(workbook: Workbook) -> str | None:
+    """The submission whose annotated workbook this is, None when it is none; written in groups by `documents.annotated`."""
+    for sheet in workbook.sheets:
+        if sheet.name == METADATA_SHEET:
+            for cells in sheet.rows:
+                if len(cells) >= 2 and cells[0] == "answer_to" and cells[1]:
+                    told = cells[1].replace("-", "").strip()
+                    return told if re.fullmatch(r"[0-9a-f]{64}", told) else None
+    return None
 
 
 def _named_returns(cover: Cover, metadata: Cover) -> set[str]:

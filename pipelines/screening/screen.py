@@ -23,7 +23,14 @@ from pipelines.screening.batch_contents import BATCH_KIND
 from pipelines.screening.derive import derive, scale
 from pipelines.screening.explanations import read_explanations
 from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
-from pipelines.screening.identify import CountyName, Observation, Table, identify, sheets_of_the_county
+from pipelines.screening.identify import (
+    CountyName,
+    Observation,
+    Table,
+    answered_submission,
+    identify,
+    sheets_of_the_county,
+)
 from pipelines.screening.personal_data import mask_personal, personal_data, without_misspelt_codes
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
 from pipelines.screening.tabulate import CellState, tabulate
@@ -67,12 +74,14 @@ class Submission:
 
 @dataclass(frozen=True)
 class ScreenSettings:
-    """What screening knows of the municipality. `periods`: return code → period codes of the calendar; `decisions`: the bureau's log."""
+    """What screening knows of the municipality. `periods`: return code → period codes of the calendar; `decisions`: the bureau's log;
+    `reply_key`: what the home signs its queries with."""
 
     counties: tuple[CountyName, ...]
     periods: dict[str, set[str]] = field(default_factory=dict)
     limits: ReadLimits = ReadLimits()
     decisions: tuple[Decision, ...] = ()
+    reply_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,8 @@ class Filing:
     """The verdict on one return in one submission. Without a return code: the file as a whole, which holds no return.
 
     `waived_n`: findings that a waiver of the bureau closes; they count as no error and no query. `content_digest`: the same for two
-    files that hold the same values under the same keys, however they are laid out.
+    files that hold the same values under the same keys, however they are laid out. `answers_submission_id`: the submission whose
+    annotated workbook this is: with its values unchanged it carries replies and is no new version.
     """
 
     submission_id: str
@@ -99,6 +109,7 @@ class Filing:
     waived_n: int
     rows_n: int
     content_digest: str | None
+    answers_submission_id: str | None
     rule_set_version: str
 
 
@@ -132,6 +143,7 @@ class _Entry:
     failed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     known: set[str] = field(default_factory=set)
     waived: frozenset[str] = frozenset()
+    answers: str | None = None
 
     @property
     def slot(self) -> tuple[str, str | None, str | None]:
@@ -206,16 +218,20 @@ def _identified(
     names = [submission.file_name, *(receipt.file_name for receipt in submission.receipts)]
     personal = without_misspelt_codes(personal_data(outcome, names), outcome, found.tables)
     remarks = [Observation(rule_id, detail=detail) for rule_id, detail in outcome.remarks]
-    replies = list(_replies(submission, outcome, bool(personal), result))
+    explained_n = len(result.explanations)
+    replies = list(_replies(submission, outcome, settings.reply_key, bool(personal), result))
     if not found.tables:
-        # A list of findings that comes back alone, with its replies, is no return and lacks none.
-        lacking = found.observations if sheets_of_the_county(outcome) or not outcome.sheets else []
+        lacking = found.observations
+        if outcome.sheets and not sheets_of_the_county(outcome):
+            # A list of findings that comes back alone is no return and lacks none; without a reply it is nothing at all.
+            lacking = [] if len(result.explanations) > explained_n else [Observation("FILE-0-no-reply")]
         _reject_file(submission, [*lacking, *personal, *remarks, *replies], result)
         return []
     personal += [*remarks, *replies]
     entries = [_Entry(submission, table) for table in found.tables]
     for entry in entries:
         received_at = _received_at(submission, entry.slot[1])
+        entry.answers = answered_submission(outcome)
         entry.waived = frozenset(waivers(settings.decisions, *entry.slot, received_at))
         locked = list(_locked(entry, settings.decisions))
         mine = [*found.observations, *personal, *entry.table.observations, *_structure(entry.table), *locked]
@@ -224,12 +240,16 @@ def _identified(
     return entries
 
 
-def _replies(submission: Submission, workbook: Workbook, quarantined: bool, result: Screening) -> Iterable[Observation]:
+def _replies(
+    submission: Submission, workbook: Workbook, key: str, quarantined: bool, result: Screening
+) -> Iterable[Observation]:
     """Take a county's replies to queries; what is wrong with one is observed at its cell. None is taken from a quarantined file."""
-    explanations, observations = read_explanations(workbook)
+    explanations, observations = read_explanations(workbook, key)
     yield from observations
     sources = {receipt.county_code: receipt.received_at for receipt in submission.receipts}
     for one in explanations:
+        if one.return_code not in current_definitions():
+            continue
         if sources and one.county_code not in sources:
             row, column = cell_position(one.cell)
             yield Observation("FILE-0-reply-unreadable", one.sheet, row, column, value=one.text,
@@ -356,7 +376,7 @@ def _reject_file(submission: Submission, observations: Sequence[Observation], re
     result.filings.append(
         Filing(
             submission.submission_id, None, None, county, None, None, "", mask_personal(submission.file_name),
-            _received_at(submission, county), _verdict(counts), counts["error"], counts["query"], counts["info"], 0, 0, None,
+            _received_at(submission, county), _verdict(counts), counts["error"], counts["query"], counts["info"], 0, 0, None, None,
             rule_set_version(),
         )
     )  # fmt: skip
@@ -418,6 +438,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
                 waived_n=entry.counts["waived"],
                 rows_n=row_counts.get(index, 0),
                 content_digest=digests.get(index),
+                answers_submission_id=entry.answers,
                 rule_set_version=rule_set_version(),
             )
         )

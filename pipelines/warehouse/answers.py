@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from pipelines.documents.annotated import Heading, Issue, Tasks, annotate
 from pipelines.documents.receipt_page import receipt_page
 from pipelines.files import replace_file
 from pipelines.home import Home
-from pipelines.intake.raw_store import RawStore, RawSubmission
+from pipelines.intake.raw_store import Arrival, RawStore, RawSubmission
+from pipelines.periods import parse_period, read_period_label
 from pipelines.screening.findings import Finding
 from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.rules import form_label
@@ -38,6 +39,8 @@ VERDICT_LABELS = {
 SYSTEM_FAULT = "系统故障，尚未判定"
 _GRAVITY = {"accepted": 0, "accepted_with_queries": 1, "rejected": 2}
 _SHOWN_FINDINGS = 10
+#: After so many answers written it is noted that they were.
+_NOTED_AT_ONCE = 200
 #: How long the county's own name for the file may be within the answer's name, in bytes; file systems take 255 in all.
 _STEM_BYTES = 150
 
@@ -70,10 +73,12 @@ def write_answers(home: Home) -> Answered:
         municipality = home.municipality
         names = {county.code: county.name for county in municipality.counties}
         known = {
-            row[0]: (row[1], json.loads(row[2]))
-            for row in connection.execute("SELECT submission_id, digest, file_names FROM control.answer").fetchall()
+            (row[0], row[1]): (row[2], json.loads(row[3]))
+            for row in connection.execute(
+                "SELECT submission_id, county_code, digest, file_names FROM control.answer"
+            ).fetchall()
         }
-        rows = []
+        rows: list[tuple[object, ...]] = []
         with task_process(home.read_limits()) as tasks:
             for submission_id in due:
                 entry = entries.get(submission_id)
@@ -81,20 +86,52 @@ def write_answers(home: Home) -> Answered:
                 if entry is None or not filings:
                     continue
                 issues = found.issues.get(submission_id, [])
-                content = _content(entry, filings, issues, found, entries, decisions, names, municipality.city.name)
-                digest, names_written = _write(
-                    home, entry, content, issues, found, answered, tasks, known.get(submission_id, ("", []))
-                )
-                listed = json.dumps(names_written, ensure_ascii=False)
-                rows.append((submission_id, len(entry.arrivals), digest, listed))
-        connection.begin()
-        connection.execute(
-            "DELETE FROM control.answer WHERE list_contains(?, submission_id)", [[row[0] for row in rows]]
-        )
-        insert_rows(connection, "control.answer", rows)
+                # The same bytes may have come from two counties: each is answered for what is its own.
+                for code in sorted({arrival.county_code for arrival in entry.arrivals}):
+                    mine = _of_county(entry, code)
+                    own_issues = [one for one in issues if _is_own(one.county_code, code, names)]
+                    if all(filing["is_reply"] and filing["verdict"] != "rejected" for filing in filings):
+                        # The findings are those of the version that it answers, and stand in that one's workbook.
+                        own_issues = [one for one in own_issues if one.rule_id == "FILE-0-reply-unreadable"]
+                    content = _content(
+                        mine, filings, own_issues, found, entries, decisions, names, municipality.city.name
+                    )
+                    digest, written = _write(
+                        home,
+                        mine,
+                        content,
+                        own_issues,
+                        found,
+                        answered,
+                        tasks,
+                        known.get((submission_id, code), ("", [])),
+                    )
+                    listed = json.dumps(written, ensure_ascii=False)
+                    rows.append((submission_id, code, len(entry.arrivals), digest, listed))
+                if len(rows) >= _NOTED_AT_ONCE:
+                    _note(connection, rows)
+        _note(connection, rows)
         set_state(connection, "answered", _standing(connection, decisions))
-        connection.commit()
     return answered
+
+
+def _of_county(entry: RawSubmission, county_code: str) -> RawSubmission:
+    """The submission as one county sent it."""
+    return replace(entry, arrivals=tuple(one for one in entry.arrivals if one.county_code == county_code))
+
+
+def _is_own(county_code: str | None, sender: str, names: dict[str, str]) -> bool:
+    """Whether what concerns a county (None: the file as a whole) is for the sender to see; a reference is no county."""
+    return county_code is None or county_code == sender or sender not in names
+
+
+def _note(connection: duckdb.DuckDBPyConnection, rows: list[tuple[object, ...]]) -> None:
+    """Remember what was answered; a run killed later does not write it again."""
+    connection.begin()
+    connection.execute("DELETE FROM control.answer WHERE list_contains(?, submission_id)", [[row[0] for row in rows]])
+    insert_rows(connection, "control.answer", rows)
+    connection.commit()
+    rows.clear()
 
 
 def _standing(connection: duckdb.DuckDBPyConnection, decisions: Sequence[Decision]) -> str:
@@ -229,10 +266,16 @@ def _content(
     city_name: str,
 ) -> dict[str, Any]:
     """What the receipt says; the annotated workbook's heading is taken from it."""
-    worst = max((filing["verdict"] for filing in filings), key=lambda verdict: _GRAVITY[verdict])
-    outcomes = {outcome: sum(one.outcome == outcome for one in issues) for outcome in ("error", "query", "info")}
+    sender = entry.first.county_code
+    others = [filing for filing in filings if not _is_own(filing["county_code"], sender, names)]
+    filings = [filing for filing in filings if _is_own(filing["county_code"], sender, names)]
+    worst = max((filing["verdict"] for filing in filings), key=lambda verdict: _GRAVITY[verdict], default="rejected")
+    outcomes = {
+        outcome: sum(one.outcome == outcome and one.status != "waived" for one in issues)
+        for outcome in ("error", "query", "info")
+    }
     # A rejection that can name no reason is our fault; a county is never sent looking for it.
-    system_fault = worst == "rejected" and outcomes["error"] == 0
+    system_fault = worst == "rejected" and outcomes["error"] == 0 and bool(filings)
     first = entry.first
     arrivals = sorted(entry.arrivals, key=lambda arrival: (arrival.received_at, arrival.county_code, arrival.file_name))
     batch = entries.get(first.batch_id) if first.batch_id else None
@@ -267,7 +310,11 @@ def _content(
             if member in entries
         ],
         "verdict": worst,
-        "verdict_label": SYSTEM_FAULT if system_fault else _worst_label(worst, described),
+        "verdict_label": SYSTEM_FAULT
+        if system_fault
+        else _worst_label(worst, described)
+        if filings
+        else "不是本单位的报表，本单位没有报入任何数据",
         "system_fault": system_fault,
         "filings": described,
         "findings": outcomes,
@@ -279,8 +326,29 @@ def _content(
         "explanations_n": explanations_n,
         "annotated_file": _annotated_name(entry) if issues and not entry.batch_members else None,
     }
-    content["next_step"] = _next_step(content, described)
+    if not filings:
+        owners = "、".join(sorted({names.get(one["county_code"], one["county_code"]) for one in others}))
+        content["next_step"] = f"文件是{owners}的报表。如放错了信箱，请放入自己的报表；{owners}须从自己的信箱报送。"
+        return content
+    misnamed = _misnamed(arrivals, described)
+    content["next_step"] = misnamed or _next_step(content, described)
     return content
+
+
+def _misnamed(arrivals: Sequence[Arrival], filings: Sequence[dict[str, Any]]) -> str:
+    """What to say where the same bytes came once more under the name of another period: blank when they did not."""
+    periods = {filing["period"]: filing["period_label"] for filing in filings}
+    for arrival in arrivals[1:]:
+        hinted = read_period_label(arrival.file_name)
+        if (
+            hinted
+            and periods
+            and hinted.code not in periods
+            and hinted.type in {parse_period(one).type for one in periods}
+        ):
+            told = "、".join(periods.values())
+            return f"“{mask_personal(arrival.file_name)}”与此前收到的文件完全相同，是{told}的报表，不是{hinted.label}的：{hinted.label}的报表还没有收到。"
+    return ""
 
 
 def _worst_label(worst: str, filings: Sequence[dict[str, Any]]) -> str:
@@ -340,6 +408,10 @@ def _filing(
         if filing["in_force_submission_id"]
         else None,
         "is_in_force": filing["is_in_force"],
+        "is_reply": filing["is_reply"],
+        "is_locked_out": any(
+            one.rule_id == "FILE-0-locked" for one in issues if (one.return_code, one.county_code, one.period) == slot
+        ),
         "locked": {"since": _beijing(lock.at), "until": None, "reason": lock.reason} if lock else None,
         "decision": ruling
         and {
@@ -396,6 +468,10 @@ def _filing_step(filing: dict[str, Any]) -> str:
     kept = f"第 {filing['in_force']['version_n']} 版继续有效" if filing["in_force"] else "目前没有有效的版本"
     if filing["decision"] and filing["decision"]["action"] == "return":
         return f"市局已退回（{filing['decision']['reason']}），请更正后重新报送；{kept}。"
+    if filing["is_locked_out"]:
+        return f"本期已锁定，这一版没有接收；确需更正的，请联系市局申请解锁，解锁期内把本文件再报一次即可；{kept}。"
+    if filing["is_reply"] and filing["verdict"] != "rejected":
+        return "数值与所标注的版本相同：只读取了核实说明，不算新版本，无需处理。"
     if filing["verdict"] == "rejected":
         return f"请按标注工作簿更正 {filing['errors_n']} 处错误后重新报送；{kept}。"
     if not filing["is_in_force"] and filing["in_force"]:
@@ -475,6 +551,7 @@ def _annotated(
         verdict=content["verdict_label"],
         counts=counts,
         what_next=content["next_step"],
+        reply_key=home.reply_key,
     )
     made = annotate(
         RawStore(home.raw).path(entry.submission_id),

@@ -38,7 +38,7 @@ _TABLES = {
     "landing.filing_version": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, return_version INTEGER,
         county_code VARCHAR, period VARCHAR, period_type VARCHAR, sheet VARCHAR, file_name VARCHAR, received_at TIMESTAMP,
         verdict VARCHAR, errors_n INTEGER, queries_n INTEGER, infos_n INTEGER, waived_n INTEGER, rows_n INTEGER,
-        content_digest VARCHAR, rule_set_version VARCHAR""",
+        content_digest VARCHAR, answers_submission_id VARCHAR, rule_set_version VARCHAR""",
     "landing.cell_column": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, sheet VARCHAR,
         column_name VARCHAR, column_letter VARCHAR, header_label VARCHAR""",
     "landing.finding": f"finding_id VARCHAR, submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, {_FINDING_TAIL}",
@@ -66,7 +66,7 @@ _TABLES = {
     # What stands in the way of skipping work: returns whose marts are out of date, and digests of what was last built.
     "control.dirty_return": "return_code VARCHAR",
     "control.state": "name VARCHAR, value VARCHAR",
-    "control.answer": "submission_id VARCHAR, arrivals_n INTEGER, digest VARCHAR, file_names VARCHAR",
+    "control.answer": "submission_id VARCHAR, county_code VARCHAR, arrivals_n INTEGER, digest VARCHAR, file_names VARCHAR",
 }
 
 # Versions that the bureau has sent back: the last word on them was a return that stands.
@@ -86,6 +86,11 @@ _IN_FORCE = """
     ANTI JOIN landing.returned_version AS returned
         ON filing.submission_id = returned.submission_id AND filing.return_code = returned.return_code
         AND filing.county_code = returned.county_code AND filing.period = returned.period
+    -- The county's own annotated workbook with the values as they were carries replies, and is no new version.
+    ANTI JOIN landing.filing_version AS answered
+        ON filing.answers_submission_id = answered.submission_id AND filing.return_code = answered.return_code
+        AND filing.county_code = answered.county_code AND filing.period = answered.period
+        AND filing.content_digest = answered.content_digest
     WHERE filing.verdict <> 'rejected' AND filing.return_code IS NOT NULL
     QUALIFY row_number() OVER (
         PARTITION BY filing.return_code, filing.county_code, filing.period

@@ -19,6 +19,7 @@ from pipelines.files import sync_folder
 from pipelines.home import PROJECT, Home
 from pipelines.screening.rules import rule_set_version
 from pipelines.warehouse.build_database import get_state, open_build_database, set_state
+from pipelines.warehouse.chinese import SCHEMA, write_chinese_layer
 from pipelines.warehouse.dbt import project_digest
 
 #: Opens in every DuckDB client from 1.2 on; the default of 2.0 opens in no 1.x client.
@@ -147,6 +148,7 @@ def _stamp(home: Home, release: tuple[object, ...], inputs: list[tuple[object, .
             connection.execute(f"COMMENT ON TABLE marts.{table} IS '{comment}'")
             for name, (_, text) in columns.items():
                 connection.execute(f"COMMENT ON COLUMN marts.{table}.{name} IS '{text}'")
+        write_chinese_layer(connection)
         connection.commit()
         connection.execute("CHECKPOINT")
 
@@ -182,10 +184,12 @@ def _check(path: Path) -> None:
         if not any("storage_version" in str(row[0]) and STORAGE_VERSION in str(row[0]) for row in tags):
             raise PublishFault(f"storage version is not {STORAGE_VERSION}: {tags}")
         unfit = connection.execute(
-            """SELECT view_name FROM duckdb_views() WHERE NOT internal
+            f"""SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name <> '{SCHEMA}'
                UNION ALL SELECT index_name FROM duckdb_indexes()
                UNION ALL SELECT constraint_text FROM duckdb_constraints() WHERE constraint_type <> 'NOT NULL'
                UNION ALL SELECT type_name FROM duckdb_types() WHERE NOT internal"""
         ).fetchall()
         if unfit:
             raise PublishFault(f"views, indexes, constraints or types in the published file: {unfit}")
+        for (view,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+            connection.execute(f'SELECT * FROM "{SCHEMA}"."{view}" LIMIT 0').fetchall()

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from pipelines.decisions import Decision, revoked_at
+from pipelines.decisions import Decision, DecisionLog, revoked_at
 from pipelines.home import Home
 from pipelines.intake.deadlines import all_late, as_rows, last_observed_on
 from pipelines.intake.raw_store import RawStore, RawSubmission
@@ -77,7 +77,7 @@ def land_new(
     with open_build_database(home) as connection:
         write_control(connection, home, as_of=as_of, status_on=last_observed_on(home))
         _land_lateness(connection, home)
-        decided = _land_decisions(connection, settings.decisions)
+        decided = _land_decisions(connection, settings.decisions, home.decisions)
         if get_state(connection, "models") != dbt.project_digest():
             mark_dirty(connection, [ALL_RETURNS])
         entries = to_screen(connection, store)
@@ -87,7 +87,7 @@ def land_new(
         judged_by = f"{rule_set_version()}/{policy_version()}"
         rules_changed = get_state(connection, "judged_by") != judged_by
         if not entries and not decided.counties and not rules_changed:
-            set_state(connection, "decisions_applied", str(len(settings.decisions)))
+            set_state(connection, "decisions_applied", decided.head)
             return landed
         batch = _screen(home, store, entries, settings, progress)
         connection.begin()
@@ -96,7 +96,7 @@ def land_new(
             # verdict stays as it is until it is screened again on purpose.
             context = _land(connection, entries, batch, batch.everyone if rules_changed else decided.counties)
             set_state(connection, "judged_by", judged_by)
-            set_state(connection, "decisions_applied", str(len(settings.decisions)))
+            set_state(connection, "decisions_applied", decided.head)
             connection.commit()
         except BaseException:
             connection.rollback()
@@ -251,20 +251,93 @@ def _named(connection: duckdb.DuckDBPyConnection, again: Scope) -> set[str]:
 
 @dataclass(frozen=True)
 class _Decided:
-    """What decisions not yet applied ask for: submissions to be screened again, counties in which another version is in force."""
+    """What decisions not yet applied ask for: submissions to be screened again, counties in which another version is in force.
 
+    `head`: the log as it then is applied, to be kept once that is done.
+    """
+
+    head: str
     submissions: frozenset[str] = frozenset()
     counties: frozenset[str] = frozenset()
 
 
-def _land_decisions(connection: duckdb.DuckDBPyConnection, decisions: Sequence[Decision]) -> _Decided:
-    """Bring the landed log in line with `raw/`, and say what the decisions since the last landing ask for."""
-    applied = int(get_state(connection, "decisions_applied") or 0)
-    new = decisions[applied:]
-    if not new:
-        return _Decided()
-    gone = revoked_at(decisions)
+def _land_decisions(connection: duckdb.DuckDBPyConnection, decisions: Sequence[Decision], log: DecisionLog) -> _Decided:
+    """Bring the landed log in line with `raw/`, and say what the decisions since the last landing ask for.
+
+    Where the log is no continuation of the one that was applied (`raw/` came from another backup than the warehouse), everything
+    that either has decided is judged anew.
+    """
+    head = _head(log, len(decisions))
+    applied = get_state(connection, "decisions_applied") or "0"
+    if applied == head:
+        return _Decided(head)
+    applied_n = int(applied.split(" ")[0])
+    continued = applied == _head(log, applied_n)
+    submissions: set[str] = set()
+    counties: set[str] = set()
     connection.begin()
+    try:
+        _replace_decisions(connection, decisions)
+        mark_dirty(connection, [FINDINGS_ONLY])
+        if not continued:
+            submissions |= _ever_decided(connection)
+            counties |= _ones(connection, "SELECT DISTINCT county_code FROM landing.filing_version")
+            mark_dirty(connection, [ALL_RETURNS])
+        for decision in decisions[applied_n:] if continued else ():
+            meant = decisions[decision.revokes - 1] if decision.revokes is not None else decision
+            scope = [meant.return_code, meant.county_code, meant.period]
+            if meant.action == "waive":
+                submissions |= _ones(
+                    connection, f"SELECT submission_id FROM landing.filing_version WHERE {_IN_SCOPE}", scope
+                )
+            elif meant.action == "unlock" or (meant.action == "lock" and decision is not meant):
+                locked_out = (
+                    f"SELECT submission_id FROM landing.finding WHERE rule_id = 'FILE-0-locked' AND {_IN_SCOPE}"
+                )
+                submissions |= _ones(connection, locked_out, scope)
+            elif meant.action in ("accept", "return") and meant.return_code and meant.county_code:
+                mark_dirty(connection, [meant.return_code])
+                counties.add(meant.county_code)
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    return _Decided(head, frozenset(submissions), frozenset(counties))
+
+
+#: Of a table with the columns of a filing, what lies in the scope given as three parameters (NULL: every one).
+_IN_SCOPE = """return_code IS NOT NULL AND coalesce(?, return_code) = return_code
+    AND coalesce(?, county_code) = county_code AND coalesce(?, period) = period"""
+
+
+def _head(log: DecisionLog, first: int) -> str:
+    """The first decisions of the log in one word, as it is kept in the build database."""
+    count, sha256 = log.head(first)
+    return f"{count} {sha256}".strip()
+
+
+def _ones(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> set[str]:
+    """The values of a query's one column, NULL left out."""
+    return {row[0] for row in connection.execute(sql, list(parameters)).fetchall() if row[0] is not None}
+
+
+def _ever_decided(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Submissions in whose verdict a lock, unlock or waiver had a part, of whatever log, or may have one by the landed log."""
+    return _ones(
+        connection,
+        """SELECT filing.submission_id FROM landing.filing_version AS filing
+           JOIN landing.decision AS decision
+               ON coalesce(decision.return_code, filing.return_code) = filing.return_code
+               AND coalesce(decision.county_code, filing.county_code) = filing.county_code
+               AND coalesce(decision.period, filing.period) = filing.period
+           WHERE decision.action IN ('lock', 'unlock', 'waive')
+           UNION SELECT submission_id FROM landing.filing_version WHERE waived_n > 0
+           UNION SELECT submission_id FROM landing.finding WHERE rule_id = 'FILE-0-locked'""",
+    )
+
+
+def _replace_decisions(connection: duckdb.DuckDBPyConnection, decisions: Sequence[Decision]) -> None:
+    gone = revoked_at(decisions)
     connection.execute("DELETE FROM landing.decision")
     insert_rows(
         connection,
@@ -275,24 +348,6 @@ def _land_decisions(connection: duckdb.DuckDBPyConnection, decisions: Sequence[D
             for one in decisions
         ],
     )  # fmt: skip
-    mark_dirty(connection, [FINDINGS_ONLY])
-    submissions: set[str] = set()
-    counties: set[str] = set()
-    for decision in new:
-        meant = decisions[decision.revokes - 1] if decision.revokes is not None else decision
-        if meant.action == "waive":
-            rows = connection.execute(
-                """SELECT DISTINCT submission_id FROM landing.filing_version
-                   WHERE return_code IS NOT NULL AND coalesce(?, return_code) = return_code
-                       AND coalesce(?, county_code) = county_code AND coalesce(?, period) = period""",
-                [meant.return_code, meant.county_code, meant.period],
-            ).fetchall()
-            submissions |= {row[0] for row in rows}
-        elif meant.action in ("accept", "return") and meant.return_code and meant.county_code:
-            mark_dirty(connection, [meant.return_code])
-            counties.add(meant.county_code)
-    connection.commit()
-    return _Decided(frozenset(submissions), frozenset(counties))
 
 
 def _land_census(connection: duckdb.DuckDBPyConnection, screened: list[ReferenceScreening]) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -115,10 +116,11 @@ def test_a_query_is_closed_by_the_reply_in_the_returned_workbook_until_the_value
     send(home, replied(annotated(home, "本年.xlsx"), RULE, "撤点并校，三所教学点并入"), "本年（说明）.xlsx", 11)
     update(home)
     assert standing(home) == [("explained", "撤点并校，三所教学点并入", None)]
-    assert board(home, "open_queries_n", "explained_queries_n", "in_force_version_n") == (open_before - 1, 1, 2)
+    assert board(home, "open_queries_n", "explained_queries_n", "in_force_version_n") == (open_before - 1, 1, 1)
     said = receipt(home, "本年（说明）.xlsx")
-    assert said["filings"][0]["same_values_as_version_n"] == 1
-    assert (said["explanations_n"], said["filings"][0]["explained_queries_n"]) == (1, 1)
+    assert said["filings"][0]["is_reply"] and said["explanations_n"] == 1
+    assert "只读取了核实说明" in said["next_step"]
+    assert receipt(home, "本年.xlsx")["filings"][0]["explained_queries_n"] == 1
 
     send(home, grown(14), "本年更正.xlsx", 12)
     update(home)
@@ -156,6 +158,116 @@ def test_a_reply_to_another_countys_query_counts_for_nobody(home: Home):
     assert standing(home) == [("open", None, None)]
     found = rows(home, "SELECT DISTINCT county_code FROM marts.mart_finding WHERE rule_id = 'FILE-0-reply-unreadable'")
     assert found == [(DINGXIANG.code,)]
+
+
+def test_a_late_reply_takes_back_no_correction_and_no_acceptance(home: Home):
+    send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
+    send(home, grown(15), "本年.xlsx", 10)
+    update(home)
+    returned = annotated(home, "本年.xlsx")
+    send(home, grown(14), "本年更正.xlsx", 11)
+    update(home)
+    corrected = in_force(home)
+    decide(home, "accept", submission_id=corrected, **slot(home))
+    send(home, replied(returned, RULE, "并校"), "本年（说明）.xlsx", 12)
+    update(home)
+    assert board(home, "in_force_submission_id", "in_force_version_n", "versions_n", "bureau_decision") == (
+        corrected, 2, 2, "accepted",
+    )  # fmt: skip
+    # What was said of a difference of 90 holds for one of 84.
+    assert standing(home) == [("explained", "并校", None)]
+    rebuilt(home)
+
+
+def test_a_workbook_sent_back_with_a_correction_and_a_reply_is_both(home: Home):
+    send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
+    send(home, grown(15), "本年.xlsx", 10)
+    update(home)
+    book = openpyxl.load_workbook(io.BytesIO(replied(annotated(home, "本年.xlsx"), RULE, "并校")))
+    draft = grown(15)
+    book[draft.sheet][draft.cell(0, "boarders")].value = 4
+    stream = io.BytesIO()
+    book.save(stream)
+    send(home, stream.getvalue(), "更正并说明.xlsx", 11)
+    update(home)
+    assert standing(home) == [("explained", "并校", None)]
+    assert board(home, "versions_n", "in_force_version_n") == (2, 2)
+
+
+def test_a_reply_to_a_query_that_was_never_asked_counts_for_nothing(home: Home):
+    from pipelines.screening.explanations import token
+
+    send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
+    send(home, grown(15), "本年.xlsx", 10)
+    update(home)
+    with_token = openpyxl.Workbook()
+    with_token.active.title = "问题清单"
+    with_token.active.append(["核实说明", "问题编号"])
+    query = next(
+        Forged(*row)
+        for row in rows(home, "SELECT return_code, county_code, period, rule_id, subject, column_label, '+99999999' "
+                              "FROM marts.mart_finding WHERE rule_id = ?", RULE)
+    )  # fmt: skip
+    with_token.active.append(["随便说说", token(query)])
+    bad = "X1|enrolment|140902|2024-2025|R|%00D800|x|+1|aaaaaaaaaaaa"
+    with_token.active.append(["随便说说", bad])
+    stream = io.BytesIO()
+    with_token.save(stream)
+    send(home, stream.getvalue(), "伪造.xlsx", 11)
+    update(home)
+    assert standing(home) == [("open", None, None)]
+    assert receipt(home, "伪造.xlsx")["findings"]["query"] == 2
+
+
+@dataclass(frozen=True)
+class Forged:
+    """What a token is made of, made up by a county."""
+
+    return_code: str
+    county_code: str
+    period: str
+    rule_id: str
+    subject: str
+    column_label: str
+    difference: str
+
+
+def test_a_correction_on_the_quoted_rows_is_told_that_nobody_reads_it(home: Home):
+    draft = Draft("enrolment")
+    draft.rows[1]["boarders"] = "约三十"
+    send(home, draft.csv(), "本年.csv")
+    update(home)
+    book = openpyxl.load_workbook(io.BytesIO(annotated(home, "本年.csv")))
+    stream = io.BytesIO()
+    book.save(stream)
+    send(home, stream.getvalue(), "在摘录上改.xlsx", 1)
+    update(home)
+    said = receipt(home, "在摘录上改.xlsx")
+    assert (said["verdict"], said["first_findings"][0]["rule_id"]) == ("rejected", "FILE-0-no-reply")
+    assert "摘录" in said["first_findings"][0]["remedy"]
+
+
+def test_a_file_in_the_wrong_inbox_is_answered_there_and_where_it_belongs(home: Home):
+    content = Draft("enrolment").xlsx()
+    send(home, content, "忻府.xlsx", 0, DINGXIANG.code)
+    update(home)
+    assert receipt(home, "忻府.xlsx", DINGXIANG.code)["verdict"] == "rejected"
+    send(home, content, "忻府.xlsx", 1)
+    update(home)
+    theirs, own = receipt(home, "忻府.xlsx", DINGXIANG.code), receipt(home, "忻府.xlsx")
+    assert (own["verdict"], own["source_county_code"], len(own["filings"])) == ("accepted", XINFU.code, 1)
+    assert (theirs["verdict"], theirs["filings"]) == ("rejected", [])
+    assert "忻府区" in theirs["next_step"] and not theirs["system_fault"]
+
+
+def test_last_years_file_under_this_years_name_is_told_to_be_last_years(home: Home):
+    content = Draft("enrolment", period="2023-2024").xlsx()
+    send(home, content, "2023-2024学年在校学生.xlsx")
+    update(home)
+    send(home, content, "2024-2025学年在校学生（更正）.xlsx", 5)
+    update(home)
+    said = receipt(home, "2024-2025学年在校学生（更正）.xlsx")
+    assert "是2023-2024学年的报表，不是2024-2025学年的" in said["next_step"]
 
 
 def test_a_list_of_findings_alone_is_a_reply_and_no_filing(home: Home):

@@ -211,8 +211,11 @@ def test_the_bureau_decides_compares_and_rehearses_on_the_command_line(tmp_path:
     assert (compared.returncode, "第 1 版 → 第 2 版" in compared.stdout) == (0, True)
     assert "改动 1 格，增加 0 行，删去 0 行" in compared.stdout
     signed = ["--by", "市局甲", "--reason", "与年鉴不符"]
-    returned = _xianbao(home.root, "decide", "return", *named, *signed)
-    assert (returned.returncode, "所指的是第 2 版" in returned.stdout) == (0, True)
+    mistaken = _xianbao(home.root, "decide", "return", *named, *signed, "--version", "1")
+    assert (mistaken.returncode, "有效的是第 2 版：二.xlsx" in mistaken.stderr) == (2, True)
+    returned = _xianbao(home.root, "decide", "return", *named, *signed, "--version", "2")
+    assert (returned.returncode, "所指的是第 2 版：二.xlsx" in returned.stdout) == (0, True)
+    assert "小学" not in returned.stdout, "what was decided is told, not every indicator"
     assert "旧版有效" in _xianbao(home.root, "status", "--period", "2024-2025").stdout
     logged = _xianbao(home.root, "decide", "log")
     assert "退回" in logged.stdout and "市局甲" in logged.stdout and "共 1 条" in logged.stdout
@@ -228,6 +231,21 @@ def test_the_bureau_decides_compares_and_rehearses_on_the_command_line(tmp_path:
         (["decide", "waive", "XB02-1c-boarders-within-total", "--until", "2020-01-01"], "已经过去"),
         (["decide", "unlock", "--period", "2024-2025", "--until", "2099-01-01"], "没有锁定"),
         (["decide", "lock", "--period", "去年"], "学年"),
+        (["decide", "lock", "--period", "2042-2043"], "2023-2024、2024-2025"),
+        (
+            [
+                "decide",
+                "waive",
+                "XB02-1c-boarders-within-total",
+                "--until",
+                "2099-01-01",
+                "--period",
+                "2024-2025",
+                "--return",
+                "population",
+            ],
+            "可选：2023、2024",
+        ),
         (["decide", "revoke", "3"], "没有可撤销"),
         (["decide", "lock", "--period", "2024-2025", "--county", "平遥县"], "140902 忻府区"),
     ],

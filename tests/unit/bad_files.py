@@ -362,6 +362,7 @@ def _file_cases() -> list[BadFile]:
         _draft("FILE-0-no-rows", _no_rows()),
         _draft("FILE-0-sign-off-missing", _unsigned()),
         _locked(),
+        _file("FILE-0-no-reply", xlsx(others={"问题清单": [["问题编号", "核实说明"], ["", ""]]})),
         _draft("FILE-0-formula-no-value", _changed("teacher_pay", "pay_total_yuan", pay_total_yuan="=SUM(E4:O4)")),
         _file("FILE-0-archive", _zipped({"../报表.xlsx": good}), name="报表.zip"),
         _file("FILE-0-readers-disagree", _two_values_in_one_cell(good)),

@@ -53,7 +53,7 @@ def test_what_was_written_down_is_read_back_in_order(log: DecisionLog):
 def test_a_log_that_was_tampered_with_is_not_believed(log: DecisionLog, harm: str):
     for days in range(3):
         lock(log, days)
-    first, second, third = sorted(log.folder.glob("*.json"))
+    first, second, third = sorted(log.folder.glob("0*.json"))
     if harm == "altered":
         second.write_text(second.read_text().replace("甲", "乙"))
     elif harm == "removed":
@@ -67,10 +67,70 @@ def test_a_log_that_was_tampered_with_is_not_believed(log: DecisionLog, harm: st
         (log.folder / "000003.json").write_bytes(second.read_bytes())
     else:
         second.write_text("{}")
-    with pytest.raises(DecisionLogDamaged):
+    with pytest.raises(DecisionLogDamaged, match="恢复整个 raw/"):
         list(log)
     with pytest.raises(DecisionLogDamaged):
         lock(log, 9)
+
+
+@pytest.mark.parametrize(
+    ("left", "said"), [(2, "缺最后 1 条（第 3 号）"), (1, "缺最后 2 条（第 2 至 3 号）"), (0, "缺最后 3 条")]
+)
+def test_a_log_whose_last_decisions_are_gone_says_which(log: DecisionLog, left: int, said: str):
+    for days in range(3):
+        lock(log, days)
+    for path in sorted(log.folder.glob("0*.json"))[left:]:
+        path.unlink()
+    with pytest.raises(DecisionLogDamaged, match=said) as caught:
+        list(log)
+    assert "应有 3 条" in str(caught.value)
+    with pytest.raises(DecisionLogDamaged):
+        lock(log, 9)
+
+
+@pytest.mark.parametrize("harm", ["the last altered", "head removed", "head not json", "head of an older backup"])
+def test_a_head_that_does_not_fit_is_not_believed(log: DecisionLog, harm: str):
+    lock(log)
+    old = (log.folder / "head.json").read_bytes()
+    for days in (1, 2):
+        lock(log, days)
+    last, head = log.folder / "000003.json", log.folder / "head.json"
+    if harm == "the last altered":
+        last.write_text(last.read_text().replace("甲", "乙"))
+    elif harm == "head removed":
+        head.unlink()
+    elif harm == "head not json":
+        head.write_text("{}")
+    else:
+        head.write_bytes(old)
+    with pytest.raises(DecisionLogDamaged):
+        list(log)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_crash_between_a_decision_and_the_head_loses_nothing(log: DecisionLog, before: int):
+    for days in range(before):
+        lock(log, days)
+    head = log.folder / "head.json"
+    kept = head.read_bytes() if before else None
+    lock(log, before)
+    head.write_bytes(kept) if kept else head.unlink()
+    assert len(list(log)) == before + 1
+    assert lock(log, 5).number == before + 2
+    assert json.loads(head.read_text()) == dict(zip(("count", "sha256"), log.head(), strict=True))
+
+
+def test_the_head_stands_for_every_decision_before_it(log: DecisionLog, tmp_path: Path):
+    assert log.head() == log.head(3) == (0, "")
+    heads = []
+    for days in range(3):
+        lock(log, days)
+        heads.append(log.head())
+    assert [log.head(first) for first in (1, 2, 3, 9)] == [*heads, heads[-1]]
+    other = DecisionLog(tmp_path / "other")
+    other.append("lock", by="乙", reason="上报", now=NOW, period="2024-2025")
+    lock(other, 1)
+    assert other.head(2)[0] == 2 and other.head(2) != heads[1]
 
 
 def test_half_a_decision_left_by_a_crash_is_none(log: DecisionLog):
@@ -81,8 +141,14 @@ def test_half_a_decision_left_by_a_crash_is_none(log: DecisionLog):
 
 
 def test_the_order_of_the_log_is_the_order_of_its_times_even_when_the_clock_goes_back(log: DecisionLog):
-    first, second = lock(log, 5), lock(log, 0)
+    first = lock(log)
+    second = log.append("lock", by="甲", reason="因", now=NOW - timedelta(minutes=10), period="2023-2024")
     assert second.at == first.at
+    with pytest.raises(
+        DecisionRefused, match="系统时钟早于上一条决定：现在 2024-11-01 09:49，第 2 号决定 2024-11-01 10:00"
+    ):
+        log.append("lock", by="甲", reason="因", now=NOW - timedelta(minutes=11), period="2023-2024")
+    assert len(list(log)) == 2
 
 
 def test_nobody_may_write_over_a_decision(log: DecisionLog):
@@ -145,15 +211,18 @@ def test_a_lock_holds_from_when_it_was_put_until_it_is_opened_and_again_when_tha
     assert lock_at(decisions, "enrolment", XINFU.code, "2023-2024", at(1)) is None
 
 
-def test_a_lock_taken_back_is_open_from_then_on_and_one_put_after_an_unlock_holds(log: DecisionLog):
+def test_a_lock_taken_back_is_as_if_it_had_never_been_and_one_put_after_an_unlock_holds(log: DecisionLog):
     lock(log)
     log.append("revoke", by="甲", reason="误", now=NOW + DAY, revokes=1)
-    assert lock_at(list(log), *SLOT, at(0.5)) and not lock_at(list(log), *SLOT, at(1))
+    assert [lock_at(list(log), *SLOT, at(days)) for days in (0, 0.5, 1)] == [None, None, None]
     lock(log, 2)
     log.append("unlock", by="甲", reason="更正", now=NOW + 3 * DAY, period="2024-2025", until=LATER)
     lock(log, 4)
     assert not lock_at(list(log), *SLOT, at(3.5))
     assert lock_at(list(log), *SLOT, at(4)) is not None
+    log.append("revoke", by="甲", reason="误", now=NOW + 5 * DAY, revokes=4)
+    assert not lock_at(list(log), *SLOT, at(3.5)), "what came in under the unlock stays in"
+    assert lock_at(list(log), *SLOT, at(6)) is not None
 
 
 def test_a_waiver_counts_for_files_received_until_its_last_day_whenever_it_was_granted(log: DecisionLog):

@@ -193,7 +193,9 @@ def test_the_deviation_is_the_size_of_the_difference(difference, size):
     assert deviation(difference) == size
 
 
-@pytest.mark.parametrize("text", ["1E+999999999", "1e40", "1E-999999", "9" * 400, "NaN", "Infinity", "0x10", "１e９", "--3", ""])
+@pytest.mark.parametrize(
+    "text", ["1E+999999999", "1e40", "1E-999999", "9" * 400, "NaN", "Infinity", "0x10", "１e９", "--3", ""]
+)
 def test_a_difference_that_is_no_plain_number_is_none_and_crashes_nothing(text: str):
     assert deviation(text) == ""
 

@@ -9,7 +9,7 @@ with latest_screening as (
         screening_seq,
         min(received_at) as received_at,
         -- A file that fills no filing is superseded by nothing; another by what supersedes all of its filings.
-        coalesce(bool_or(is_in_force or is_newest) filter (where is_identified), true) as is_current
+        coalesce(bool_or(is_in_force or is_newest or is_reply) filter (where is_identified), true) as is_current
     from {{ ref('stg_filing') }}
     group by all
 ),
@@ -34,7 +34,12 @@ file_finding as (
             and finding.county_code = filing.county_code
             and finding.period = filing.period
     -- A finding without a filing is of the file as a whole, or of a sheet that nobody could identify.
-    where filing.is_in_force or filing.is_newest or (filing.submission_id is null and latest_screening.is_current)
+    -- A reply repeats a version's findings; only what is wrong with the replies themselves is its own.
+    where
+        filing.is_in_force
+        or filing.is_newest
+        or (filing.is_reply and finding.rule_id = 'FILE-0-reply-unreadable')
+        or (filing.submission_id is null and latest_screening.is_current)
 ),
 
 latest_evaluation as (
@@ -95,7 +100,16 @@ explained as (
             and finding.column_label = explanation.column_label
     where
         finding.outcome = 'query'
-        and coalesce(abs(try_cast(finding.difference as decimal(38, 4))), 0) <= explanation.deviation
+        and (
+            case
+                when try_cast(finding.difference as decimal(38, 4)) is null
+                    then explanation.deviation is null
+                -- Off in the same direction, and by no more.
+                else
+                    sign(try_cast(finding.difference as decimal(38, 4))) = sign(explanation.deviation)
+                    and abs(try_cast(finding.difference as decimal(38, 4))) <= abs(explanation.deviation)
+            end
+        )
 ),
 
 -- What the county said to the same query in the newest period before.

@@ -14,7 +14,7 @@ versions as (
             partition by return_code, county_code, period, content_digest
         ) as first_version_with_values_n
     from {{ ref('stg_filing') }}
-    where is_identified
+    where is_identified and not is_reply
 )
 
 select

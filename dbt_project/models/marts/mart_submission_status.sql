@@ -1,7 +1,7 @@
 -- The board: every filing that is expected or has come, with its version in force, what is open and whether it is late.
 with known as (
     select * from {{ ref('stg_filing') }}
-    where is_identified
+    where is_identified and not is_reply
 ),
 
 received as (

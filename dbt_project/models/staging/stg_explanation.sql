@@ -16,7 +16,7 @@ select
     explanation.subject,
     explanation.column_label,
     -- How far the value was off when it was explained; the explanation holds as long as it is off by no more.
-    coalesce(try_cast(explanation.deviation as decimal(38, 4)), 0) as deviation,
+    try_cast(explanation.deviation as decimal(38, 4)) as deviation,
     explanation.explanation,
     explanation.received_at
 from {{ source('landing', 'explanation') }} as explanation

@@ -42,8 +42,19 @@ judged as (
     select
         known.*,
         returned.submission_id is not null as is_returned,
-        known.verdict in ('accepted', 'accepted_with_queries') and returned.submission_id is null as is_accepted
+        -- The county's own annotated workbook with the values as they were carries replies, and is no new version.
+        answered.submission_id is not null as is_reply,
+        known.verdict in ('accepted', 'accepted_with_queries')
+        and returned.submission_id is null
+        and answered.submission_id is null as is_accepted
     from known
+    left join known as answered
+        on
+            known.answers_submission_id = answered.submission_id
+            and known.return_code = answered.return_code
+            and known.county_code = answered.county_code
+            and known.period = answered.period
+            and known.content_digest = answered.content_digest
     left join returned
         on
             known.submission_id = returned.submission_id
@@ -55,14 +66,14 @@ judged as (
 ranked as (
     select
         *,
-        row_number() over filing as version_n,
-        count(*) over (partition by return_code, county_code, period) as versions_n,
+        row_number() over filing as rank_n,
+        count(*) over (partition by return_code, county_code, period, is_reply) as versions_n,
         row_number() over (
             partition by return_code, county_code, period, is_accepted
             order by received_at desc, submission_id desc
         ) as recency_n
     from judged
-    window filing as (partition by return_code, county_code, period order by received_at, submission_id)
+    window filing as (partition by return_code, county_code, period, is_reply order by received_at, submission_id)
 )
 
 select
@@ -84,10 +95,18 @@ select
     rows_n,
     content_digest,
     rule_set_version,
-    version_n,
+    -- A reply bears the number of the version whose values it repeats.
+    case
+        when is_reply
+            then max(case when not is_reply then rank_n end) over (
+                partition by return_code, county_code, period, content_digest
+            )
+        else rank_n
+    end as version_n,
     return_code is not null and county_code is not null and period is not null as is_identified,
-    version_n = versions_n as is_newest,
+    not is_reply and rank_n = versions_n as is_newest,
     is_returned,
+    is_reply,
     is_accepted and recency_n = 1
     and return_code is not null and county_code is not null and period is not null as is_in_force
 from ranked

@@ -1,0 +1,163 @@
+-- How far each figure is from its standard, in what it is counted in: persons, schools, counties or yuan, rounded up, so
+-- that nobody who falls short reads 0; and the year in which it would be met at the present pace.
+--
+-- Distance: standard × denominator × numerator base ÷ (denominator base × factor) − numerator, in whole numbers; for a
+-- ceiling (<=) the reverse. Pace: half of what changed over three consecutive years with full coverage (v2 − v0) ÷ 2;
+-- years to go: (standard − v2) × 2 ÷ (v2 − v0), rounded up. No year where the pace leads away, where three such years
+-- are not there, or where it would take more than 30: that is no forecast any more.
+{% set whole = "counted in ('人', '所', '个')" %}
+with
+-- What one more of the numerator is, and how it is said; # stands for the amount.
+wording (measure, counted, below, above) as (
+    values
+    ('gross', '人', '缺 # 个学位', '超出 # 人'),
+    ('gross_female', '人', '缺 # 个女生学位', '女生超出 # 人'),
+    ('gross_male', '人', '缺 # 个男生学位', '男生超出 # 人'),
+    ('net', '人', '尚差 # 名学龄学生就学', '超出 # 人'),
+    ('gender_parity', '人', '尚差 # 名女生入学', '女生超出 # 人'),
+    ('ratio', '元', '补足差额需 #/年', '超出 #/年'),
+    ('teacher_average', '元', '补足差额需 #/年', '超出 #/年'),
+    ('civil_servant_average', '元', '补足差额需 #/年', '超出 #/年'),
+    ('compliant_counties', '个', '尚差 # 个县（市、区）', '超出 # 个县（市、区）'),
+    ('paid_share', '元', '须补发 #', '多发 #'),
+    ('teacher_coverage', '人', '尚差 # 名教师', '超出 # 名教师'),
+    ('school_coverage', '所', '尚差 # 所乡村学校', '超出 # 所乡村学校'),
+    ('monthly_average', '元', '须补发 #', '多发 #')
+),
+
+held as (
+    select
+        fact.*,
+        indicators.sort_order,
+        standard.comparison,
+        wording.counted,
+        wording.below,
+        wording.above,
+        period.start_year,
+        -- Only what is reported once a year has a yearly pace.
+        period.period_type in ('school_year', 'calendar_year') as is_year,
+        {{ cross_numerator('fact.numerator_sum', 'fact.denominator_base_sum') }} * indicators.factor * 10000 as reached,
+        cast(fact.standard * 10000 as hugeint)
+        * {{ cross_denominator('fact.numerator_base_sum', 'fact.denominator_sum') }} as required,
+        {{ hundredths('coalesce(fact.denominator_base_sum, 1)') }} * indicators.factor * 10000 as hundredth,
+        cast(fact.value * 10000 as hugeint) as value_n,
+        cast(fact.standard * 10000 as hugeint) as standard_n
+    from {{ ref('fct_indicator') }} as fact
+    inner join {{ ref('indicators') }} as indicators on fact.indicator_code = indicators.indicator_code
+    inner join {{ ref('dim_period') }} as period on fact.period = period.period
+    inner join {{ ref('int_standard') }} as standard
+        on
+            fact.indicator_code = standard.indicator_code
+            and fact.area_code = standard.area_code
+            and cast(period.start_year as varchar) = standard.calendar_year
+    inner join wording on indicators.measure = wording.measure
+    where fact.standard is not null
+),
+
+measured as (
+    select
+        *,
+        -- Whole persons, schools and counties; yuan in cents.
+        case when {{ whole }} then hundredth * 100 else hundredth end as step,
+        case when comparison = '<=' then reached - required else required - reached end as distance,
+        case
+            when
+                status = 'final' and lag(status, 1) over years = 'final' and lag(status, 2) over years = 'final'
+                and lag(start_year, 1) over years = start_year - 1 and lag(start_year, 2) over years = start_year - 2
+                then lag(value_n, 2) over years
+        end as value_before_n
+    from held
+    window years as (
+        partition by indicator_code, caliber_id, area_code, is_year order by start_year, period
+    )
+),
+
+paced as (
+    select
+        *,
+        case
+            when value is null then null
+            when distance <= 0 then 0
+            else cast((distance + step - 1) // step as decimal(38, 0))
+        end as gap_steps,
+        case
+            when is_year and not is_standard_met
+                and (comparison = '<=' and value_before_n > value_n or comparison = '>=' and value_before_n < value_n)
+                then (2 * abs(standard_n - value_n) + abs(value_n - value_before_n) - 1) // abs(value_n - value_before_n)
+        end as years_to_go
+    from measured
+),
+
+gap as (
+    select
+        *,
+        cast(gap_steps * case when {{ whole }} then 1 else 0.01 end as decimal(38, 2)) as gap
+    from paced
+),
+
+county as (
+    select distinct
+        county_code,
+        city_code
+    from {{ ref('stg_expected_filing') }}
+),
+
+-- Over the counties of a city, so that no average hides the one that falls short.
+over_counties as (
+    select
+        gap.indicator_code,
+        gap.caliber_id,
+        gap.period,
+        county.city_code as area_code,
+        count(*) filter (where not gap.is_standard_met) as counties_short_n,
+        sum(gap.gap) as counties_gap
+    from gap
+    inner join county on gap.area_code = county.county_code
+    group by all
+),
+
+said as (
+    select
+        gap.*,
+        over_counties.counties_short_n,
+        over_counties.counties_gap,
+        case when gap.comparison = '<=' then gap.above else gap.below end as pattern
+    from gap
+    left join over_counties
+        on
+            gap.indicator_code = over_counties.indicator_code
+            and gap.caliber_id = over_counties.caliber_id
+            and gap.period = over_counties.period
+            and gap.area_code = over_counties.area_code
+)
+
+select
+    indicator_code,
+    caliber_id,
+    period,
+    area_code,
+    value,
+    standard,
+    comparison,
+    is_standard_met,
+    gap,
+    counted as gap_unit,
+    case
+        when value is null then '无数据'
+        when is_standard_met then '已达标'
+        else replace(pattern, '#', {{ amount_in_words('gap', 'counted') }})
+    end
+    || case
+        when value is not null and counties_short_n > 0
+            then
+                '；' || counties_short_n || ' 个县（市、区）未达标，合计'
+                || replace(pattern, '#', {{ amount_in_words('counties_gap', 'counted') }})
+        else ''
+    end as gap_wording,
+    cast(counties_short_n as integer) as counties_short_n,
+    cast(case when value is not null then counties_gap end as decimal(38, 2)) as counties_gap,
+    cast(value_before_n * 0.0001 as decimal(38, 4)) as value_two_years_before,
+    cast(case when years_to_go <= 30 then start_year + years_to_go end as integer) as met_in_year,
+    status
+from said
+order by sort_order, caliber_id, period, area_code

@@ -1,0 +1,224 @@
+"""The Chinese face of the published file: the schema 指标, and the data dictionary.
+
+Belongs here: names, wordings and comments, put over what dbt has built. Figures do not: a view of 指标 shows the columns of its
+table under Chinese names, codes in words, and the names of area, period, indicator and caliber beside their codes. Names stand
+in `labels.yaml`; texts of the comments are the descriptions of the models.
+
+The schema holds **views**, so that it costs nothing in size and cannot differ from `marts`. They name their tables by schema
+alone, so they also work where the file is attached under another name (tried on DuckDB 1.2.2, 1.3.2, 1.4.5, 1.5.6 and 2.0.0).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import duckdb
+from ruamel.yaml import YAML
+
+SCHEMA = "指标"
+_DICTIONARY = {
+    "table_name": "表名（schema marts）",
+    "chinese_table": "表的中文名（schema 指标）",
+    "column_n": "第几列；0 为表本身",
+    "column_name": "列名；表本身为空串",
+    "chinese_column": "列的中文名；表本身为空串",
+    "data_type": "数据类型",
+    "unit": "计量单位；无单位为空",
+    "description": "说明",
+}
+#: What is looked up beside a code: column → (table, its key, its name column, order of versions), unless the table has the name.
+_NAMES = {
+    "area_code": ("dim_area", "area_code", "area_name", "valid_from"),
+    "period": ("dim_period", "period", "period_label", "period"),
+    "indicator_code": ("dim_indicator", "indicator_code", "indicator_name", "indicator_code"),
+    "caliber_id": ("dim_caliber", "caliber_id", "caliber_name", "caliber_id"),
+}
+_UNITS = frozenset(["%", "人", "元", "元/人", "元/人·月", "人·月", "校", "个", "件", "行", "天", "位", "比值"])
+_IN_BRACKETS = re.compile(r"（([^（）]*)）")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What `labels.yaml` says."""
+
+    tables: dict[str, str]
+    columns: dict[str, str]
+    in_table: dict[str, dict[str, str]]
+    values: dict[str, dict[str, str]]
+    wide: str
+
+    def table(self, name: str) -> str:
+        """Chinese name of a table; its own name when it has none yet, which a test does not let pass."""
+        return self.tables.get(name, name)
+
+    def column(self, table: str, name: str) -> str:
+        """Chinese name of a column of that table."""
+        return self.in_table.get(table, {}).get(name) or self.columns.get(name, name)
+
+    def words(self, table: str, name: str) -> dict[str, str]:
+        """Code → wording of a coded column; empty when its values are words already."""
+        return self.values.get(f"{table}.{name}") or self.values.get(name, {})
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """One column of a published table, as DuckDB's catalogue has it."""
+
+    name: str
+    data_type: str
+    description: str
+
+
+@cache
+def labels() -> Labels:
+    """The names of everything that is published."""
+    said = YAML(typ="safe").load(Path(__file__).with_name("labels.yaml").read_text(encoding="utf-8"))
+    return Labels(said["tables"], said["columns"], said["in_table"], said["values"], said["wide"])
+
+
+def unit_of(description: str) -> str | None:
+    """The unit that a description states in brackets: `实发金额（元）` → 元, `应发人数（人；年度行为空）` → 人; None when none."""
+    for inside in _IN_BRACKETS.findall(description):
+        first = re.split(r"[；，]", inside)[0].strip()
+        if first in _UNITS:
+            return str(first)
+    return None
+
+
+def catalogue(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, list[ColumnFacts]]]:
+    """The tables of `marts` in the connection's database: name → (description, columns in order)."""
+    found: dict[str, tuple[str, list[ColumnFacts]]] = {}
+    for table, comment in connection.execute(
+        """SELECT table_name, coalesce(comment, '') FROM duckdb_tables()
+           WHERE schema_name = 'marts' AND database_name = current_database() ORDER BY table_name"""
+    ).fetchall():
+        columns = connection.execute(
+            """SELECT column_name, data_type, coalesce(comment, '') FROM duckdb_columns()
+               WHERE schema_name = 'marts' AND database_name = current_database() AND table_name = ? ORDER BY column_index""",
+            [table],
+        ).fetchall()
+        found[str(table)] = (str(comment), [ColumnFacts(*map(str, column)) for column in columns])
+    return found
+
+
+def write_chinese_layer(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write `marts.data_dictionary` and the schema 指标 anew over the tables of `marts`.
+
+    The connection's current database is the marts file; the caller commits. Raises duckdb.Error when a name stands twice in one
+    table.
+    """
+    connection.execute(f'DROP SCHEMA IF EXISTS "{SCHEMA}" CASCADE')
+    connection.execute("DROP TABLE IF EXISTS marts.data_dictionary")
+    _write_dictionary(connection)
+    connection.execute(f'CREATE SCHEMA "{SCHEMA}"')
+    tables = catalogue(connection)
+    for table, (comment, columns) in tables.items():
+        _write_view(connection, table, comment, columns, tables.keys())
+    if "mart_overview" in tables:
+        _write_wide_view(connection)
+
+
+def _write_dictionary(connection: duckdb.DuckDBPyConnection) -> None:
+    names = labels()
+    declared = ", ".join(f"{name} {'INTEGER' if name == 'column_n' else 'VARCHAR'}" for name in _DICTIONARY)
+    comment = "粒度：表 × 列。数据字典：每张表、每一列的中文名、类型、单位与说明。"
+    connection.execute(f"CREATE TABLE marts.data_dictionary ({declared})")
+    _comment(connection, "TABLE", "marts.data_dictionary", comment)
+    for name, text in _DICTIONARY.items():
+        _comment(connection, "COLUMN", f"marts.data_dictionary.{name}", text)
+    rows: list[tuple[object, ...]] = []
+    for table, (about, columns) in catalogue(connection).items():
+        chinese = names.table(table)
+        rows.append((table, chinese, 0, "", "", "", None, about))
+        for number, column in enumerate(columns, start=1):
+            label = names.column(table, column.name)
+            unit = unit_of(column.description)
+            rows.append((table, chinese, number, column.name, label, column.data_type, unit, column.description))
+    marks = ", ".join(f"({', '.join('?' for _ in _DICTIONARY)})" for _ in rows)
+    connection.execute(f"INSERT INTO marts.data_dictionary VALUES {marks}", [value for row in rows for value in row])
+
+
+def _write_view(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    comment: str,
+    columns: Sequence[ColumnFacts],
+    tables: object,
+) -> None:
+    names = labels()
+    own = {column.name for column in columns}
+    shown: list[tuple[str, str, str]] = []  # expression, Chinese name, comment
+    joins: list[str] = []
+    for column in columns:
+        expression = f"t.{_quoted(column.name)}"
+        words = names.words(table, column.name)
+        if words:
+            cases = " ".join(f"WHEN {_text(code)} THEN {_text(word)}" for code, word in words.items())
+            expression = f"CASE {expression} {cases} ELSE {expression} END"
+        looked_up = _NAMES.get(column.name)
+        if looked_up and looked_up[0] != table and looked_up[2] not in own and looked_up[0] in tables:  # type: ignore[operator]
+            there, key, name, version = looked_up
+            alias = f"n{len(joins)}"
+            joins.append(
+                f"LEFT JOIN (SELECT {key}, arg_max({name}, {version}) AS {name} FROM marts.{there} GROUP BY {key}) AS {alias} "
+                f"ON t.{column.name} = {alias}.{key}"
+            )
+            shown.append(
+                (f"{alias}.{name}", names.columns[name], f"{names.columns[name]}，见 {SCHEMA}.{names.table(there)}")
+            )
+        shown.append((expression, names.column(table, column.name), column.description))
+    view = f"{_quoted(SCHEMA)}.{_quoted(names.table(table))}"
+    selected = ", ".join(f"{expression} AS {_quoted(label)}" for expression, label, _ in shown)
+    connection.execute(f"CREATE VIEW {view} AS SELECT {selected} FROM marts.{table} AS t {' '.join(joins)}")
+    _comment(connection, "VIEW", view, comment)
+    for _, label, text in shown:
+        _comment(connection, "COLUMN", f"{view}.{_quoted(label)}", text)
+
+
+def _write_wide_view(connection: duckdb.DuckDBPyConnection) -> None:
+    """一览: a row an area, for each indicator of the catalogue this period, the last, the standard and the verdict."""
+    indicators = connection.execute(
+        """SELECT indicator_code, indicator_name, unit, numerator_wording, denominator_wording
+           FROM marts.dim_indicator ORDER BY sort_order, indicator_code"""
+    ).fetchall()
+    shown = [
+        ("any_value(t.area_name)", "地区", "地区名称；市在最前"),
+        ("t.area_code", "地区代码", "行政区划代码"),
+    ]
+    for code, name, unit, numerator, denominator in indicators:
+        which = f"FILTER (WHERE t.indicator_code = {_text(code)})"
+        formula = f"{numerator} ÷ {denominator}"
+        shown += [
+            (f"any_value(t.value) {which}", name, f"本期（{unit}）：{formula}；默认口径"),
+            (f"any_value(t.period_label) {which}", f"{name}·本期", "本期是哪一期"),
+            (f"any_value(t.previous_value) {which}", f"{name}·上期值", f"上期（{unit}）：{formula}；默认口径"),
+            (f"any_value(t.standard) {which}", f"{name}·标准", f"标准（{unit}）；无标准为空"),
+            (f"any_value(t.verdict) {which}", f"{name}·达标情况", "达标、未达标、无标准、无数据"),
+        ]
+    view = f"{_quoted(SCHEMA)}.{_quoted(labels().wide)}"
+    selected = ", ".join(f"{expression} AS {_quoted(label)}" for expression, label, _ in shown)
+    order = "(SELECT area_code, arg_max(sort_order, valid_from) AS sort_order FROM marts.dim_area GROUP BY area_code)"
+    connection.execute(
+        f"""CREATE VIEW {view} AS SELECT {selected} FROM marts.mart_overview AS t
+            LEFT JOIN {order} AS o ON t.area_code = o.area_code
+            GROUP BY t.area_code, o.sort_order ORDER BY o.sort_order, t.area_code"""
+    )
+    _comment(
+        connection, "VIEW", view, "粒度：地区。每个指标的本期、上期、标准与达标情况，各占一列；长表见 指标.指标对照。"
+    )
+    for _, label, text in shown:
+        _comment(connection, "COLUMN", f"{view}.{_quoted(label)}", text)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: str) -> None:
+    connection.execute(f"COMMENT ON {kind} {name} IS {_text(text)}")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

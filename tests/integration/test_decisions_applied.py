@@ -1,0 +1,89 @@
+"""What the warehouse makes of the bureau's log: what is taken back is judged again, and so is all of it when the log is another."""
+
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from builders import XINFU, Draft
+
+from pipelines.home import Home
+from pipelines.warehouse.build_database import remove_build
+from tests.homes import marts_content, rows, small_home, update
+
+FILING = {"return_code": "enrolment", "county_code": XINFU.code, "period": "2024-2025"}
+RULE = "XB02-1c-boarders-within-total"
+LATER = date(2099, 12, 31)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return small_home(tmp_path, [(XINFU.code, "忻府区", "Xinfu")])
+
+
+def send(home: Home, name: str, boarders: int) -> None:
+    draft = Draft("enrolment")
+    draft.rows[0]["boarders"] = boarders
+    inbox = home.root / "counties" / XINFU.code
+    inbox.mkdir(parents=True, exist_ok=True)
+    (inbox / name).write_bytes(draft.xlsx())
+
+
+def decide(home: Home, action: str, **scope: object) -> None:
+    home.decisions.append(action, by="市局甲", reason="因", now=datetime.now(UTC), **scope)  # type: ignore[arg-type]
+
+
+def board(home: Home) -> tuple:
+    (row,) = rows(
+        home,
+        """SELECT state, in_force_version_n FROM marts.mart_submission_status
+           WHERE return_code = 'enrolment' AND period = '2024-2025'""",
+    )  # fmt: skip
+    return row
+
+
+def as_rebuilt(home: Home) -> None:
+    """What was brought in line step by step is what `raw/` alone comes to."""
+    before = marts_content(home)
+    with home.writing():
+        remove_build(home)
+    update(home)
+    assert marts_content(home) == before
+
+
+def test_a_mistaken_lock_taken_back_lets_in_what_it_kept_out(home: Home):
+    decide(home, "lock", period="2024-2025")
+    send(home, "一.xlsx", 3)
+    update(home)
+    assert board(home) == ("rejected", None)
+    decide(home, "revoke", revokes=1)
+    update(home)
+    assert board(home) == ("in_force", 1)
+    as_rebuilt(home)
+
+
+@pytest.mark.parametrize("instead", ["nothing", "another"])
+def test_a_log_from_another_backup_is_applied_from_its_beginning(home: Home, instead: str):
+    """Where the log is not the one that was applied, nothing of the one before stays in force."""
+    send(home, "一.xlsx", 3)
+    send(home, "二.xlsx", 10_000)
+    update(home)
+    before = board(home)
+    assert before[0] == "in_force_newer_rejected" or before == ("in_force", 2)
+    decide(home, "waive", rule_id=RULE, until=LATER, **FILING)
+    update(home)
+    waived = board(home)
+    (submission,) = rows(home, "SELECT submission_id FROM marts.release_input WHERE return_code = 'enrolment'")[0]
+    decide(home, "return", submission_id=submission, **FILING)
+    update(home)
+    assert board(home) != waived
+    as_returned = rows(home, "SELECT count(*) FROM marts.mart_decision")
+    assert as_returned == [(2,)]
+    shutil.rmtree(home.decisions.folder)
+    if instead == "another":
+        decide(home, "waive", rule_id="XB02-1c-total-equals-ages", until=LATER, **FILING)
+        decide(home, "waive", rule_id="XB02-1c-total-equals-grades", until=LATER, **FILING)
+    update(home)
+    assert board(home) == before
+    assert rows(home, "SELECT count(*) FROM marts.mart_decision") == [(0,) if instead == "nothing" else (2,)]
+    as_rebuilt(home)
