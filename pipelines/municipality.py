@@ -724,10 +724,11 @@ def _place(address: str, home: Path) -> str:
     protocol, separator, rest = links[-1].partition("://")
     if len(links) == 1 and (not separator or protocol in ("file", "local")):
         return str((home / Path(rest if separator else text).expanduser()).resolve())
-    host, slash, path = rest.partition("/")
+    host, _, path = rest.partition("/")
     user, sign, server = host.rpartition("@")
     host = f"{user.partition(':')[0]}{sign}{server.lower()}"
-    return "::".join([*links[:-1], f"{protocol}://{host}{posixpath.normpath(slash + path) if path else ''}"])
+    folder = posixpath.normpath("/" + path.lstrip("/")).rstrip("/")
+    return "::".join([*links[:-1], f"{protocol}://{host}{folder}"])
 
 
 def _is_within(inner: str, outer: str) -> bool:

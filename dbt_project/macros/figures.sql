@@ -92,13 +92,14 @@
     end
 {%- endmacro %}
 
-{# An amount as it is said: whole persons, schools and counties; yuan from ten thousand up as 万元 to one decimal, half up. #}
+{# An amount as it is said: whole persons, schools, counties; from 10,000 yuan up 万元 to one decimal, half up. #}
 {% macro amount_in_words(amount, counted) -%}
     case
         when {{ counted }} != '元' then cast(cast({{ amount }} as hugeint) as varchar)
         when {{ amount }} >= 10000
             then {{ plain_number(
-                'cast(cast(' ~ half_up_quotient(hundredths(amount), '100000') ~ ' as decimal(38, 0)) * 0.1 as decimal(38, 1))'
+                'cast(cast(' ~ half_up_quotient(hundredths(amount), '100000')
+                ~ ' as decimal(38, 0)) * 0.1 as decimal(38, 1))'
             ) }} || ' 万元'
         else {{ plain_number(amount) }} || ' 元'
     end

@@ -268,7 +268,8 @@ class _Reader:
         for (role, county, part, return_code, submission_id), rows in by_file.items():
             versions = self.versions[submission_id, return_code, county]
             # One file may fill several periods of a return; a register counts in the quarters of its school year.
-            version = next((one for one in versions if one["period"] == rows[0]["period"]), (versions or [None])[0])
+            same_period = [one for one in versions if one["period"] == rows[0]["period"]]
+            version = next(iter(same_period or versions), None)
             if version is None:
                 raise TraceMismatch(f"{submission_id} is in force in no filing of {return_code}")
             cells = tuple(_cell(row) for row in rows)

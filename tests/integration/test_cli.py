@@ -231,7 +231,7 @@ def test_the_bureau_decides_compares_and_rehearses_on_the_command_line(tmp_path:
         (["decide", "waive", "XB02-1c-boarders-within-total", "--until", "2020-01-01"], "已经过去"),
         (["decide", "unlock", "--period", "2024-2025", "--until", "2099-01-01"], "没有锁定"),
         (["decide", "lock", "--period", "去年"], "学年"),
-        (["decide", "lock", "--period", "2042-2043"], "2023-2024、2024-2025"),
+        (["decide", "lock", "--period", "2042-2043"], "可选：2023、2023-2024、2024、2024-2025"),
         (
             [
                 "decide",

@@ -1,5 +1,6 @@
 """What the warehouse makes of the bureau's log: what is taken back is judged again, and so is all of it when the log is another."""
 
+import os
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ def send(home: Home, name: str, boarders: int) -> None:
     inbox = home.root / "counties" / XINFU.code
     inbox.mkdir(parents=True, exist_ok=True)
     (inbox / name).write_bytes(draft.xlsx())
+    os.utime(inbox / name, (1_728_000_000 + boarders, 1_728_000_000 + boarders))
 
 
 def decide(home: Home, action: str, **scope: object) -> None:
@@ -69,16 +71,14 @@ def test_a_log_from_another_backup_is_applied_from_its_beginning(home: Home, ins
     send(home, "二.xlsx", 10_000)
     update(home)
     before = board(home)
-    assert before[0] == "in_force_newer_rejected" or before == ("in_force", 2)
+    assert before == ("in_force_newer_rejected", 1)
     decide(home, "waive", rule_id=RULE, until=LATER, **FILING)
     update(home)
-    waived = board(home)
+    assert board(home) == ("in_force", 2)
     (submission,) = rows(home, "SELECT submission_id FROM marts.release_input WHERE return_code = 'enrolment'")[0]
     decide(home, "return", submission_id=submission, **FILING)
     update(home)
-    assert board(home) != waived
-    as_returned = rows(home, "SELECT count(*) FROM marts.mart_decision")
-    assert as_returned == [(2,)]
+    assert board(home) == ("in_force_newer_returned", 1)
     shutil.rmtree(home.decisions.folder)
     if instead == "another":
         decide(home, "waive", rule_id="XB02-1c-total-equals-ages", until=LATER, **FILING)

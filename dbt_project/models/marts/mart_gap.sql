@@ -1,5 +1,5 @@
--- How far each figure is from its standard, in what it is counted in: persons, schools, counties or yuan, rounded up, so
--- that nobody who falls short reads 0; and the year in which it would be met at the present pace.
+-- How far each figure is from its standard, in what it is counted in: persons, schools, counties or yuan, rounded up,
+-- so that nobody who falls short reads 0; and the year in which it would be met at the present pace.
 --
 -- Distance: standard × denominator × numerator base ÷ (denominator base × factor) − numerator, in whole numbers; for a
 -- ceiling (<=) the reverse. Pace: half of what changed over three consecutive years with full coverage (v2 − v0) ÷ 2;
@@ -81,9 +81,15 @@ paced as (
             else cast((distance + step - 1) // step as decimal(38, 0))
         end as gap_steps,
         case
-            when is_year and not is_standard_met
-                and (comparison = '<=' and value_before_n > value_n or comparison = '>=' and value_before_n < value_n)
-                then (2 * abs(standard_n - value_n) + abs(value_n - value_before_n) - 1) // abs(value_n - value_before_n)
+            when
+                is_year
+                and not is_standard_met
+                and (
+                    (comparison = '<=' and value_before_n > value_n) or (comparison = '>=' and value_before_n < value_n)
+                )
+                then
+                    (2 * abs(standard_n - value_n) + abs(value_n - value_before_n) - 1)
+                    // abs(value_n - value_before_n)
         end as years_to_go
     from measured
 ),

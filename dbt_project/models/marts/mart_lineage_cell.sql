@@ -1,5 +1,5 @@
--- Every cell of a return in force that any figure rests on, once, under the name of its term: where it stands and what it
--- adds. Which rows count is decided by the same macros that the county terms select from (contributing_rows.sql).
+-- Every cell of a return in force that any figure rests on, once, under the name of its term: where it stands and
+-- what it adds. Which rows count is decided by the macros that the county terms select from (contributing_rows.sql).
 -- The data test lineage_adds_up holds the sums against the county terms.
 {% set ages = [] %}
 {% for age in range(3, 18) %}{% do ages.append('age_' ~ age) %}{% endfor %}
@@ -54,7 +54,8 @@ pay_cell as (
             -- A row that several calibers count is one row.
             select *
             from {{ side }}_row
-            qualify row_number() over (partition by submission_id, sheet, source_row order by caliber_id) = 1
+            qualify
+                row_number() over (partition by submission_id, sheet, source_row order by caliber_id) = 1
         ) as counted
         {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -106,10 +107,11 @@ subsidy_cell as (
             and subsidy.school_code = school.school_code
             and (school.closed_on is null or subsidy.period_end < school.closed_on)
     where subsidy.teachers_paid > 0
-    qualify row_number() over (
-        partition by school.caliber_id, subsidy.county_code, subsidy.period, subsidy.programme, subsidy.school_code
-        order by subsidy.sheet, subsidy.source_row
-    ) = 1
+    qualify
+        row_number() over (
+            partition by school.caliber_id, subsidy.county_code, subsidy.period, subsidy.programme, subsidy.school_code
+            order by subsidy.sheet, subsidy.source_row
+        ) = 1
     union all
     select
         filing.county_code,
@@ -154,6 +156,13 @@ needed as (
     from {{ ref('mart_lineage_term') }}
 ),
 
+latest as (
+    select distinct
+        submission_id,
+        screening_seq
+    from {{ ref('stg_filing') }}
+),
+
 -- Where each column stands, in the screening that counts.
 cell_column as (
     select
@@ -164,12 +173,7 @@ cell_column as (
         cell_column.column_letter,
         cell_column.header_label
     from {{ source('landing', 'cell_column') }} as cell_column
-    inner join (
-        select distinct
-            submission_id,
-            screening_seq
-        from {{ ref('stg_filing') }}
-    ) as latest
+    inner join latest
         on
             cell_column.submission_id = latest.submission_id
             and cell_column.screening_seq = latest.screening_seq
@@ -223,4 +227,4 @@ left join cell_column as multiplied
         and missing.return_code = multiplied.return_code
         and missing.sheet = multiplied.sheet
         and missing.multiplier_column = multiplied.column_name
-order by term, missing.county_code, missing.period, missing.sheet, missing.source_row
+order by missing.term, missing.county_code, missing.period, missing.sheet, missing.source_row

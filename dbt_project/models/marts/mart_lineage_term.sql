@@ -29,10 +29,15 @@ indicator as (
     inner join part
         on
             indicators.return_code = part.return_code
-            and part.period_start >= calibers.valid_from
-            and (calibers.valid_to is null or part.period_start < calibers.valid_to)
+            and calibers.valid_from <= part.period_start
+            and (calibers.valid_to is null or calibers.valid_to > part.period_start)
     left join {{ ref('caliber_members') }} as register
         on calibers.caliber_id = register.caliber_id and register.dimension = 'population_register'
+),
+
+-- Single years of age; those that no return has a column or row for have no cells.
+single_age as (
+    select unnest(range(0, 26)) as age
 ),
 
 -- Which column of the return is which side of a measure, with its sign.
@@ -144,9 +149,8 @@ term as (
         indicator.part_period as source_period
     from indicator
     inner join {{ ref('stages') }} as stages on indicator.stage = stages.stage
-    inner join {{ ref('reported_stages') }} as reported_stages on reported_stages.level >= stages.level_from
-    inner join (select unnest(range(3, 18)) as age) as official
-        on official.age between stages.age_from and stages.age_to
+    inner join {{ ref('reported_stages') }} as reported_stages on stages.level_from <= reported_stages.level
+    inner join single_age as official on official.age between stages.age_from and stages.age_to
     where indicator.measure = 'net'
     union all
     -- School year 2024-2025 stands against the people of calendar year 2024.
@@ -159,8 +163,7 @@ term as (
     from indicator
     inner join population_column on indicator.measure = population_column.measure
     inner join {{ ref('stages') }} as stages on indicator.stage = stages.stage
-    inner join (select unnest(range(0, 19)) as age) as official
-        on official.age between stages.age_from and stages.age_to
+    inner join single_age as official on official.age between stages.age_from and stages.age_to
     union all
     select
         indicator.*,
