@@ -165,7 +165,9 @@ def _read_token(text: str, key: str) -> list[str] | str:
     if len(fields) != _FIELDS + 1 or fields[0] != _PREFIX or not hmac.compare_digest(digest, _digest(body, key)):
         return "这一行的问题编号已被改动，或不是市局返回的工作簿"
     unpacked = [_unpacked(field) for field in fields[1:]]
-    if any(len(text) > _LONGEST_FIELD or _packed(text) != field for text, field in zip(unpacked, fields[1:], strict=True)):
+    if any(
+        len(text) > _LONGEST_FIELD or _packed(text) != field for text, field in zip(unpacked, fields[1:], strict=True)
+    ):
         return "这一行的问题编号已被改动"
     return unpacked
 
