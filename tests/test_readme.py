@@ -117,7 +117,9 @@ def test_the_readme_lists_exactly_the_commands():
 
 def test_every_option_that_is_named_belongs_to_its_command():
     for words in command_calls():
-        known = {option for parameter in COMMANDS[words[0]].params for option in parameter.opts}
+        command = COMMANDS[words[0]]
+        parts = [command, *getattr(command, "commands", {}).values()]  # `decide` has commands of its own
+        known = {option for part in parts for parameter in part.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known, words
 
 
