@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from pipelines.bundle import BUNDLE_NAME, BundleDamaged, opened_bundle
 from pipelines.cli import boards
-from pipelines.cli.terminal import refuse, say, tell
+from pipelines.cli.terminal import complain, refuse, say, tell
 from pipelines.files import replace_file
 from pipelines.home import Home
 from pipelines.screening.archives import ZIP_SIGNATURES, Unsafe, open_archive
@@ -34,7 +34,9 @@ def check_files(home: Home, files: Sequence[Path], *, bundle: Path | None, annot
         boards.show_check(result)
         if annotate_into is not None:
             _write_annotated(submissions, result, settings, annotate_into)
-    return int(any(filing.verdict == "rejected" for filing in result.filings))
+    for fault in result.faults.values():
+        complain(say(f"系统故障，不是文件的错：{fault}", f"System fault, no fault of the file: {fault}"))
+    return int(bool(result.faults) or any(filing.verdict == "rejected" for filing in result.filings))
 
 
 def _submissions(files: Sequence[Path], settings: ScreenSettings, aside: Path) -> list[Submission]:

@@ -21,6 +21,7 @@ class Ran:
     changed: bool
     problems: dict[str, str]
     undelivered: dict[str, str]
+    faults: dict[str, str]
     left: list[str]
     passed_over: list[str]
 
@@ -88,6 +89,7 @@ def run_update(
         nodes_n=int(metadata.get("warehouse/unpublished", {}).get("nodes", 0)),
         changed=bool(metadata.get("warehouse/xianbao", {}).get("changed", False)),
         problems={code: text for one in pulled for code, text in (one.get("problems") or {}).items()},
+        faults=dict(metadata.get("landing/submission", {}).get("faults") or {}),
         undelivered=dict(metadata.get("warehouse/outbox", {}).get("problems") or {}),
         left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
         passed_over=[text for one in pulled for text in (one.get("passed_over") or [])],

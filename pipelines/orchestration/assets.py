@@ -179,6 +179,8 @@ def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None)
             )
             judged = standing(home)
         context.log.info(f"{landed.submissions_n} submissions, findings {dict(landed.findings_n)}")
+        for submission_id, fault in landed.faults.items():
+            context.log.error(f"system fault with {submission_id}: {fault}")
         verdicts: dict[str, int] = {}
         for filing in landed.filings:
             verdicts[filing.verdict] = verdicts.get(filing.verdict, 0) + 1
@@ -188,6 +190,7 @@ def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None)
             metadata: dict[str, Any] = {"code_version": code_version()}
             if name == "submission":
                 metadata |= {"screened": landed.submissions_n, "rule_set_versions": dg.MetadataValue.json(versions)}
+                metadata["faults"] = dg.MetadataValue.json(landed.faults)
                 metadata["submission_ids"] = dg.MetadataValue.json(sorted({f.submission_id for f in landed.filings}))
             elif name == "filing_version":
                 metadata |= {"verdicts": dg.MetadataValue.json(verdicts)}

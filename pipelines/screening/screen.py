@@ -121,7 +121,7 @@ class Screening:
     declared columns in scaled integers, missing_codes as JSON). `rule_results`: submission_id, return_code, county_code, period,
     rule_id, level, outcome, checked_n, failed_n. `cell_columns`: submission_id, return_code, sheet, column_name, column_letter,
     header_label. `explanations`: submission_id, return_code, county_code, period, rule_id, subject, column_label, deviation, text,
-    received_at.
+    received_at. `faults`: submission_id → what went wrong in us; nothing else is said of such a file, and it is to be screened again.
     """
 
     filings: list[Filing] = field(default_factory=list)
@@ -130,6 +130,7 @@ class Screening:
     rule_results: list[tuple[Any, ...]] = field(default_factory=list)
     cell_columns: list[tuple[str, str, str, str, str, str]] = field(default_factory=list)
     explanations: list[tuple[Any, ...]] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -190,7 +191,11 @@ def screen(
     requests = [ReadRequest(submission.path, submission.file_name) for submission in submissions]
     outcomes = read_files(requests, settings.limits, progress=progress)
     for submission, outcome in zip(submissions, outcomes, strict=True):
-        entries += _identified(submission, outcome, settings, result)
+        try:
+            entries += _identified(submission, outcome, settings, result)
+        except Exception as fault:  # noqa: BLE001 - our fault with one file must not hold up the other counties
+            result.faults[submission.submission_id] = f"{type(fault).__name__}: {fault}"[:300]
+            result.explanations = [one for one in result.explanations if one[0] != submission.submission_id]
     for defined in all_definitions():
         tables = [(index, entry) for index, entry in enumerate(entries) if entry.table.definition is defined]
         if tables:

@@ -52,12 +52,14 @@ class Scope:
 
 @dataclass
 class Landed:
-    """What a batch came to. `filings`: one verdict a return found; findings by outcome; rows landed by return code."""
+    """What a batch came to. `filings`: one verdict a return found; findings by outcome; rows landed by return code; `faults`:
+    submissions at which we failed, and how."""
 
     submissions_n: int = 0
     filings: list[Filing] = field(default_factory=list)
     findings_n: Counter[str] = field(default_factory=Counter)
     rows_n: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, str] = field(default_factory=dict)
 
 
 def land_new(
@@ -90,6 +92,8 @@ def land_new(
             set_state(connection, "decisions_applied", decided.head)
             return landed
         batch = _screen(home, store, entries, settings, progress)
+        # What we failed at is not landed: it is tried again with every run until we are mended.
+        entries = [entry for entry in entries if entry.submission_id not in batch.screening.faults]
         connection.begin()
         try:
             # Rules across filings are asked again of everybody when they or the standards they go by have changed; a file's own
@@ -102,6 +106,7 @@ def land_new(
             connection.rollback()
             raise
     landed.submissions_n = len(entries)
+    landed.faults = batch.screening.faults
     _count(landed, batch.screening, context)
     landed.filings += [census_screening.filing for census_screening in batch.census]
     return landed

@@ -581,3 +581,26 @@ def test_rules_across_filings_are_asked_again_of_everybody_when_they_change(home
     finally:
         monkeypatch.undo()
         forget()
+
+
+def test_our_own_fault_with_one_file_holds_up_nobody_else_and_is_tried_again(home: Home, monkeypatch):
+    from pipelines.screening import screen as module
+
+    send(home, Draft("enrolment"), "一.xlsx")
+    send(home, Draft("enrolment", DINGXIANG), "二.xlsx", 0, DINGXIANG.code)
+    original = module.identify
+
+    def fail(workbook, *, file_name, **more):
+        if file_name == "一.xlsx":
+            raise ZeroDivisionError("ours")
+        return original(workbook, file_name=file_name, **more)
+
+    monkeypatch.setattr(module, "identify", fail)
+    landed, _ = update(home)
+    assert list(landed.faults.values()) == ["ZeroDivisionError: ours"]
+    in_force_n = "SELECT county_code FROM marts.mart_submission_status WHERE in_force_submission_id IS NOT NULL"
+    assert rows(home, in_force_n) == [(DINGXIANG.code,)]
+    monkeypatch.undo()
+    landed, _ = update(home)
+    assert landed.faults == {}
+    assert sorted(rows(home, in_force_n)) == [(XINFU.code,), (DINGXIANG.code,)]
