@@ -120,7 +120,8 @@ class Home:
             periods=periods,
             limits=self.read_limits(),
             decisions=tuple(self.decisions),
-            reply_key=self.reply_key,
+            # Without a key nothing was ever asked, and no reply is known; looking at a file must not make one.
+            reply_key=self.reply_key if (self.raw / "reply.key").exists() else secrets.token_hex(32),
         )
 
     def read_limits(self) -> ReadLimits:

@@ -47,7 +47,7 @@ def mutated(sources: list[Source], seed: int, number: int) -> tuple[str, bytes, 
             content = change(content, rng)
         except (
             zipfile.BadZipFile,
-            KeyError,
+            LookupError,
             EOFError,
             NotImplementedError,
             RuntimeError,

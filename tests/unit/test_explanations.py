@@ -180,7 +180,7 @@ def test_a_sheet_of_the_county_with_our_name_is_not_read():
     ("difference", "size"),
     [
         ("+12", "12"),
-        ("-3.50", "3.5"),
+        ("-3.50", "-3.5"),
         ("", ""),
         ("+1,200", "1200"),
         ("＋５", "5"),
@@ -202,7 +202,7 @@ def test_a_difference_that_is_no_plain_number_is_none_and_crashes_nothing(text: 
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("+12", "12"), ("-3.50", "3.5"), ("-0", "0"), ("007", "7"), ("+1,234.00", "1234"), ("＋１２", "12")],
+    [("+12", "12"), ("-3.50", "-3.5"), ("-0", "0"), ("007", "7"), ("+1,234.00", "1234"), ("＋１２", "12")],
 )
 def test_the_size_of_a_difference_is_plain_decimal_text(text: str, size: str):
     assert deviation(text) == size
