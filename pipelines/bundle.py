@@ -13,7 +13,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,9 @@ from ruamel.yaml.tokens import AliasToken
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions, current_definitions
 from pipelines.rule_files import definitions_folder, expectations_folder, rules_from
+from pipelines.screening.archives import Unsafe, damage, open_archive
 from pipelines.screening.identify import CountyName
-from pipelines.screening.rules import cell_states, file_rules, rule_set_version, suite
+from pipelines.screening.rules import Rule, cell_states, file_rules, rule_set_version, suite
 from pipelines.screening.screen import ScreenSettings
 from pipelines.screening.worker import ReadLimits
 
@@ -113,8 +114,10 @@ def bundle_bytes(city_code: str, city_name: str, settings: ScreenSettings) -> by
             indent=1,
         ).encode()
     }
-    for folder, pattern in ((definitions_folder(), "*.yaml"), (expectations_folder(), "*.json")):
-        kind = "definitions" if pattern == "*.yaml" else "expectations"
+    for kind, folder, pattern in (
+        ("definitions", definitions_folder(), "*.yaml"),
+        ("expectations", expectations_folder(), "*.json"),
+    ):
         members |= {f"{kind}/{path.name}": path.read_bytes() for path in sorted(folder.glob(pattern))}
     for code in current_definitions():
         _check_suite(code)
@@ -152,12 +155,12 @@ def _members(path: Path) -> dict[str, bytes]:
         raise _damaged("文件过大，不是规则包")
     members: dict[str, bytes] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             listed = archive.infolist()
             if len(listed) > _MAX_MEMBERS:
                 raise _damaged("文件过多，不是规则包")
             for member in listed:
-                if not _MEMBER.fullmatch(member.filename) or member.filename in members:
+                if not _MEMBER.fullmatch(member.filename):
                     raise _damaged(f"含有规则包里不该有的文件“{member.filename[:60]!a}”")
                 if member.flag_bits & 0x1:
                     raise _damaged("文件已加密")
@@ -166,12 +169,12 @@ def _members(path: Path) -> dict[str, bytes]:
                 if len(content) > _MAX_MEMBER_BYTES:
                     raise _damaged(f"“{member.filename}”过大")
                 members[member.filename] = content
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise _damaged(f"文件不完整或已损坏（{error}）") from None
-    except Exception as error:  # zlib.error and its like: decompressors raise what they please
-        if isinstance(error, BundleDamaged):
-            raise
-        raise _damaged(f"文件不完整或已损坏（{type(error).__name__}）") from None
+    except BundleDamaged:
+        raise
+    except Unsafe as unsafe:
+        raise _damaged(unsafe.reason) from None
+    except Exception as error:  # noqa: BLE001 - decompressors raise what they please
+        raise _damaged(damage(error)) from None
     if _MANIFEST not in members:
         raise _damaged("不是规则包：缺少 bundle.json")
     return members
@@ -195,7 +198,7 @@ def _understood(members: dict[str, bytes]) -> Bundle:
         codes = {defined.return_code for defined in all_definitions()}
         if not codes or not set(manifest.periods) <= codes:
             raise ValueError("报表与填报日历不一致")
-        _check_words([*file_rules().values()])
+        _check_words(file_rules().values())
         if not all(isinstance(words, str) for words in cell_states().values()):
             raise ValueError("cell_states")
         for code in codes:
@@ -226,10 +229,10 @@ def _check_suite(return_code: str) -> None:
             raise ValueError(f"{return_code}: {kind} {sorted(arguments)}")
         if not _is_plain(arguments):
             raise ValueError(f"{return_code}: {kind}: arguments")
-    _check_words([*judged.rules.values()])
+    _check_words(judged.rules.values())
 
 
-def _check_words(rules: list[Any]) -> None:
+def _check_words(rules: Iterable[Rule]) -> None:
     for rule in rules:
         for words in (rule.message, rule.remedy):
             if len(words) > 2000 or re.search(r"[{}]", _PLACEHOLDER.sub("", words)):

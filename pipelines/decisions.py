@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pipelines.files import replace_file
+from pipelines.times import beijing_day, beijing_minute
 
 Action = Literal["accept", "return", "lock", "unlock", "waive", "revoke"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -181,14 +182,10 @@ def _time_of_next(known: Sequence[Decision], now: datetime) -> datetime:
         return now
     if now < known[-1].at - CLOCK_TOLERANCE:
         raise DecisionRefused(
-            f"系统时钟早于上一条决定：现在 {_beijing(now)}，第 {known[-1].number} 号决定 {_beijing(known[-1].at)}（北京时间）。"
+            f"系统时钟早于上一条决定：现在 {beijing_minute(now)}，第 {known[-1].number} 号决定 {beijing_minute(known[-1].at)}（北京时间）。"
             "请先校准系统时钟，再作决定。"
         )
     return max(now, known[-1].at)
-
-
-def _beijing(moment: datetime) -> str:
-    return f"{moment + timedelta(hours=8):%Y-%m-%d %H:%M}"
 
 
 def _from_json(entry: dict[str, object]) -> Decision:
@@ -226,11 +223,6 @@ def _refuse_incomplete(decision: Decision, known: Sequence[Decision]) -> None:
             raise DecisionRefused(f"没有可撤销的第 {decision.revokes} 号决定。")
         if any(other.revokes == decision.revokes for other in known):
             raise DecisionRefused(f"第 {decision.revokes} 号决定已经撤销。")
-
-
-def beijing_day(moment: datetime) -> date:
-    """The day in Beijing (UTC+8, no summer time) of a UTC time without zone."""
-    return (moment + timedelta(hours=8)).date()
 
 
 def revoked_at(decisions: Iterable[Decision]) -> dict[int, datetime]:
@@ -305,3 +297,15 @@ def waivers(
         and decision.concerns(return_code, county_code, period)
         and (decision.until is None or beijing_day(received_at) <= decision.until)
     }
+
+
+def ruling_on(decisions: Sequence[Decision], submission_id: str, slot: tuple[str, str, str]) -> Decision | None:
+    """The last word on a version of a filing (return, county, period), accept or return; None when there is none that stands."""
+    said = [
+        decision
+        for decision in _standing(decisions, None)
+        if decision.action in ("accept", "return")
+        and decision.submission_id == submission_id
+        and (decision.return_code, decision.county_code, decision.period) == slot
+    ]
+    return said[-1] if said else None

@@ -21,7 +21,7 @@ _STATUS = {
     "not_applicable": ("不适用", "dim"),
     "error": ("有误", "red"),
 }
-_VERDICTS = {
+VERDICTS = {
     "accepted": ("接收", "green"),
     "accepted_with_queries": ("接收，有待核实", "yellow"),
     "rejected": ("退回", "red"),
@@ -81,7 +81,7 @@ def show_municipal(home: Home) -> None:
 def show_places(home: Home) -> None:
     """Where the published file, the findings and the receipts lie."""
     counts = dict(query(home, "SELECT outcome, count(*) FROM marts.mart_finding GROUP BY ALL ORDER BY ALL").iter_rows())
-    said = "，".join(f"{_OUTCOMES[key][0] if say('1', '') else key} {number}" for key, number in counts.items())
+    said = "，".join(f"{say(_OUTCOMES[key][0], key)} {number}" for key, number in counts.items())
     release = query(home, "SELECT release_id FROM marts.release").item(0, 0)
     tell(say(f"指标库：{home.published}（发布 {release}）", f"Published file: {home.published} (release {release})"))
     tell(say(f"审核问题：marts.mart_finding（{said or '无'}），查看：xianbao findings",
@@ -326,7 +326,7 @@ def show_check(result: Screening) -> None:
             f"{form} {filing.period or ''} {filing.county_code or ''}: {filing.rows_n} rows, {filing.errors_n} errors, "
             f"{filing.queries_n} queries, {filing.infos_n} infos: ",
         )
-        console.print(Text(said) + _words(_VERDICTS, filing.verdict))
+        console.print(Text(said) + _words(VERDICTS, filing.verdict))
     if result.findings:
         console.print(_findings_table(finding.__dict__ for finding in result.findings))
 

@@ -21,6 +21,7 @@ from pipelines.screening.archives import ZIP_SIGNATURES, Unsafe, open_archive
 from pipelines.screening.batch_contents import batch_members, is_batch, plain_name
 from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.screen import Screening, ScreenSettings, Submission, screen
+from pipelines.screening.worker import Tasks, task_process
 
 
 def check_files(home: Home, files: Sequence[Path], *, bundle: Path | None, annotate_into: Path | None) -> int:
@@ -33,7 +34,8 @@ def check_files(home: Home, files: Sequence[Path], *, bundle: Path | None, annot
         result = screen(submissions, settings)
         boards.show_check(result)
         if annotate_into is not None:
-            _write_annotated(submissions, result, settings, annotate_into)
+            with task_process(settings.limits) as tasks:
+                _write_annotated(submissions, result, settings, annotate_into, tasks)
     for fault in result.faults.values():
         complain(say(f"系统故障，不是文件的错：{fault}", f"System fault, no fault of the file: {fault}"))
     return int(bool(result.faults) or any(filing.verdict == "rejected" for filing in result.filings))
@@ -61,9 +63,12 @@ def _submissions(files: Sequence[Path], settings: ScreenSettings, aside: Path) -
 
 def _unpacked(file: Path, max_bytes: int, folder: Path) -> list[tuple[Path, str]]:
     """The members of a batch: where each was unpacked to, and its name, with its folder where two are called the same."""
-    with file.open("rb") as stream:
-        if stream.read(4) not in ZIP_SIGNATURES:
-            return []
+    try:
+        with file.open("rb") as stream:
+            if stream.read(4) not in ZIP_SIGNATURES:
+                return []
+    except OSError as error:
+        refuse(say(f"读不了 {file}：{error.strerror}", f"Cannot read {file}: {error.strerror}"))
     try:
         with open_archive(file) as archive:
             if not is_batch(archive.namelist()):
@@ -108,7 +113,7 @@ def _rules(home: Home, bundle: Path | None) -> Iterator[ScreenSettings]:
 
 
 def _write_annotated(
-    submissions: Sequence[Submission], result: Screening, settings: ScreenSettings, folder: Path
+    submissions: Sequence[Submission], result: Screening, settings: ScreenSettings, folder: Path, tasks: Tasks
 ) -> None:
     """For each file with findings, the workbook that the county would get back, marked as not yet submitted."""
     from pipelines.documents.annotated import Heading, Issue, annotate
@@ -136,7 +141,7 @@ def _write_annotated(
             else "请核实疑问；属实的在“核实说明”栏写明原因，再报送。",
         )
         annotated = annotate(
-            submission.path, submission.file_name, [Issue.of(finding) for finding in found], heading, settings.limits
+            submission.path, submission.file_name, [Issue.of(finding) for finding in found], heading, tasks=tasks
         )
         if annotated is None:
             continue

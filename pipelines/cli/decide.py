@@ -3,7 +3,7 @@
 Belongs here: reading a call against the municipality and the published board. What a decision means is `pipelines.decisions`.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from pipelines.cli.terminal import console, county_text, new_table, query, refus
 from pipelines.decisions import ACTION_LABELS, Action, DecisionRefused
 from pipelines.home import Home
 from pipelines.screening.rules import file_rules, suite
+from pipelines.times import beijing_minute
 
 By = Annotated[str, typer.Option(help="由谁决定（姓名）")]
 Reason = Annotated[str, typer.Option(help="理由或文件号")]
@@ -63,7 +64,7 @@ def rule_on(
                 f"No version of {defined.return_code} {which.code} of {one.name_en} is in force: nothing to {action}.")
         )  # fmt: skip
     meant = wanted[0]
-    number, received = meant["version_n"], f"{meant['received_at'] + timedelta(hours=8):%Y-%m-%d %H:%M}"
+    number, received = meant["version_n"], beijing_minute(meant["received_at"])
     name, receipt = meant["file_name"], meant["receipt_number"]
     described = say(f"第 {number} 版：{name}，{received} 收到（北京时间），回执 {receipt}。",
                     f"version {number}: {name}, received {received} (Beijing), receipt {receipt}.")  # fmt: skip

@@ -81,7 +81,7 @@ def _last_register(home: Home, county_code: str, period: Period) -> list[dict[st
     rows = query(
         home,
         """SELECT school_code, school_name, school_type, organiser, location_code,
-                  CASE WHEN is_boarding THEN '是' ELSE '否' END AS boarding,
+                  CASE is_boarding WHEN true THEN '是' WHEN false THEN '否' END AS boarding,
                   coalesce(subsidy_tier, '不适用') AS subsidy_tier, opened_on, closed_on, period
            FROM marts.dim_school WHERE county_code = $1 ORDER BY school_code""",
         [county_code],

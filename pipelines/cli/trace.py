@@ -37,7 +37,7 @@ _HEADINGS = (
     "项", "县区代码", "县区", "所含各期", "报表", "报表所属期", "版本", "文件", "报送件 SHA-256", "工作表", "行", "单元格", "行名", "列名",
     "加减", "数值", "乘以", "乘数单元格", "计入", "空值原因",
 )  # fmt: skip
-_FIRST_FIGURE_COLUMN = 14
+_FIRST_FIGURE_COLUMN = _HEADINGS.index("数值")
 
 
 def show_trace(
@@ -222,7 +222,8 @@ def trace_workbook(traced: Trace) -> bytes:
     listed = book.add_worksheet("单元格")
     for column, heading in enumerate(_HEADINGS):
         listed.write_string(0, column, heading, bold)
-    for row, (label, county, part, source, cell) in enumerate(_flat(traced), start=1):
+    cells = list(_flat(traced))
+    for row, (label, county, part, source, cell) in enumerate(cells, start=1):
         values = (
             label, county.county_code, county.county_name, part.period, current_definitions()[source.return_code].title,
             source.period, source.version_n, source.file_name, source.submission_id, cell.sheet, cell.source_row, cell.cell,
@@ -233,9 +234,9 @@ def trace_workbook(traced: Trace) -> bytes:
             if isinstance(value, str):
                 listed.write_string(row, column, value)
             elif value is not None:
-                listed.write_number(row, column, value, number if column > _FIRST_FIGURE_COLUMN else None)
+                listed.write_number(row, column, value, number if column >= _FIRST_FIGURE_COLUMN else None)
     listed.freeze_panes(1, 0)
-    listed.autofilter(0, 0, row, len(_HEADINGS) - 1)
+    listed.autofilter(0, 0, len(cells), len(_HEADINGS) - 1)
     listed.set_column(0, len(_HEADINGS) - 1, 14)
     book.close()
     return target.getvalue()

@@ -1,8 +1,8 @@
 """`xianbao diff` and `xianbao rescreen --dry-run`: what changed between two versions, and whom changed rules would touch."""
 
 from collections.abc import Callable
-from typing import Any
 
+from pipelines.cli.boards import VERDICTS
 from pipelines.cli.naming import county_named, period_named, return_named
 from pipelines.cli.terminal import console, county_text, new_table, query, refuse, say, tell
 from pipelines.home import Home
@@ -75,7 +75,8 @@ def show_affected(
     home: Home, county_code: str | None, period: str | None, *, progress: Callable[[int, int], None] | None = None
 ) -> int:
     """Whom the rules of today would judge otherwise than they were judged; returns how many filings. Nothing is changed."""
-    from pipelines.warehouse.update import Scope, rehearse
+    from pipelines.warehouse.rehearsal import rehearse
+    from pipelines.warehouse.update import Scope
 
     names = {county.code: county.name for county in home.municipality.counties}
     with home.writing():
@@ -89,9 +90,8 @@ def show_affected(
     def counted(rules: dict[str, int]) -> str:
         return "\n".join(f"{rule_id} × {number}" for rule_id, number in sorted(rules.items()))
 
-    verdicts: dict[str, Any] = {"accepted": "接收", "accepted_with_queries": "接收，有待核实", "rejected": "退回"}
     for one in affected:
-        was, now = (say(verdicts.get(key, key), key) for key in (one.verdict_before, one.verdict_after))
+        was, now = (say(VERDICTS[key][0], key) for key in (one.verdict_before, one.verdict_after))
         table.add_row(
             names.get(one.county_code, one.county_code), one.return_code, one.period,
             was if was == now else f"{was} → {now}", counted(one.new_rules), counted(one.gone_rules),

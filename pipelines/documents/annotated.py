@@ -26,13 +26,14 @@ from pipelines.documents.findings_sheet import (
     COLOURS,
     NOTE_AUTHOR,
     NOTE_MARK,
+    RANK,
     Heading,
     Issue,
     findings_sheet,
     in_order,
     note,
 )
-from pipelines.documents.ooxml import MAIN, NotEditable, Package, Styles, new_package, xml_text
+from pipelines.documents.ooxml import MAIN, WORKBOOK_TYPE, NotEditable, Package, Styles, new_package, xml_text
 from pipelines.documents.sheets import Book, Cell, Notes, SheetText, lines_of, link_to, position, width_of
 from pipelines.screening.identify import is_findings_sheet
 from pipelines.screening.personal_data import mask_personal
@@ -50,8 +51,6 @@ from pipelines.screening.worker import ReadLimits, Tasks, task_process
 __all__ = ["Annotated", "Heading", "Issue", "annotate"]
 
 _OURS = frozenset(COLOURS.values())
-_MAIN_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
-_SEVERITY = {"error": 2, "query": 1, "info": 0}
 _NUMBER = re.compile(r"第 (\d{1,6}) 号")
 #: A copy that holds numbers of persons would carry them into the outbox: these rules are answered by quoting, masked.
 _PERSONAL_RULES = frozenset(["FILE-1a-identity-number", "FILE-1a-phone-number", "FILE-1a-bank-card"])
@@ -129,9 +128,6 @@ def annotate_here(request: Mapping[str, Any], limits: Mapping[str, Any]) -> dict
     issues = [Issue(**issue) for issue in plain["issues"]]
     heading = Heading(**plain["heading"])
 
-    def read(source: Path) -> Workbook | Refusal:
-        return read_file(source, name, max_bytes=limits["file_bytes"] * 2, max_cells=limits["cells"] * 2)
-
     outcome = read_file(path, name, max_bytes=limits["file_bytes"], max_cells=limits["cells"])
     target = Path(plain["target"])
     lost: tuple[str, ...] = ()
@@ -142,15 +138,16 @@ def annotate_here(request: Mapping[str, Any], limits: Mapping[str, Any]) -> dict
             try:
                 content, lost = marked(path, outcome, name, issues, heading)
                 target.write_bytes(content)
-                if _same_cells(outcome, read(target)):
+                # What is added must not take a file that was just small enough beyond the limits.
+                again = read_file(target, name, max_bytes=limits["file_bytes"] * 2, max_cells=limits["cells"] * 2)
+                if _same_cells(outcome, again):
                     return {"lost": lost, "is_own": True}
                 lost = ("原工作簿结构特殊，无法在其上标注",)
             except NotEditable as error:
                 lost = (f"原工作簿无法在其上标注（{error}）",)
             except (ValueError, LookupError, TypeError, zipfile.BadZipFile, RecursionError):
-                lost = (
-                    "原工作簿结构特殊，无法在其上标注",
-                )  # a package that our edits do not foresee: quote it instead
+                # A package that our edits do not foresee: it is quoted instead.
+                lost = ("原工作簿结构特殊，无法在其上标注",)
     readable = outcome if isinstance(outcome, Workbook) else None
     target.write_bytes(quoting(readable, name, issues, heading, lost))
     return {"lost": lost, "is_own": False}
@@ -251,7 +248,7 @@ def _without_active_content(package: Package, book: Book, path: Path) -> tuple[s
     drop(book.part, {"calcChain"})  # Excel writes it anew; it counts cells by sheet
     if not _is_zip(path):
         lost.append("Excel 默认密码的加密")
-    package.set_type(book.part, _MAIN_TYPE)
+    package.set_type(book.part, WORKBOOK_TYPE)
     return tuple(lost)
 
 
@@ -324,11 +321,11 @@ def _mark_sheet(
     remembered: list[tuple[str, str]] = []
 
     def mark(cell: Cell, numbered: Sequence[tuple[int, Issue]]) -> Callable[[int], int]:
-        worst = max((issue.outcome for _, issue in numbered), key=lambda outcome: _SEVERITY.get(outcome, 0))
+        colour = _colour(numbered)
 
         def filled(style: int) -> int:
             before[cell] = styles.fill_note(style)
-            return styles.with_fill(style, styles.solid(COLOURS.get(worst, COLOURS["info"])))
+            return styles.with_fill(style, styles.solid(colour))
 
         return filled
 
@@ -344,12 +341,17 @@ def _mark_sheet(
         tab = memory.tabs.get(name, "")
         sheet.set_tab_colour(tab)
     if marks and tab != "?":
-        worst = max((issue.outcome for _, issue in marks), key=lambda outcome: _SEVERITY.get(outcome, 0))
-        sheet.set_tab_colour(COLOURS.get(worst, COLOURS["info"]))
+        sheet.set_tab_colour(_colour(marks))
         if tab:
             remembered.append((f"tab:{name}", tab))
     sheet.save()
     return links, remembered
+
+
+def _colour(numbered: Sequence[tuple[int, Issue]]) -> str:
+    """The colour of the gravest of some findings."""
+    gravest = min((issue.outcome for _, issue in numbered), key=lambda outcome: RANK.get(outcome, len(RANK)))
+    return COLOURS.get(gravest, COLOURS["info"])
 
 
 def _add_ours(

@@ -9,17 +9,17 @@ must be unprotected first (Excel sorts no locked cell), which costs nothing, as 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 from pipelines.documents.ooxml import MAIN, Styles, quoted, xml_text
-from pipelines.documents.receipt_page import moment
-from pipelines.documents.sheets import lines_of, link_to
+from pipelines.documents.receipt_page import OUTCOME_LABELS, moment
+from pipelines.documents.sheets import lines_of, link_to, runs
 from pipelines.screening.explanations import MAX_REPLY, PROPOSAL_MARK, token
+from pipelines.screening.findings import Finding
+from pipelines.screening.rules import OUTCOMES
 from pipelines.screening.workbook import REPLY_LABEL, TOKEN_LABEL, column_letter
 
 #: Fills of ours (ARGB): told from the county's own by being just these.
 COLOURS = {"error": "FFFF8A80", "query": "FFFFD166", "info": "FF9AD0F5"}
-OUTCOME_LABELS = {"error": "错误", "query": "疑问", "info": "提示"}
 #: The first words of every note of ours, and its author.
 NOTE_MARK, NOTE_AUTHOR = "【县报审核】", "县报审核"
 
@@ -30,49 +30,27 @@ _COLUMNS = (
 _REPLY, _TOKEN = 14, 15
 _FACTS_END, _SUMMARY_START = 10, 11  # columns A–K hold the facts, L–O the summary by rule
 _SUMMARY_ROWS = 5
-_RANK = {"error": 0, "query": 1, "info": 2}
+#: Gravest first.
+RANK: dict[str, int] = {outcome: rank for rank, outcome in enumerate(OUTCOMES)}
 _LINE_POINTS = 14.0
 _MAX_TEXT = 32_000  # a cell holds 32,767 characters
 
 
 @dataclass(frozen=True)
-class Issue:
-    """What is shown of one finding: the finding's own fields, and whether a reply or a waiver has closed it.
+class Issue(Finding):
+    """A finding as it is shown: whether a reply or a waiver has closed it.
 
-    `status`: open, explained or waived. `proposal`: last period's reply to the same query.
+    `status`: open, explained, waived or noted. `proposal`: last period's reply to the same query.
     """
 
-    finding_id: str
-    submission_id: str
-    return_code: str | None
-    county_code: str | None
-    period: str | None
-    rule_id: str
-    level: str
-    outcome: str
-    file_name: str
-    sheet: str
-    cell: str
-    source_row: int | None
-    form_label: str
-    row_label: str
-    column_label: str
-    value: str
-    expected: str
-    difference: str
-    message: str
-    remedy: str
-    subject: str = ""
     status: str = "open"
     explanation: str = ""
     proposal: str = ""
 
     @classmethod
-    def of(cls, finding: Any, *, status: str = "open", explanation: str = "", proposal: str = "") -> "Issue":
-        """An issue of a finding (or of anything with a finding's fields)."""
-        own = {field.name for field in fields(cls)} - {"status", "explanation", "proposal"}
-        given = {name: getattr(finding, name) for name in own if hasattr(finding, name)}
-        return cls(**given, status=status, explanation=explanation, proposal=proposal)
+    def of(cls, finding: Finding) -> "Issue":
+        """A finding of which nothing more is known."""
+        return cls(**{field.name: getattr(finding, field.name) for field in fields(Finding)})
 
 
 @dataclass(frozen=True)
@@ -105,7 +83,7 @@ def in_order(issues: Sequence[Issue]) -> list[Issue]:
         issues,
         key=lambda issue: (
             issue.status != "open",
-            _RANK.get(issue.outcome, 3),
+            RANK.get(issue.outcome, len(RANK)),
             issue.form_label,
             issue.sheet,
             issue.source_row or 0,
@@ -235,13 +213,7 @@ def findings_sheet(
 
 def _ranges(letter: str, rows: Sequence[int]) -> list[str]:
     """Rows of one column as ranges: 5, 6, 7, 9 → O5:O7, O9."""
-    found: list[list[int]] = []
-    for row in rows:
-        if found and found[-1][1] == row - 1:
-            found[-1][1] = row
-        else:
-            found.append([row, row])
-    return [f"{letter}{first}:{letter}{last}" if last > first else f"{letter}{first}" for first, last in found]
+    return [f"{letter}{first}:{letter}{last}" if last > first else f"{letter}{first}" for first, last in runs(rows)]
 
 
 def _footer(text: str) -> str:
@@ -378,7 +350,7 @@ def _summary(issues: Sequence[Issue], heading: Heading) -> list[tuple[str, str, 
         lines.append((example if len(example) <= 60 else example[:59] + "…", rule_id, members[0].outcome, count))
     unlisted = [rule_id for rule_id in heading.counts if rule_id not in listed and heading.counts[rule_id]]
     lines += [("（未逐条列出）", rule_id, "", f"{heading.counts[rule_id]:,} 处") for rule_id in sorted(unlisted)]
-    lines.sort(key=lambda line: _RANK.get(line[2], 3))
+    lines.sort(key=lambda line: RANK.get(line[2], len(RANK)))
     if len(lines) <= _SUMMARY_ROWS:
         return lines
     rest = lines[_SUMMARY_ROWS - 1 :]

@@ -20,10 +20,12 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape as _escape
 from xml.sax.saxutils import unescape as _unescape
 
+from pipelines.screening.second_reading.package import target_part
+
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
-_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+WORKBOOK_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
 #: Fixed, so that the same input gives the same bytes.
 _MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
 _ATTRIBUTE = re.compile(r"([^\s=<>/]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
@@ -185,10 +187,6 @@ class Package:
     def write_bytes(self, name: str, content: bytes) -> None:
         self._edited[name] = content
 
-    def drop(self, name: str) -> None:
-        self._members.pop(name, None)
-        self._edited.pop(name, None)
-
     def free_name(self, pattern: str) -> tuple[str, int]:
         """The first name of a pattern such as `xl/worksheets/sheet{}.xml` that no part has, and its number."""
         taken = {name.lower() for name in self.names()}
@@ -245,16 +243,7 @@ class Package:
     @staticmethod
     def target(part: str, relation: Relation) -> str:
         """The name of the part that a relation points at."""
-        target = relation.get("Target", "").replace("\\", "/")
-        path = target.lstrip("/") if target.startswith("/") else f"{PurePosixPath(part).parent}/{target}"
-        parts: list[str] = []
-        for step in path.split("/"):
-            if step == "..":
-                if parts:
-                    parts.pop()
-            elif step not in ("", "."):
-                parts.append(step)
-        return "/".join(parts)
+        return target_part(part, relation.get("Target", ""))
 
     def set_type(self, part: str | None, content_type: str, extension: str | None = None) -> None:
         """Declare the content type of a part, or of an extension."""
@@ -272,9 +261,6 @@ class Package:
         )
         self.write("[Content_Types].xml", text[: head.end()] + entry + text[head.end() :])
 
-    def drop_type(self, part: str) -> None:
-        self.write("[Content_Types].xml", self._without_type(self.text("[Content_Types].xml"), part))
-
     @staticmethod
     def _without_type(text: str, part: str) -> str:
         return re.sub(
@@ -283,9 +269,10 @@ class Package:
 
     def remove(self, part: str) -> None:
         """Drop a part with its relations and its content type."""
-        self.drop(self._relations_name(part))
-        self.drop(part)
-        self.drop_type(part)
+        for name in (self._relations_name(part), part):
+            self._members.pop(name, None)
+            self._edited.pop(name, None)
+        self.write("[Content_Types].xml", self._without_type(self.text("[Content_Types].xml"), part))
 
     def check(self) -> None:
         """Every edited XML part must be well-formed: what is not was broken before, or by us, and must not go out."""
@@ -317,7 +304,7 @@ def new_package() -> Package:
     package.set_type(None, "application/vnd.openxmlformats-package.relationships+xml", "rels")
     package.set_type(None, "application/xml", "xml")
     package.write("xl/workbook.xml", f'<workbook xmlns="{MAIN}" xmlns:r="{RELATIONS}"><sheets></sheets></workbook>')
-    package.set_type("xl/workbook.xml", f"{_TYPE}.sheet.main+xml")
+    package.set_type("xl/workbook.xml", WORKBOOK_TYPE)
     package.relate("", "officeDocument", "xl/workbook.xml")
     return package
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-_OUTCOMES = {"error": "错误", "query": "疑问", "info": "提示"}
+OUTCOME_LABELS = {"error": "错误", "query": "疑问", "info": "提示"}
 _TONES = {"accepted": "good", "accepted_with_queries": "ask", "rejected": "bad"}
 _MARKS = {"good": "✓", "ask": "？", "bad": "✕", "fault": "！"}
 
@@ -127,7 +127,7 @@ def _facts(content: Mapping[str, Any]) -> str:
         )
         more = f" 等 {len(arrivals)} 次" if len(arrivals) > 5 else ""
         rows.append(("再次收到", f"内容完全相同，不重复处理：{again}{more}"))
-    counts = "　".join(f"{label} {int(found.get(outcome) or 0):,} 处" for outcome, label in _OUTCOMES.items())
+    counts = "　".join(f"{label} {int(found.get(outcome) or 0):,} 处" for outcome, label in OUTCOME_LABELS.items())
     rows.append(("审核问题", counts))
     if content.get("explanations_n"):
         rows.append(("核实说明", f"读到 {int(content['explanations_n']):,} 条"))
@@ -223,7 +223,7 @@ def _findings(content: Mapping[str, Any]) -> str:
         return ""
     total = sum(int(count or 0) for count in (content.get("findings") or {}).values())
     lines = "".join(
-        f'<tr><td class="{_text(one.get("outcome"))}">{_text(_OUTCOMES.get(one.get("outcome"), one.get("outcome")))}</td>'
+        f'<tr><td class="{_text(one.get("outcome"))}">{_text(OUTCOME_LABELS.get(one.get("outcome"), one.get("outcome")))}</td>'
         f"<td>{_place(one)}</td><td>{_text(one.get('message'))}<br><span class='small'>怎么改：{_text(one.get('remedy'))}</span></td></tr>"
         for one in first
     )

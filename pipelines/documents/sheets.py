@@ -3,6 +3,7 @@
 Belongs here: adding, replacing and removing sheets; filling cells and clearing fills; writing notes beside those of the county.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +24,7 @@ from pipelines.documents.ooxml import (
     with_attribute,
     xml_text,
 )
-from pipelines.screening.workbook import cell_address
+from pipelines.screening.workbook import cell_address, cell_position
 
 _SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
 _STYLES_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.styles+xml"
@@ -38,14 +39,11 @@ Cell = tuple[int, int]  # row and column, from 0
 
 def position(address: str) -> Cell | None:
     """F12 or $F$12 → (11, 5); None for anything else, or outside a sheet."""
-    match = re.fullmatch(r"\$?([A-Za-z]{1,3})\$?([1-9]\d{0,6})", address.strip())
+    match = re.fullmatch(r"\$?([A-Za-z]{1,3})\$?([1-9][0-9]{0,6})", address.strip())
     if match is None:
         return None
-    column = 0
-    for letter in match[1].upper():
-        column = column * 26 + ord(letter) - 64
-    row = int(match[2])
-    return (row - 1, column - 1) if row <= _MAX_ROWS and column <= _MAX_COLUMNS else None
+    row, column = cell_position(match[1] + match[2])
+    return (row, column) if row < _MAX_ROWS and column < _MAX_COLUMNS else None
 
 
 def link_to(sheet: str, cell: str) -> str:
@@ -61,6 +59,17 @@ def width_of(text: str) -> int:
 def lines_of(text: str, width: int) -> int:
     """Lines that a text takes when wrapped to a width in half-width characters."""
     return sum(max(1, -(-width_of(line) // max(1, width))) for line in text.split("\n"))
+
+
+def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Sorted numbers as (first, last) of each unbroken run: 5, 6, 7, 9 → (5, 7), (9, 9)."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and number <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
 
 
 # The workbook ---------------------------------------------------------------------------------------------------------
@@ -91,7 +100,6 @@ class Book:
         if root is None or MAIN not in root[0]:
             raise NotEditable("是“严格”格式的 OOXML")
         self.prefix = root[1]
-        self._root_end = root.end()
         targets = {relation.get("Id", ""): relation for relation in package.relations(self.part)}
         self.sheets: list[_Entry] = []
         start, end = self._span("sheets")
@@ -458,9 +466,10 @@ class SheetText:
 
 def _number(text: str | None, default: float) -> float:
     try:
-        return float(text) if text is not None else default
+        number = float(text) if text is not None else default
     except ValueError:
         return default
+    return number if math.isfinite(number) else default
 
 
 def _tag_end(element: str) -> int:

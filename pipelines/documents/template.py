@@ -29,6 +29,7 @@ from typing import Any
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 
+from pipelines.documents.sheets import runs
 from pipelines.periods import Period
 from pipelines.returns import Column, Identity, ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS
@@ -438,7 +439,7 @@ class _Template:
                 {"type": "formula", "criteria": f"=AND({started}COUNTIFS({parts})>1)", "format": wrong},
             )  # fmt: skip
         row_cells = f"$A{first + 1}:${xl_col_to_name(self.last_column)}{first + 1}"
-        for left, right in _runs([place for place, column in enumerate(self.defined.columns) if column.required]):
+        for left, right in runs([place for place, column in enumerate(self.defined.columns) if column.required]):
             empty = f'=AND(COUNTA({row_cells})>0,{xl_col_to_name(left)}{first + 1}="")'
             self.sheet.conditional_format(
                 first, left, last, right, {"type": "formula", "criteria": empty, "format": lacking}
@@ -454,13 +455,13 @@ class _Template:
         cell = {name: f"${xl_col_to_name(place)}{row + 1}" for name, place in self.places.items()}
 
         def summed(names: Sequence[str]) -> str:
-            spans = _runs(sorted(self.places[name] for name in names))
+            spans = runs(sorted(self.places[name] for name in names))
             return f"SUM({','.join(self._span(span, row) for span in spans)})" if names else "0"
 
         terms = sorted(self.places[name] for name in identity.terms)
         stated = [f"ISNUMBER({cell[identity.left]})"]
-        stated += [f"COUNTBLANK({self._span(span, row)})=0" for span in _runs(terms)]
-        stated += [f'COUNTIF({self._span(span, row)},"{MISSING_LABELS["not_reported"]}")=0' for span in _runs(terms)]
+        stated += [f"COUNTBLANK({self._span(span, row)})=0" for span in runs(terms)]
+        stated += [f'COUNTIF({self._span(span, row)},"{MISSING_LABELS["not_reported"]}")=0' for span in runs(terms)]
         if identity.period_months:
             expected = str(self.period.months)
         elif identity.product:
@@ -503,7 +504,7 @@ class _Template:
         coded = [place for place, column in enumerate(self.defined.columns) if column.type in ("text", "code")]
         cells = (
             f"{xl_col_to_name(left)}{first + 1}:{xl_col_to_name(right)}{blocks[-1].last + 1}"
-            for left, right in _runs(coded)
+            for left, right in runs(coded)
         )
         # A school code is text made of digits: not a mistake that Excel need flag in every row.
         self.sheet.ignore_errors({"number_stored_as_text": " ".join(cells)})
@@ -670,14 +671,3 @@ def _shown_width(text: str) -> int:
 
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
-    """Sorted places as (first, last) of each unbroken run."""
-    runs: list[tuple[int, int]] = []
-    for place in places:
-        if runs and runs[-1][1] == place - 1:
-            runs[-1] = (runs[-1][0], place)
-        elif not runs or runs[-1][1] != place:
-            runs.append((place, place))
-    return runs

@@ -8,20 +8,20 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import duckdb
 
 from pipelines.exports.public import DEFAULT_THRESHOLD, allowed, public_copy
 from pipelines.files import replace_file
-from pipelines.warehouse.chinese import SCHEMA, labels, unit_of
+from pipelines.warehouse.chinese import SCHEMA, ColumnFacts, catalogue, labels, unit_of
 
 FORMATS = ("parquet", "csv", "xlsx")
 PROFILES = ("internal", "public")
@@ -39,22 +39,13 @@ _BATCH = 20_000
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a view of 指标."""
-
-    name: str
-    data_type: str
-    comment: str
-
-
-@dataclass(frozen=True)
 class View:
     """A view of 指标 to be written: `stem` names the files."""
 
     stem: str
     name: str
     comment: str
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnFacts, ...]
     order: str
 
 
@@ -96,14 +87,14 @@ def export(
     digests: dict[str, str] = {}
     with closing(opened) as connection:
         ((release_id,),) = connection.execute("SELECT release_id FROM marts.release").fetchall()
-        tables = [str(table) for (table,) in connection.execute(
-            """SELECT table_name FROM duckdb_tables()
-               WHERE schema_name = 'marts' AND database_name = current_database() ORDER BY 1"""
-        ).fetchall()]  # fmt: skip
+        tables = catalogue(connection)
         views = _views(connection, tables)
         jobs: list[tuple[str, Callable[[], tuple[bytes, int]]]] = []
         if "parquet" in formats:
-            jobs += [(f"{table}.parquet", partial(_parquet, connection, table, str(release_id))) for table in tables]
+            jobs += [
+                (f"{table}.parquet", partial(_parquet, connection, table, columns, str(release_id)))
+                for table, (_, columns) in tables.items()
+            ]
         for kind, write in (("csv", _csv), ("xlsx", _workbook)):
             if kind in formats:
                 jobs += [
@@ -138,27 +129,15 @@ def _forget(folder: Path) -> None:
     (folder / MANIFEST).unlink()
 
 
-def _views(connection: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> list[View]:
+def _views(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> list[View]:
     names = labels()
     stems = {names.table(table): table for table in tables} | {names.wide: WIDE}
     found = []
-    for name, comment in connection.execute(
-        """SELECT view_name, coalesce(comment, '') FROM duckdb_views()
-           WHERE schema_name = ? AND database_name = current_database() ORDER BY 1""",
-        [SCHEMA],
-    ).fetchall():
-        columns = tuple(
-            Column(*map(str, column))
-            for column in connection.execute(
-                """SELECT column_name, data_type, coalesce(comment, '') FROM duckdb_columns()
-                   WHERE schema_name = ? AND database_name = current_database() AND table_name = ? ORDER BY column_index""",
-                [SCHEMA, name],
-            ).fetchall()
-        )
+    for name, (comment, columns) in catalogue(connection, SCHEMA).items():
         # Codes sort as the bureau lists areas, the city first; names would sort by their strokes' code points.
         keys = [column.name for column in columns if f"{column.name}代码" not in {other.name for other in columns}]
         order = "" if name == names.wide else "ORDER BY " + ", ".join(f'"{key}"' for key in keys)
-        found.append(View(stems[str(name)], str(name), str(comment), columns, order))
+        found.append(View(stems[name], name, comment, tuple(columns), order))
     return sorted(found, key=lambda view: view.stem)
 
 
@@ -182,7 +161,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, view: View, profile: str) -> It
             yield row
 
 
-def _is_number(column: Column) -> bool:
+def _is_number(column: ColumnFacts) -> bool:
     return column.data_type.startswith(("DECIMAL", "BIGINT", "INTEGER", "HUGEINT", "DOUBLE"))
 
 
@@ -211,18 +190,16 @@ def _csv(connection: duckdb.DuckDBPyConnection, view: View, release_id: str, pro
     return stream.getvalue().encode("utf-8-sig"), rows_n
 
 
-def _parquet(connection: duckdb.DuckDBPyConnection, table: str, release_id: str) -> tuple[bytes, int]:
+def _parquet(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[ColumnFacts], release_id: str
+) -> tuple[bytes, int]:
     import pyarrow.parquet
 
     content = connection.sql(f"SELECT * FROM marts.{table} ORDER BY ALL").to_arrow_table()
-    described = dict(
-        connection.execute(
-            """SELECT column_name, coalesce(comment, '') FROM duckdb_columns()
-               WHERE schema_name = 'marts' AND database_name = current_database() AND table_name = ?""",
-            [table],
-        ).fetchall()
-    )
-    fields = [field.with_metadata({"description": described.get(field.name, "")}) for field in content.schema]
+    fields = [
+        field.with_metadata({"description": column.description})
+        for field, column in zip(content.schema, columns, strict=True)
+    ]
     content = content.cast(pyarrow.schema(fields, metadata={"xianbao.release_id": release_id, "xianbao.table": table}))
     stream = io.BytesIO()
     pyarrow.parquet.write_table(content, stream, compression="zstd")
@@ -266,10 +243,10 @@ def _workbook(connection: duckdb.DuckDBPyConnection, view: View, release_id: str
         sheet.write_string(1, 0, f"发布编号 {release_id}　各列的单位和说明见“说明”", plain)
         sheet.set_row(2, 30)
         for place, column in enumerate(view.columns):
-            unit = unit_of(column.comment)
+            unit = unit_of(column.description)
             sheet.write_string(2, place, f"{column.name}（{unit}）" if unit else column.name, head)
         below = 3
-        for row in [] if first is None else _chain(first, part):
+        for row in [] if first is None else chain([first], part):
             for place, value in enumerate(row):
                 _write(sheet, below, place, value, formats[place], plain)
             below += 1
@@ -289,17 +266,12 @@ def _workbook(connection: duckdb.DuckDBPyConnection, view: View, release_id: str
         meaning = f"{HIDDEN} 为保护个人信息隐去；{WITHHELD} 报送不足不予公布；{NOT_APPLICABLE} 不适用；空白为没有这一项"
         lines.append(("符号", "", meaning))
     lines += [("列", "单位", "说明")]
-    lines += [(column.name, unit_of(column.comment) or "", column.comment) for column in view.columns]
+    lines += [(column.name, unit_of(column.description) or "", column.description) for column in view.columns]
     for below, line in enumerate(lines, start=1):
         for place, text in enumerate(line):
             notes.write_string(below, place, text, head if line[0] == "列" and line[1] == "单位" else wrapped)
     book.close()
     return stream.getvalue(), rows_n
-
-
-def _chain(first: list[object], rest: Iterator[list[object]]) -> Iterator[list[object]]:
-    yield first
-    yield from rest
 
 
 def _write(sheet, row: int, place: int, value: object, own, plain) -> None:  # type: ignore[no-untyped-def]
@@ -313,13 +285,13 @@ def _write(sheet, row: int, place: int, value: object, own, plain) -> None:  # t
         sheet.write_string(row, place, str(value)[:_CELL_CHARACTERS], own if str(value) in _SYMBOLS.values() else plain)
 
 
-def _number_format(column: Column) -> str:
+def _number_format(column: ColumnFacts) -> str:
     if not column.data_type.startswith(("DECIMAL", "DOUBLE")):
-        return "0" if unit_of(column.comment) is None else "#,##0"
-    return "#,##0.0000" if unit_of(column.comment) in (None, "比值") else "#,##0.00"
+        return "0" if unit_of(column.description) is None else "#,##0"
+    return "#,##0.0000" if unit_of(column.description) in (None, "比值") else "#,##0.00"
 
 
-def _width(column: Column) -> int:
+def _width(column: ColumnFacts) -> int:
     if _is_number(column):
         return max(12, len(column.name) + 4)
     return max(12, min(2 * len(column.name) + 4, 26))

@@ -25,7 +25,7 @@ import duckdb
 from ruamel.yaml import YAML
 
 from pipelines.exports.suppression import Equation, hidden_records
-from pipelines.warehouse.chinese import catalogue, write_chinese_layer
+from pipelines.warehouse.chinese import catalogue, set_comment, write_chinese_layer
 
 DEFAULT_THRESHOLD = 5
 HIDDEN_STATUS = "suppressed"
@@ -88,13 +88,13 @@ def public_copy(source: Path, threshold: int = DEFAULT_THRESHOLD) -> duckdb.Duck
                 continue
             comment, facts = described[table]
             _copy(connection, table, columns)
-            connection.execute(f"COMMENT ON TABLE marts.{table} IS {_text(comment)}")
+            set_comment(connection, "TABLE", f"marts.{table}", comment)
             for fact in facts:
                 if fact.name in (*columns["keep"], *columns.get("figures", ())):
-                    connection.execute(f"COMMENT ON COLUMN marts.{table}.{fact.name} IS {_text(fact.description)}")
+                    set_comment(connection, "COLUMN", f"marts.{table}.{fact.name}", fact.description)
             if "figures" in columns:
                 text = f"是否为保护个人信息隐去：不足 {threshold} 人的记录，以及可据以推算出它的记录"
-                connection.execute(f"COMMENT ON COLUMN marts.{table}.{_MARKED} IS {_text(text)}")
+                set_comment(connection, "COLUMN", f"marts.{table}.{_MARKED}", text)
         connection.execute("DETACH source")
         write_chinese_layer(connection)
     except BaseException:
@@ -238,7 +238,3 @@ def _equations(
         # Where one caliber covers fewer counties than another, the totals differ and are no secret of each other.
         equations += [{first: 1, second: -1} for first, second in pairwise(cells) if values[first] == values[second]]
     return equations
-
-
-def _text(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"

@@ -16,12 +16,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from pipelines.files import replace_file, sync_folder
 from pipelines.screening.screen import Receipt, Submission
+from pipelines.times import utc
 
 _CHUNK = 1 << 20
 
@@ -68,9 +69,9 @@ class RawSubmission:
         collected: dict[str, list[datetime]] = {}
         for arrival in sorted(self.arrivals, key=lambda arrival: (arrival.received_at, arrival.file_name)):
             earliest.setdefault(arrival.county_code, arrival)
-            collected.setdefault(arrival.county_code, []).append(_utc(arrival.collected_at))
+            collected.setdefault(arrival.county_code, []).append(utc(arrival.collected_at))
         return tuple(
-            Receipt(code, arrival.file_name, _utc(arrival.received_at), tuple(sorted(collected[code])))
+            Receipt(code, arrival.file_name, utc(arrival.received_at), tuple(sorted(collected[code])))
             for code, arrival in sorted(earliest.items())
         )
 
@@ -165,12 +166,6 @@ class RawStore:
     def to_screen(self, entry: RawSubmission) -> Submission:
         """A stored submission as screening takes it."""
         return Submission(entry.submission_id, self.path(entry.submission_id), entry.first.file_name, entry.receipts)
-
-
-def _utc(text: str) -> datetime:
-    """An ISO time as UTC without zone, the form in which times are landed."""
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _read(sidecar: Path) -> RawSubmission:

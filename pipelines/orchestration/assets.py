@@ -17,11 +17,12 @@ from pipelines.intake.deadlines import record_late
 from pipelines.intake.deliver import deliver_all
 from pipelines.orchestration.liveness import show_life
 from pipelines.returns import current_definitions
+from pipelines.times import end_of_day
 from pipelines.warehouse import dbt
 from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.build_database import landing_schema
 from pipelines.warehouse.publish import code_version, publish
-from pipelines.warehouse.update import Scope, build_marts, end_of_day, land_new, received_filings, standing
+from pipelines.warehouse.update import Scope, build_marts, land_new, received_filings, standing
 
 #: Steps that open the build database. One slot (dagster.yaml): one writer at a time, over all runs.
 BUILD_POOL = "build_database"
@@ -308,13 +309,13 @@ def outbox_asset(home: Home) -> dg.AssetsDefinition:
             check = dg.AssetCheckResult(check_name="outboxes_reachable", asset_key=OUTBOX, passed=True)
             return dg.MaterializeResult(metadata={"written": 0}, check_results=[check])
         with home.writing():
-            answered = write_answers(home)
+            written_n = write_answers(home)
         problems = deliver_all(home)
         for code, problem in problems.items():
             context.log.warning(f"{code}: {problem}")
         return dg.MaterializeResult(
             metadata={
-                "written": sum(len(names) for names in answered.written.values()),
+                "written": written_n,
                 "path": dg.MetadataValue.path(str(home.outbox)),
                 "problems": dg.MetadataValue.json(problems),
             },

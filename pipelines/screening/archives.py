@@ -27,12 +27,12 @@ _DRIVE = re.compile(r"^[A-Za-z]:")
 class Unsafe(Exception):
     """An archive that must not be unpacked. `reason` is Chinese and names the member where there is one.
 
-    `damaged`: it is broken rather than hostile.
+    `damaged`: it is broken rather than hostile. `beyond_limits`: it is, or unpacks to, more than is taken.
     """
 
-    def __init__(self, reason: str, *, damaged: bool = False) -> None:
+    def __init__(self, reason: str, *, damaged: bool = False, beyond_limits: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.damaged = reason, damaged
+        self.reason, self.damaged, self.beyond_limits = reason, damaged, beyond_limits
 
 
 def open_archive(source: Path | IO[bytes]) -> zipfile.ZipFile:
@@ -77,22 +77,23 @@ def _check_directory(source: Path | IO[bytes]) -> None:
         raise Unsafe("文件不完整或已损坏（压缩包没有目录）", damaged=True)
     entries, directory_bytes = struct.unpack("<HI", tail[at + 10 : at + 16])
     if entries == 0xFFFF or directory_bytes == 0xFFFFFFFF or entries > MAX_MEMBERS:
-        raise Unsafe(f"压缩包内文件超过 {MAX_MEMBERS:,} 个")
+        raise Unsafe(f"压缩包内文件超过 {MAX_MEMBERS:,} 个", beyond_limits=True)
     if directory_bytes > _MAX_DIRECTORY_BYTES:
         raise Unsafe(f"压缩包目录 {directory_bytes:,} 字节，上限 {_MAX_DIRECTORY_BYTES:,} 字节")
 
 
 def _check_members(members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MAX_MEMBERS:
-        raise Unsafe(f"压缩包内文件超过 {MAX_MEMBERS:,} 个")
+        raise Unsafe(f"压缩包内文件超过 {MAX_MEMBERS:,} 个", beyond_limits=True)
     unpacked = sum(member.file_size for member in members)
     packed = max(1, sum(member.compress_size for member in members))
     if unpacked > MAX_UNPACKED_BYTES or (unpacked > 10_000_000 and unpacked / packed > MAX_UNPACK_RATIO):
-        raise Unsafe(f"解压后 {unpacked:,} 字节，疑为压缩炸弹")
+        raise Unsafe(f"解压后 {unpacked:,} 字节，疑为压缩炸弹", beyond_limits=True)
     end, before = 0, ""
     for member in sorted(members, key=lambda member: member.header_offset):
         if member.header_offset < end:
-            raise Unsafe(f"压缩包内“{before}”与“{member_name(member)}”占用同一段数据，疑为压缩炸弹")
+            both = f"“{before}”与“{member_name(member)}”"
+            raise Unsafe(f"压缩包内{both}占用同一段数据，疑为压缩炸弹", beyond_limits=True)
         # At least the fixed header lies before the data; the name's length there may differ from the directory's.
         end, before = member.header_offset + 30 + member.compress_size, member_name(member)
     seen: set[str] = set()

@@ -60,12 +60,13 @@ def batch_members(archive: zipfile.ZipFile, *, max_bytes: int) -> list[Member]:
         if info.flag_bits & 0x1:
             raise Unsafe(f"压缩包内“{path}”设有密码")
         if info.file_size > max_bytes:
-            raise Unsafe(f"压缩包内“{path}”解压后 {info.file_size:,} 字节，超过上限 {max_bytes:,} 字节")
+            size = f"{info.file_size:,} 字节，超过上限 {max_bytes:,} 字节"
+            raise Unsafe(f"压缩包内“{path}”解压后 {size}", beyond_limits=True)
         members.append(Member(info, path, name))
     if not members:
         raise Unsafe("压缩包内没有可收取的文件")
     if len(members) > MAX_FILES:
-        raise Unsafe(f"压缩包内有 {len(members):,} 个文件，超过上限 {MAX_FILES} 个")
+        raise Unsafe(f"压缩包内有 {len(members):,} 个文件，超过上限 {MAX_FILES} 个", beyond_limits=True)
     for member in members:
         _check(archive, member)
     return sorted(members, key=lambda member: member.path)
@@ -108,4 +109,4 @@ def _holds_an_archive(archive: zipfile.ZipFile, member: Member) -> bool:
     except Unsafe as unsafe:
         if unsafe.damaged:
             return False
-        raise Unsafe(f"压缩包内“{member.path}”：{unsafe.reason}") from unsafe
+        raise Unsafe(f"压缩包内“{member.path}”：{unsafe.reason}", beyond_limits=unsafe.beyond_limits) from unsafe

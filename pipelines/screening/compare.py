@@ -65,16 +65,12 @@ def changed_cells(
             source_counties=[receipt.county_code for receipt in submission.receipts],
             periods=settings.periods,
         )
-        mine = [table for table in found.tables if _slot(table) == slot]
+        mine = [table for table in found.tables if table.slot == slot]
         if not mine:
             raise NotComparable(f"{submission.file_name} 里没有这份填报。")
         tables.append(mine[0])
     before, after = (_rows(table) for table in tables)
     return list(_compared(tables[1].definition, before, after))
-
-
-def _slot(table: Table) -> tuple[str, str | None, str | None]:
-    return table.definition.return_code, table.county_code, table.period.code if table.period else None
 
 
 def _rows(table: Table) -> dict[str, _Row]:

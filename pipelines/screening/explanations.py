@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipelines.screening.identify import Observation, is_findings_sheet
+from pipelines.screening.identify import Observation, findings_header
 from pipelines.screening.personal_data import mask
 from pipelines.screening.workbook import FINDINGS_SHEET, REPLY_LABEL, TOKEN_LABEL, Sheet, Workbook, cell_address
 
@@ -105,8 +105,9 @@ def read_explanations(workbook: Workbook, key: str = "") -> tuple[list[Explanati
     explanations: list[Explanation] = []
     observations: list[Observation] = []
     for sheet in workbook.sheets:
-        if sheet.name == FINDINGS_SHEET and is_findings_sheet(sheet):
-            for row, column, token_text, reply in _replies(sheet):
+        header = findings_header(sheet) if sheet.name == FINDINGS_SHEET else None
+        if header is not None:
+            for row, column, token_text, reply in _replies(sheet, header):
                 read = _read_token(token_text, key)
                 if isinstance(read, str):
                     observations.append(Observation(UNREADABLE, sheet.name, row, column, value=reply, detail=read))
@@ -129,13 +130,8 @@ def read_explanations(workbook: Workbook, key: str = "") -> tuple[list[Explanati
     return explanations, observations
 
 
-def _replies(sheet: Sheet) -> Iterator[tuple[int, int, str, str]]:
+def _replies(sheet: Sheet, header: int) -> Iterator[tuple[int, int, str, str]]:
     """(row, column, token, reply) of each row with a reply."""
-    header = next(
-        row
-        for row, cells in enumerate(sheet.rows)
-        if {TOKEN_LABEL, REPLY_LABEL} <= {(text or "").strip() for text in cells}
-    )
     labels = [(text or "").strip() for text in sheet.rows[header]]
     token_column, reply_column = labels.index(TOKEN_LABEL), labels.index(REPLY_LABEL)
     for row in range(header + 1, len(sheet.rows)):
@@ -162,7 +158,9 @@ def _read_token(text: str, key: str) -> list[str] | str:
         return "这一行没有问题编号：只有疑问可以说明，错误须改正数据"
     body, _, digest = text.rpartition("|")
     fields = body.split("|")
-    if len(fields) != _FIELDS + 1 or fields[0] != _PREFIX or not hmac.compare_digest(digest, _digest(body, key)):
+    # As bytes: a county may have written anything here, and of text `compare_digest` takes ASCII alone.
+    is_ours = hmac.compare_digest(digest.encode("utf-8", "surrogatepass"), _digest(body, key).encode())
+    if len(fields) != _FIELDS + 1 or fields[0] != _PREFIX or not is_ours:
         return "这一行的问题编号已被改动，或不是市局返回的工作簿"
     unpacked = [_unpacked(field) for field in fields[1:]]
     if any(

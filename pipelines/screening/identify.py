@@ -6,7 +6,8 @@ rule says stands in `expectations/file.json`.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -109,7 +110,7 @@ class Cover:
 
 @dataclass
 class Table:
-    """One return found on one sheet. Rows and columns are indexes from 0 in the sheet."""
+    """One return found on one sheet. Rows and columns are indexes from 0 in the sheet; `data_rows` are in order."""
 
     definition: ReturnDefinition
     sheet: Sheet
@@ -125,6 +126,15 @@ class Table:
     period: Period | None = None
     of_template: bool = False
     observations: list[Observation] = field(default_factory=list)
+
+    @property
+    def slot(self) -> tuple[str, str | None, str | None]:
+        """Return, county and period: what a filing is known by."""
+        return self.definition.return_code, self.county_code, self.period.code if self.period else None
+
+    def is_data_row(self, row: int) -> bool:
+        at = bisect_left(self.data_rows, row)
+        return at < len(self.data_rows) and self.data_rows[at] == row
 
 
 @dataclass(frozen=True)
@@ -201,15 +211,23 @@ def sheets_of_the_county(workbook: Workbook) -> list[Sheet]:
         return (sheet in lists or (ours and sheet.name == NOTES_SHEET)) and not _find_tables(sheet, set())
 
     kept = [sheet for sheet in workbook.sheets if not is_passed_over(sheet)]
-    if len(kept) < len(workbook.sheets) and any(_find_tables(sheet, set()) for sheet in kept):
+    quotes = [sheet for sheet in workbook.sheets if sheet.name.startswith(QUOTE_PREFIX)]
+    if quotes and any(_find_tables(sheet, set()) for sheet in kept):
         # Rows are quoted to a county whose own file could not be marked: beside a return nothing is a quotation.
-        kept = [sheet for sheet in workbook.sheets if sheet in kept or sheet.name.startswith(QUOTE_PREFIX)]
+        kept = [sheet for sheet in workbook.sheets if sheet in kept or sheet in quotes]
     return kept
 
 
 def is_findings_sheet(sheet: Sheet) -> bool:
     """Whether a sheet is a list of findings of ours; its name alone is not enough, for it may hold a county's data."""
-    return any({TOKEN_LABEL, REPLY_LABEL} <= {text.strip() for text in cells if text} for cells in sheet.rows)
+    return findings_header(sheet) is not None
+
+
+def findings_header(sheet: Sheet) -> int | None:
+    """The row of a list of findings that names its columns, from 0; None on any other sheet."""
+    labels = {TOKEN_LABEL, REPLY_LABEL}
+    rows = enumerate(sheet.rows)
+    return next((row for row, cells in rows if labels <= {text.strip() for text in cells if text}), None)
 
 
 def table_headers(sheet: Sheet) -> list[tuple[int, int]]:
@@ -222,14 +240,13 @@ def _without_repeated(tables: list[Table]) -> tuple[list[Table], list[Observatio
     seen: dict[tuple[str, str | None, str | None], Table] = {}
     observations = []
     for table in tables:
-        slot = (table.definition.return_code, table.county_code, table.period.code if table.period else None)
-        if slot in seen:
-            places = f"“{seen[slot].sheet.name}”与“{table.sheet.name}”"
+        if table.slot in seen:
+            places = f"“{seen[table.slot].sheet.name}”与“{table.sheet.name}”"
             observations.append(
                 Observation("FILE-0-return-repeated", table.sheet.name, table.header_row, 0, detail=places)
             )
         else:
-            seen[slot] = table
+            seen[table.slot] = table
     return list(seen.values()), observations
 
 
@@ -459,24 +476,25 @@ def _read_cover(sheet: Sheet) -> Cover:
 def _read_metadata(workbook: Workbook) -> Cover:
     """The hidden sheet of our own templates: two columns, a key and its value."""
     cover = Cover()
-    keys = {"form": "form", "county_code": "county_code", "period": "period", "return": "return"}
+    for row, key, value in _metadata_rows(workbook):
+        if key in ("form", "county_code", "period", "return"):
+            cover.add(key, value, METADATA_SHEET, row, 1)
+    return cover
+
+
+def _metadata_rows(workbook: Workbook) -> Iterator[tuple[int, str, str]]:
+    """(row, key, value) of what the metadata sheet states."""
     for sheet in workbook.sheets:
         if sheet.name == METADATA_SHEET:
             for row, cells in enumerate(sheet.rows):
-                if len(cells) >= 2 and cells[0] in keys and cells[1]:
-                    cover.add(keys[cells[0]], cells[1].strip(), sheet.name, row, 1)
-    return cover
+                if len(cells) >= 2 and cells[0] and cells[1]:
+                    yield row, cells[0], cells[1].strip()
 
 
 def answered_submission(workbook: Workbook) -> str | None:
     """The submission whose annotated workbook this is, None when it is none; written in groups by `documents.annotated`."""
-    for sheet in workbook.sheets:
-        if sheet.name == METADATA_SHEET:
-            for cells in sheet.rows:
-                if len(cells) >= 2 and cells[0] == "answer_to" and cells[1]:
-                    told = cells[1].replace("-", "").strip()
-                    return told if re.fullmatch(r"[0-9a-f]{64}", told) else None
-    return None
+    told = next((value.replace("-", "") for _, key, value in _metadata_rows(workbook) if key == "answer_to"), "")
+    return told if re.fullmatch(r"[0-9a-f]{64}", told) else None
 
 
 def _named_returns(cover: Cover, metadata: Cover) -> set[str]:

@@ -133,7 +133,7 @@ def without_misspelt_codes(
         text = unicodedata.normalize("NFKC", sheets[observation.sheet].cell(row, column) or "").strip()
         for table in tables:
             name = next((name for name, place in table.columns.items() if place == column), None)
-            if table.sheet.name == observation.sheet and row in table.data_rows and name and table.county_code:
+            if table.sheet.name == observation.sheet and table.is_data_row(row) and name and table.county_code:
                 return (
                     bool(table.definition.column(name).pattern)
                     and text.isdigit()

@@ -20,7 +20,7 @@ from pipelines.screening.batch_contents import BATCH_KIND, batch_members, is_bat
 from pipelines.screening.second_reading.cells import Cell, Contradiction, SheetReading, disagreement, is_active
 from pipelines.screening.second_reading.ods import read_ods
 from pipelines.screening.second_reading.ooxml import far_corner, read_ooxml_sheet, read_shared_strings, refuse_entities
-from pipelines.screening.second_reading.package import active_link, package_remarks
+from pipelines.screening.second_reading.package import active_link, package_remarks, target_part
 from pipelines.screening.second_reading.xls import read_xls_globals, read_xls_sheet
 from pipelines.screening.second_reading.xlsb import read_xlsb_sheet, read_xlsb_sheets, read_xlsb_strings
 from pipelines.screening.workbook import Refusal, Sheet, Workbook, cell_address, cell_text
@@ -51,12 +51,7 @@ def read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Workb
             return _read_ole(path, max_bytes=max_bytes, max_cells=max_cells)
         return _read_text(path, name, max_cells=max_cells)
     except Contradiction as contradiction:
-        return _contradiction(contradiction)
-
-
-def _contradiction(contradiction: Contradiction) -> Refusal:
-    text = str(contradiction)
-    return Refusal("FILE-0-limits" if text.startswith("单元格超过") else "FILE-0-unreadable", text)
+        return Refusal("FILE-0-limits" if contradiction.beyond_limits else "FILE-0-unreadable", str(contradiction))
 
 
 def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Workbook | Refusal:
@@ -82,9 +77,7 @@ def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Wo
     except Unsafe as unsafe:
         if unsafe.damaged:
             return Refusal("FILE-0-unreadable", unsafe.reason)
-        return Refusal(
-            "FILE-0-limits" if "炸弹" in unsafe.reason or "超过" in unsafe.reason else "FILE-0-archive", unsafe.reason
-        )
+        return Refusal("FILE-0-limits" if unsafe.beyond_limits else "FILE-0-archive", unsafe.reason)
     except (
         zipfile.BadZipFile,
         OSError,
@@ -238,9 +231,8 @@ def _related(archive: zipfile.ZipFile, names: dict[str, str], part: str) -> dict
         raise Contradiction(f"缺少 {part} 的关系表")
     found = {}
     for relation in _parsed(ElementTree, archive.read(relations)):
-        target = relation.get("Target", "").replace("\\", "/")
-        member = target.lstrip("/") if target.startswith("/") else f"{folder}/{target}".lstrip("/")
-        found[relation.get("Id", "")] = (relation.get("Type", "").rpartition("/")[2], _normal(member))
+        kind = relation.get("Type", "").rpartition("/")[2]
+        found[relation.get("Id", "")] = (kind, target_part(part, relation.get("Target", "")))
     return found
 
 
@@ -250,16 +242,6 @@ def _strings_part(relations: dict[str, tuple[str, str]], names: dict[str, str], 
     if related in names:
         return related
     return next((name for name in names if name.lower() == usual.lower()), "")
-
-
-def _normal(member: str) -> str:
-    parts: list[str] = []
-    for part in member.split("/"):
-        if part == "..":
-            parts = parts[:-1]
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join(parts)
 
 
 def _parsed(parser: Any, content: bytes) -> Any:
@@ -305,7 +287,7 @@ def _read_ooxml(
         rows, columns = far_corner(contents[name])
         if rows * columns > max_cells:  # the first reader would lay out the whole rectangle
             corner = cell_address(rows - 1, columns - 1)
-            raise Contradiction(f"单元格超过 {max_cells:,} 个（表“{name}”的末格远在 {corner}）")
+            raise Contradiction(f"单元格超过 {max_cells:,} 个（表“{name}”的末格远在 {corner}）", beyond_limits=True)
 
     def read(_: int, name: str, grid: list[list[Any]]) -> Seen | None:
         reading = SheetReading()

@@ -243,11 +243,9 @@ def write_suites() -> None:
 
 
 def form_label(return_code: str | None) -> str:
-    """表: form number and title, as a finding names it."""
-    if return_code is None:
-        return ""
-    defined = next(defined for defined in all_definitions() if defined.return_code == return_code)
-    return f"{defined.form} {defined.title}"
+    """表: form number and title, as a finding names it; a reference, which is no form of ours, by its code."""
+    defined = next((defined for defined in all_definitions() if defined.return_code == return_code), None)
+    return f"{defined.form} {defined.title}" if defined else return_code or ""
 
 
 if __name__ == "__main__":

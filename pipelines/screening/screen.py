@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.decisions import Decision, beijing_day, lock_at, waivers
+from pipelines.decisions import Decision, lock_at, waivers
 from pipelines.periods import parse_period
 from pipelines.returns import ReturnDefinition, all_definitions, current_definitions
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, Ratio
@@ -44,6 +44,7 @@ from pipelines.screening.workbook import (
     column_letter,
 )
 from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
+from pipelines.times import beijing_day
 
 #: At most so many findings a rule and filing are written out; the rule's result always counts all of them.
 FINDINGS_PER_RULE = 200
@@ -223,13 +224,15 @@ def _identified(
     names = [submission.file_name, *(receipt.file_name for receipt in submission.receipts)]
     personal = without_misspelt_codes(personal_data(outcome, names), outcome, found.tables)
     remarks = [Observation(rule_id, detail=detail) for rule_id, detail in outcome.remarks]
-    explained_n = len(result.explanations)
-    replies = list(_replies(submission, outcome, settings.reply_key, bool(personal), result))
+    explanations, replies = _replies(submission, outcome, settings.reply_key)
+    if personal:
+        explanations = []  # nothing is taken from a quarantined file
+    result.explanations += explanations
     if not found.tables:
         lacking = found.observations
         if outcome.sheets and not sheets_of_the_county(outcome):
             # A list of findings that comes back alone is no return and lacks none; without a reply it is nothing at all.
-            lacking = [] if len(result.explanations) > explained_n else [Observation("FILE-0-no-reply")]
+            lacking = [] if explanations else [Observation("FILE-0-no-reply")]
         _reject_file(submission, [*lacking, *personal, *remarks, *replies], result)
         return []
     personal += [*remarks, *replies]
@@ -245,25 +248,24 @@ def _identified(
     return entries
 
 
-def _replies(
-    submission: Submission, workbook: Workbook, key: str, quarantined: bool, result: Screening
-) -> Iterable[Observation]:
-    """Take a county's replies to queries; what is wrong with one is observed at its cell. None is taken from a quarantined file."""
+def _replies(submission: Submission, workbook: Workbook, key: str) -> tuple[list[tuple[Any, ...]], list[Observation]]:
+    """A county's replies to queries as rows of `Screening.explanations`, and what is wrong with others, at its cell."""
     explanations, observations = read_explanations(workbook, key)
-    yield from observations
     sources = {receipt.county_code: receipt.received_at for receipt in submission.receipts}
+    rows: list[tuple[Any, ...]] = []
     for one in explanations:
-        if one.return_code not in current_definitions():
-            continue
         if sources and one.county_code not in sources:
             row, column = cell_position(one.cell)
-            yield Observation("FILE-0-reply-unreadable", one.sheet, row, column, value=one.text,
-                              detail="这一行是另一个县区的问题")  # fmt: skip
-        elif not quarantined:
-            result.explanations.append(
+            observations.append(
+                Observation("FILE-0-reply-unreadable", one.sheet, row, column, value=one.text,
+                            detail="这一行是另一个县区的问题")
+            )  # fmt: skip
+        elif one.return_code in current_definitions():
+            rows.append(
                 (submission.submission_id, one.return_code, one.county_code, one.period, one.rule_id, one.subject,
                  one.column_label, one.deviation, one.text, sources.get(one.county_code))
             )  # fmt: skip
+    return rows, observations
 
 
 def _locked(entry: _Entry, decisions: Sequence[Decision]) -> Iterable[Observation]:

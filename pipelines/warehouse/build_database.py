@@ -77,11 +77,14 @@ _RETURNED = """
     GROUP BY ALL HAVING arg_max(action, decision_n) = 'return'
 """
 
+#: The screening of each submission that counts.
+LATEST = "SELECT submission_id, max(screening_seq) AS screening_seq FROM landing.screened GROUP BY ALL"
+
 # The version in force of each filing, as everything is known now; the models have their own, as of a time.
-_IN_FORCE = """
+_IN_FORCE = f"""
     CREATE OR REPLACE VIEW landing.filing_in_force AS
     SELECT filing.* FROM landing.filing_version AS filing
-    SEMI JOIN (SELECT submission_id, max(screening_seq) AS screening_seq FROM landing.screened GROUP BY ALL) AS newest
+    SEMI JOIN ({LATEST}) AS newest
         ON filing.submission_id = newest.submission_id AND filing.screening_seq = newest.screening_seq
     ANTI JOIN landing.returned_version AS returned
         ON filing.submission_id = returned.submission_id AND filing.return_code = returned.return_code
@@ -97,9 +100,6 @@ _IN_FORCE = """
         ORDER BY filing.received_at DESC, filing.submission_id DESC
     ) = 1
 """
-
-#: The screening of each submission that counts.
-LATEST = "SELECT submission_id, max(screening_seq) AS screening_seq FROM landing.screened GROUP BY ALL"
 
 #: What to mark dirty when every mart is out of date, and when findings and verdicts changed but no figure.
 ALL_RETURNS, FINDINGS_ONLY = "*", "finding"

@@ -64,7 +64,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """One column of a published table, as DuckDB's catalogue has it."""
+    """One column of a published table or view, as DuckDB's catalogue has it."""
 
     name: str
     data_type: str
@@ -87,17 +87,20 @@ def unit_of(description: str) -> str | None:
     return None
 
 
-def catalogue(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, list[ColumnFacts]]]:
-    """The tables of `marts` in the connection's database: name → (description, columns in order)."""
+def catalogue(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -> dict[str, tuple[str, list[ColumnFacts]]]:
+    """The tables and views of a schema of the connection's database, by name: (description, columns in order)."""
     found: dict[str, tuple[str, list[ColumnFacts]]] = {}
     for table, comment in connection.execute(
-        """SELECT table_name, coalesce(comment, '') FROM duckdb_tables()
-           WHERE schema_name = 'marts' AND database_name = current_database() ORDER BY table_name"""
+        """SELECT name, coalesce(comment, '')
+           FROM (SELECT table_name AS name, schema_name, database_name, comment FROM duckdb_tables()
+                 UNION ALL SELECT view_name, schema_name, database_name, comment FROM duckdb_views())
+           WHERE schema_name = ? AND database_name = current_database() ORDER BY name""",
+        [schema],
     ).fetchall():
         columns = connection.execute(
             """SELECT column_name, data_type, coalesce(comment, '') FROM duckdb_columns()
-               WHERE schema_name = 'marts' AND database_name = current_database() AND table_name = ? ORDER BY column_index""",
-            [table],
+               WHERE schema_name = ? AND database_name = current_database() AND table_name = ? ORDER BY column_index""",
+            [schema, table],
         ).fetchall()
         found[str(table)] = (str(comment), [ColumnFacts(*map(str, column)) for column in columns])
     return found
@@ -125,9 +128,9 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection) -> None:
     declared = ", ".join(f"{name} {'INTEGER' if name == 'column_n' else 'VARCHAR'}" for name in _DICTIONARY)
     comment = "粒度：表 × 列。数据字典：每张表、每一列的中文名、类型、单位与说明。"
     connection.execute(f"CREATE TABLE marts.data_dictionary ({declared})")
-    _comment(connection, "TABLE", "marts.data_dictionary", comment)
+    set_comment(connection, "TABLE", "marts.data_dictionary", comment)
     for name, text in _DICTIONARY.items():
-        _comment(connection, "COLUMN", f"marts.data_dictionary.{name}", text)
+        set_comment(connection, "COLUMN", f"marts.data_dictionary.{name}", text)
     rows: list[tuple[object, ...]] = []
     for table, (about, columns) in catalogue(connection).items():
         chinese = names.table(table)
@@ -172,9 +175,9 @@ def _write_view(
     view = f"{_quoted(SCHEMA)}.{_quoted(names.table(table))}"
     selected = ", ".join(f"{expression} AS {_quoted(label)}" for expression, label, _ in shown)
     connection.execute(f"CREATE VIEW {view} AS SELECT {selected} FROM marts.{table} AS t {' '.join(joins)}")
-    _comment(connection, "VIEW", view, comment)
+    set_comment(connection, "VIEW", view, comment)
     for _, label, text in shown:
-        _comment(connection, "COLUMN", f"{view}.{_quoted(label)}", text)
+        set_comment(connection, "COLUMN", f"{view}.{_quoted(label)}", text)
 
 
 def _write_wide_view(connection: duckdb.DuckDBPyConnection) -> None:
@@ -205,14 +208,15 @@ def _write_wide_view(connection: duckdb.DuckDBPyConnection) -> None:
             LEFT JOIN {order} AS o ON t.area_code = o.area_code
             GROUP BY t.area_code, o.sort_order ORDER BY o.sort_order, t.area_code"""
     )
-    _comment(
+    set_comment(
         connection, "VIEW", view, "粒度：地区。每个指标的本期、上期、标准与达标情况，各占一列；长表见 指标.指标对照。"
     )
     for _, label, text in shown:
-        _comment(connection, "COLUMN", f"{view}.{_quoted(label)}", text)
+        set_comment(connection, "COLUMN", f"{view}.{_quoted(label)}", text)
 
 
-def _comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: str) -> None:
+def set_comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: str) -> None:
+    """Describe a TABLE, VIEW or COLUMN; its name as SQL has it."""
     connection.execute(f"COMMENT ON {kind} {name} IS {_text(text)}")
 
 

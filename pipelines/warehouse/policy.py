@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
+
+from pipelines.warehouse.dbt import DBT_PROJECT
 
 SEEDS = (
     "subsidy_tiers",
@@ -27,6 +28,7 @@ NO_CATEGORY = "无"
 #: In the seed of tiers: the programme knows no tiers.
 NO_TIER = "不分档"
 _HARDSHIP_SCOPE = "hardship:"
+_SEEDS_FOLDER = DBT_PROJECT / "seeds"
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,8 @@ def _valid(one: _Tier | _Category, day: date) -> bool:
     return one.valid_from <= day and (one.valid_to is None or day < one.valid_to)
 
 
-def _seeds_folder() -> Path:
-    return Path(__file__).resolve().parents[2] / "dbt_project" / "seeds"
-
-
 def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (_seeds_folder() / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+    with (_SEEDS_FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
         yield from csv.DictReader(stream)
 
 
@@ -123,11 +121,10 @@ def load_policy() -> Policy:
         _Category(row["county_code"], row["category"], date.fromisoformat(row["valid_from"]), _day(row["valid_to"]))
         for row in _rows("hardship_categories")
     ]
-    defaults = {row["caliber_kind"]: row["caliber_id"] for row in _rows("calibers") if row["is_default"] == "true"}
+    kinds = {row["caliber_id"]: row["caliber_kind"] for row in _rows("calibers") if row["is_default"] == "true"}
     members: dict[tuple[str, str], set[str]] = {}
     for row in _rows("caliber_members"):
-        if row["caliber_id"] in defaults.values():
-            kind = next(kind for kind, caliber in defaults.items() if caliber == row["caliber_id"])
+        if kind := kinds.get(row["caliber_id"]):
             members.setdefault((kind, row["dimension"]), set()).add(row["member"])
     levels = {row["reported_stage"]: int(row["level"]) for row in _rows("reported_stages")}
     stages = [
@@ -148,7 +145,7 @@ def load_policy() -> Policy:
         pay_components=tuple(
             row["component"]
             for row in _rows("pay_components")
-            if row["caliber_id"] == defaults["pay"] and row["is_included"] == "true"
+            if kinds.get(row["caliber_id"]) == "pay" and row["is_included"] == "true"
         ),
         members={key: frozenset(values) for key, values in members.items()},
     )
@@ -160,5 +157,5 @@ def policy_version() -> str:
     digest = hashlib.sha256()
     for name in SEEDS:
         digest.update(name.encode())
-        digest.update((_seeds_folder() / f"{name}.csv").read_bytes())
+        digest.update((_SEEDS_FOLDER / f"{name}.csv").read_bytes())
     return digest.hexdigest()[:12]

@@ -60,6 +60,9 @@ BAD = {
     "bomb inside": (files.zipped({"报表.xlsx": files.bomb()}), "FILE-0-limits", "压缩炸弹"),
     "encrypted": (files.encrypted_flag(files.zipped({"报表.xlsx": GOOD})), "FILE-0-archive", "设有密码"),
     "lying size": (files.lying_size("a.csv", b"1,2\n" * 9, 8), "FILE-0-archive", "a.csv"),
+    "encrypted, with a name like a limit": (
+        files.encrypted_flag(files.zipped({"超过标准班额.xlsx": GOOD})), "FILE-0-archive", "设有密码",
+    ),
     "nothing": (files.zipped({}), "FILE-0-archive", "没有可收取的文件"),
     "rubbish only": (files.zipped({"__MACOSX/._a.xlsx": b"x", "Thumbs.db": b"x", "空/": b""}), "FILE-0-archive", "没有可收取"),
     "odd method": (files.zipped({"a.csv": b"1"}, compression=zipfile.ZIP_LZMA), "FILE-0-archive", "压缩方法"),

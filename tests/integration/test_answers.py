@@ -14,7 +14,8 @@ from builders import DINGXIANG, XINFU, CountyName, Draft
 from pipelines.home import Home
 from pipelines.intake.deliver import deliver_all
 from pipelines.warehouse.build_database import remove_build
-from pipelines.warehouse.update import Scope, land_new, rehearse
+from pipelines.warehouse.rehearsal import rehearse
+from pipelines.warehouse.update import Scope, land_new
 from tests.homes import collect_all, marts_content, rows, small_home, update
 
 RULE = "XB02-2-change-students-total"

@@ -182,17 +182,18 @@ def test_a_bundle_that_was_tampered_with_is_refused_in_words_and_leaves_the_rule
     assert rule_set_version() == own
 
 
-def test_a_bundle_that_unpacks_to_much_is_read_no_further_than_allowed(bundle: Path, tmp_path: Path):
+@pytest.mark.parametrize(("mebibytes", "words"), [(9, "过大"), (200, "炸弹")])
+def test_a_bundle_that_unpacks_to_much_is_read_no_further_than_allowed(tmp_path: Path, mebibytes: int, words: str):
     target = io.BytesIO()
     with (
         zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("expectations/x.json", "w") as stream,
     ):
-        for _ in range(200):
+        for _ in range(mebibytes):
             stream.write(bytes(1 << 20))
     path = tmp_path / "bomb.zip"
     path.write_bytes(target.getvalue())
-    with pytest.raises(BundleDamaged, match="过大"), opened_bundle(path):
+    with pytest.raises(BundleDamaged, match=words), opened_bundle(path):
         pass
 
 

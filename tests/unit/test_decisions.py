@@ -12,11 +12,11 @@ from pipelines.decisions import (
     DecisionLog,
     DecisionLogDamaged,
     DecisionRefused,
-    beijing_day,
     lock_at,
     waivers,
 )
 from pipelines.screening.screen import Receipt, ScreenSettings, Submission, screen
+from pipelines.times import beijing_day
 
 NOW = datetime(2024, 11, 1, 2, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -117,7 +117,7 @@ def test_what_a_clerk_types_survives_being_saved(subject, reply):
     assert all(found.subject == query.subject.strip(" ") for found in explanations)
 
 
-@pytest.mark.parametrize("position", range(0, 60, 3))
+@pytest.mark.parametrize("position", [*range(0, 60, 3), 1_000])  # beyond the end: its last character
 def test_a_damaged_token_is_reported_at_its_cell(position):
     good = token(QUERY)
     position = min(position, len(good) - 1)

@@ -140,9 +140,7 @@ waived as (
         on
             decision.action = 'waive'
             and finding.rule_id = decision.rule_id
-            and coalesce(decision.return_code, finding.return_code) = finding.return_code
-            and coalesce(decision.county_code, finding.county_code) = finding.county_code
-            and coalesce(decision.period, finding.period) = finding.period
+            and {{ concerns('decision', 'finding') }}
             and {{ china_date('finding.received_at') }} <= decision.until_on
     -- What cannot be read, typed or told apart cannot be waived (as in screening).
     where finding.level in ('1c', '2', '2b', '3', '4', '5')

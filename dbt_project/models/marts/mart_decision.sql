@@ -1,11 +1,5 @@
 -- The bureau's decisions in order, those taken back among them: who decided what on which filings, when and why.
-with county as (
-    select
-        county_code,
-        arg_max(county_name, valid_from) as county_name
-    from {{ source('control', 'county') }}
-    group by county_code
-)
+with {{ county_names() }}
 
 select
     decision.decision_n,

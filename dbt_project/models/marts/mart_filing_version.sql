@@ -1,11 +1,5 @@
 -- Every version of every filing in the order received, and what came of it.
-with county as (
-    select
-        county_code,
-        arg_max(county_name, valid_from) as county_name
-    from {{ source('control', 'county') }}
-    group by county_code
-),
+with {{ county_names() }},
 
 versions as (
     select

@@ -1,11 +1,5 @@
 -- The findings that stand, for the counties and the bureau to read.
-with county as (
-    select
-        county_code,
-        arg_max(county_name, valid_from) as county_name
-    from {{ source('control', 'county') }}
-    group by county_code
-)
+with {{ county_names() }}
 
 select
     finding.finding_id,

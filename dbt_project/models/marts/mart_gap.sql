@@ -5,7 +5,7 @@
 -- ceiling (<=) the reverse. Pace: half of what changed over three consecutive years with full coverage (v2 − v0) ÷ 2;
 -- years to go: (standard − v2) × 2 ÷ (v2 − v0), rounded up. No year where the pace leads away, where three such years
 -- are not there, or where it would take more than 30: that is no forecast any more.
-{% set whole = "counted in ('人', '所', '个')" %}
+{% set whole = "counted != '元'" %}
 with
 -- What one more of the numerator is, and how it is said; # stands for the amount.
 wording (measure, counted, below, above) as (

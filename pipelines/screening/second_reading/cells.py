@@ -34,7 +34,11 @@ _EXTERNAL = re.compile(
 
 
 class Contradiction(Exception):
-    """What a file says of its own cells cannot be followed; the message is Chinese."""
+    """What a file says of its own cells cannot be followed; the message is Chinese. `beyond_limits`: there are too many of them."""
+
+    def __init__(self, reason: str, *, beyond_limits: bool = False) -> None:
+        super().__init__(reason)
+        self.beyond_limits = beyond_limits
 
 
 @dataclass

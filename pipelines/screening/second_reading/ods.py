@@ -64,7 +64,7 @@ class _Content(Walk):
             filled = sum(repeat for _, repeat, value, _ in self.row_cells if value is not None)
             self.written += filled * self.row_repeat
             if self.written > self.max_cells:
-                raise Contradiction(f"单元格超过 {self.max_cells:,} 个")
+                raise Contradiction(f"单元格超过 {self.max_cells:,} 个", beyond_limits=True)
             for row in range(self.row, self.row + self.row_repeat) if filled else ():
                 for column, repeat, value, error in self.row_cells:
                     for place in range(column, column + repeat) if value is not None else ():

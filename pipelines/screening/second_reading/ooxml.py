@@ -31,8 +31,6 @@ _STRING = re.compile(r"<si(?: [^<>]*)?>(.*?)</si>|<si ?/>", re.DOTALL)
 _REFERENCE = re.compile(r"&(#x[0-9A-Fa-f]+|#[0-9]+|amp|lt|gt|quot|apos);")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _SLICE = 1 << 20
-
-
 #: What a worksheet can hold.
 _LAST_COLUMN, _LAST_ROW = 16_384, 1_048_576
 
@@ -203,8 +201,6 @@ def _other(
         return (row, column, value.strip() in ("1", "true")) if value else None
     if kind in ("str", "d"):
         return (row, column, _unescaped(value)) if value else None
-    if kind == "n" and value:
-        return row, column, number_of(value, row, column)
     if formula and not value and kind != "s":
         reading.valueless.add((row, column))
         return None

@@ -1,4 +1,4 @@
-"""What a package holds besides cells: macros, objects and links, which are never run, opened or followed."""
+"""What a package holds besides cells: macros, objects and links, which are never run, opened or followed; and how its parts are named."""
 
 import zipfile
 from collections.abc import Iterable
@@ -25,6 +25,19 @@ def package_remarks(names: Iterable[str]) -> dict[str, str]:
         ):
             remarks.setdefault("FILE-0-embedded", name)
     return remarks
+
+
+def target_part(part: str, target: str) -> str:
+    """The name of the part that a relation of `part` points at with `target`; no step leads out of the package."""
+    target = target.replace("\\", "/")
+    path = target if target.startswith("/") else f"{part.rpartition('/')[0]}/{target}"
+    steps: list[str] = []
+    for step in path.split("/"):
+        if step == "..":
+            steps = steps[:-1]
+        elif step not in ("", "."):
+            steps.append(step)
+    return "/".join(steps)
 
 
 def active_link(archive: zipfile.ZipFile, names: dict[str, str]) -> str | None:

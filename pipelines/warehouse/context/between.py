@@ -113,12 +113,13 @@ def by_school(defined: ReturnDefinition) -> bool:
 
 
 def standing_counties(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Counties whose last evaluation found something between counties: it may be gone."""
+    """Counties of which something between counties stands against a filing in force: it may be gone. Expects `in_force`."""
     rows: Iterable[tuple[str]] = connection.execute(
         f"""SELECT DISTINCT county_code FROM landing.context_finding
             SEMI JOIN (SELECT submission_id, return_code, county_code, period, max(evaluation_seq) AS evaluation_seq
                        FROM landing.context_evaluation GROUP BY ALL) AS newest
                 USING (evaluation_seq, submission_id, return_code, county_code, period)
+            SEMI JOIN in_force USING (submission_id, return_code, county_code, period)
             WHERE level = '{LEVEL}'"""
     ).fetchall()
     return {row[0] for row in rows}

@@ -24,6 +24,8 @@ from pipelines.warehouse.context.scene import Scene
 
 #: A frame: what the rules of a return that name it are asserted on, by truth; `rules` has their parameters.
 Frame = Callable[[Scene, Mapping[str, Rule]], dict[str, pl.DataFrame]]
+#: The same of several returns: the return's code comes first.
+_FrameOfReturn = Callable[[str, Scene, Mapping[str, Rule]], dict[str, pl.DataFrame]]
 
 
 @dataclass
@@ -52,44 +54,20 @@ def _frames(between: Between) -> dict[tuple[str, str], Frame]:
         ("rural_subsidy", "tiers"): money.tiers,
         ("rural_subsidy", "policy"): money.policy,
     }
-
-    def of_several(
-        frame: str, ask: Callable[[Scene, str, Mapping[str, Rule]], dict[str, pl.DataFrame]], codes: Iterable[str]
-    ) -> None:
-        for code in codes:
-            found[code, frame] = partial(_turned, ask, code)
-
     by_school = ("enrolment", "teacher_pay", "rural_subsidy")
-    of_several("known", schools.known, by_school)
-    of_several("register", schools.register, by_school)
-    of_several("last_year", money.pay_last_year, ("teacher_pay", "civil_servant_pay"))
-    of_several("hardship", money.hardship_pay, ("teacher_pay", "civil_servant_pay"))
-    of_several("round", filings.round_numbers, between.digests)
-    of_several("units", filings.units, between.digests)
-    for code in between.digests:
-        found[code, "copies"] = partial(_between, filings.copied, between, code)
-    for code in between.shared:
-        found[code, "elsewhere"] = partial(_between, filings.elsewhere, between, code)
+    of_several: list[tuple[str, _FrameOfReturn, Iterable[str]]] = [
+        ("known", schools.known, by_school),
+        ("register", schools.register, by_school),
+        ("last_year", money.pay_last_year, ("teacher_pay", "civil_servant_pay")),
+        ("hardship", money.hardship_pay, ("teacher_pay", "civil_servant_pay")),
+        ("round", filings.round_numbers, between.digests),
+        ("units", filings.units, between.digests),
+        ("copies", partial(filings.copied, between), between.digests),
+        ("elsewhere", partial(filings.elsewhere, between), between.shared),
+    ]
+    for frame, ask, codes in of_several:
+        found |= {(code, frame): partial(ask, code) for code in codes}
     return found
-
-
-def _turned(
-    ask: Callable[[Scene, str, Mapping[str, Rule]], dict[str, pl.DataFrame]],
-    code: str,
-    scene: Scene,
-    rules: Mapping[str, Rule],
-) -> dict[str, pl.DataFrame]:
-    return ask(scene, code, rules)
-
-
-def _between(
-    ask: Callable[[Scene, Between, str, Mapping[str, Rule]], dict[str, pl.DataFrame]],
-    between: Between,
-    code: str,
-    scene: Scene,
-    rules: Mapping[str, Rule],
-) -> dict[str, pl.DataFrame]:
-    return ask(scene, between, code, rules)
 
 
 def evaluate_context(connection: duckdb.DuckDBPyConnection, counties: Iterable[str]) -> ContextResult:
@@ -116,12 +94,12 @@ def evaluate_context(connection: duckdb.DuckDBPyConnection, counties: Iterable[s
 
 def _least_cells() -> dict[str, float]:
     """Return → how many cells a filing has at least that is held against another county's; returns without the rule left out."""
-    found = {}
-    for return_code in current_definitions():
-        for rule in suite(return_code).rules.values():
-            if rule.truth == "copy_of_county":
-                found[return_code] = rule.parameters["cells"]
-    return found
+    return {
+        return_code: rule.parameters["cells"]
+        for return_code in current_definitions()
+        for rule in suite(return_code).rules.values()
+        if rule.truth == "copy_of_county"
+    }
 
 
 def context_rules(return_code: str) -> dict[str, dict[str, Rule]]:

@@ -6,7 +6,7 @@ import polars as pl
 
 from pipelines.periods import parse_period
 from pipelines.returns import definition
-from pipelines.screening.rules import Rule, suite
+from pipelines.screening.rules import Rule, bounds_of
 from pipelines.screening.units import FACTORS, too_large, too_small
 from pipelines.warehouse.context.between import Between
 from pipelines.warehouse.context.scene import Scene, judged, scale
@@ -23,7 +23,7 @@ _NEAR = 3
 _ROWS_THAT_AGREE = 0.8
 
 
-def copied(scene: Scene, between: Between, return_code: str, rules: Rules) -> Judgements:
+def copied(between: Between, return_code: str, scene: Scene, rules: Rules) -> Judgements:
     """exact_copy: all figures as in the period before. copy_of_county: all figures as another county's in the same period."""
     filings = scene.of_return(return_code)
     digests = between.digests[return_code]
@@ -55,7 +55,7 @@ def copied(scene: Scene, between: Between, return_code: str, rules: Rules) -> Ju
     return found
 
 
-def elsewhere(scene: Scene, between: Between, return_code: str, _rules: Rules) -> Judgements:
+def elsewhere(between: Between, return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     """code_elsewhere: a school that another county reports for the same period."""
     others = between.others(between.shared[return_code])
     frame = scene.rows(return_code).join(
@@ -65,13 +65,13 @@ def elsewhere(scene: Scene, between: Between, return_code: str, _rules: Rules) -
                                      value_text=pl.col("school_code"), detail=pl.col("others"))}  # fmt: skip
 
 
-def round_numbers(scene: Scene, return_code: str, rules: Rules) -> Judgements:
+def round_numbers(return_code: str, scene: Scene, rules: Rules) -> Judgements:
     """round_numbers: more numbers end in zeros than chance allows."""
     defined = definition(return_code)
     parameters = rules["round_numbers"].parameters
-    names = [column.name for column in defined.number_columns if column.type == "count" and column.additive]
     money = [column.name for column in defined.number_columns if column.type == "money" and column.name not in _BY_RATE]
-    names, places = (money, 2) if money else (names, 0)
+    counts = [column.name for column in defined.number_columns if column.type == "count" and column.additive]
+    names, places = (money, 2) if money else (counts, 0)
     multiple, least = (int(parameters[name] * 10**places) for name in ("multiple", "least"))
     cells = (
         scene.rows(return_code)
@@ -100,15 +100,19 @@ def round_numbers(scene: Scene, return_code: str, rules: Rules) -> Judgements:
     }
 
 
-def units(scene: Scene, return_code: str, rules: Rules) -> Judgements:
+def units(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     """unit: most figures of a column are a hundred, a thousand or ten thousand times what they were, or that part of it."""
+    if return_code not in scene.units:
+        scene.units[return_code] = _units(scene, return_code, bounds_of(return_code, "unit")["rows"])
+    return {"unit": scene.units[return_code]}
+
+
+def _units(scene: Scene, return_code: str, least: float) -> pl.DataFrame:
     defined = definition(return_code)
     columns = [
         column for column in defined.number_columns if column.additive or column.name == "standard_yuan_per_month"
     ]
-    key = list(defined.key)
-    least = rules["unit"].parameters["rows"]
-    rows = scene.before(return_code, scene.rows(return_code), key, [column.name for column in columns])
+    rows = scene.before(return_code, scene.rows(return_code), list(defined.key), [column.name for column in columns])
     names = [column.name for column in columns]
     index = ["entry", "source_row", "row_label"]
     now = rows.select(*index, *(pl.col(name).cast(pl.Int64) for name in names)).unpivot(
@@ -146,23 +150,18 @@ def units(scene: Scene, return_code: str, rules: Rules) -> Judgements:
             for name in near
         ]
     )
-    judgements = judged(
+    return judged(
         summed.with_columns(detail.alias("detail")).sort("entry", "column"),
         pl.when(pl.col("pairs_n") >= least).then(pl.col("detail").is_null()),
         places=pl.col("column").replace_strict(places, return_dtype=pl.Int8),
         subject="",
     )
-    scene.suspected_units[return_code] = judgements.filter(pl.col("ok").not_()).select("entry", "column")
-    return {"unit": judgements}
 
 
 def unit_suspected(scene: Scene, return_code: str, column: str | None = None) -> pl.DataFrame:
     """entry, is_unit_suspected: filings of which the column (any, when none is named) seems to stand in another unit; what else could
     be asked of it waits for that answer."""
-    if return_code not in scene.suspected_units:
-        rule = next(rule for rule in suite(return_code).rules.values() if rule.truth == "unit")
-        units(scene, return_code, {"unit": rule})
-    suspected = scene.suspected_units[return_code]
+    suspected = units(return_code, scene, {})["unit"].filter(pl.col("ok").not_())
     if column:
         suspected = suspected.filter(pl.col("column") == column)
     return suspected.select("entry", pl.lit(True).alias("is_unit_suspected")).unique()

@@ -30,7 +30,7 @@ _SENT_BY_OTHERS = "三区人才计划"
 _STAGES = {"小学": "primary", "初中": "junior"}
 
 
-def pay_last_year(scene: Scene, return_code: str, rules: Rules) -> Judgements:
+def pay_last_year(return_code: str, scene: Scene, rules: Rules) -> Judgements:
     """change_pay_per_head: yuan a head of a row beside the year before. change_county_pay_per_head: the same of the whole return."""
     heads = _HEADS[return_code]
     key = list(definition(return_code).key)
@@ -65,7 +65,7 @@ def pay_last_year(scene: Scene, return_code: str, rules: Rules) -> Judgements:
     return found
 
 
-def hardship_pay(scene: Scene, return_code: str, _rules: Rules) -> Judgements:
+def hardship_pay(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     """hardship_category: the allowance of a category paid in a county that has none."""
     frame = scene.rows(return_code).join(scene.policy_frame(return_code), on="entry", how="left", maintain_order="left")
     amount = counted(_HARDSHIP_COLUMN)
@@ -157,11 +157,10 @@ def _parity(scene: Scene, rule: Rule) -> pl.DataFrame:
 def allowances_paid(scene: Scene, rules: Rules) -> Judgements:
     """subsidies: an allowance in a school's pay of the year beside what the year's subsidy returns say was paid to it."""
     subsidies = scene.rows("rural_subsidy")
-    months = pl.when(pl.col("period").str.contains("Q")).then(3).otherwise(1)
     whole_years = (
         scene.of_return("rural_subsidy")
         .group_by("county_code", "calendar_year")
-        .agg(months.sum().alias("months_n"))
+        .agg(pl.col("months_n").sum())
         .filter(pl.col("months_n") == 12)
     )
     paid = (

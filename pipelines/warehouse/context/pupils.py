@@ -8,7 +8,6 @@ from pipelines.screening.reference import CENSUS, CENSUS_YEAR
 from pipelines.screening.rules import Rule
 from pipelines.warehouse.context.filings import unless_unit_suspected
 from pipelines.warehouse.context.scene import (
-    NOTHING,
     Scene,
     counted,
     far_apart,
@@ -122,7 +121,6 @@ def flow(scene: Scene, rules: Rules) -> Judgements:
         ),
     )
     ok = ~far_apart(rules["cohort_flow"].parameters)
-    # A stage that has no such grade reports none in either period.
     frame, ok = unless_unit_suspected(scene, "enrolment", "students_total", frame, ok)
     return {"cohort_flow": judged(frame, ok, places=0), "transition": _transition(scene, rules["transition"], rows)}
 
@@ -160,7 +158,7 @@ def rates(scene: Scene, rules: Rules) -> Judgements:
     )
     stages = {stage.stage: stage for stage in scene.policy.stages}
     found: Judgements = {}
-    parity = [NOTHING]
+    parity = []
     for truth, name in _GROSS.items():
         stage = stages[name]
         enrolled = (

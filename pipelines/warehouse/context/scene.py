@@ -32,7 +32,6 @@ JUDGEMENT: dict[str, type[pl.DataType] | pl.DataType] = {
     "expected_text": pl.String,
     "detail": pl.String,
 }
-NOTHING = pl.DataFrame(schema=JUDGEMENT)
 _ADDS_NOTHING = "not_applicable|included_elsewhere"
 
 
@@ -126,13 +125,14 @@ class Scene:
     """The filings to be judged, and the rows in force of their counties.
 
     `filings`: entry (a number of its own for each), return_code, county_code, period, submission_id, screening_seq, sheet, file_name,
-    `before` (code of the period before), school_year, calendar_year, starts_on, ends_on.
+    `before` (code of the period before), months_n, school_year, calendar_year, starts_on, ends_on. `units`: return code → what was
+    found of the units of its columns, which other questions wait for.
     """
 
     connection: duckdb.DuckDBPyConnection
     filings: pl.DataFrame
     policy: Policy = field(default_factory=load_policy)
-    suspected_units: dict[str, pl.DataFrame] = field(default_factory=dict)
+    units: dict[str, pl.DataFrame] = field(default_factory=dict)
     _rows: dict[str, pl.DataFrame] = field(default_factory=dict)
 
     @staticmethod
@@ -149,12 +149,13 @@ class Scene:
             {
                 "period": codes,
                 "before": [_before(periods[code]) for code in codes],
+                "months_n": [periods[code].months for code in codes],
                 "school_year": [school_year_of(periods[code]) for code in codes],
                 "calendar_year": [str(periods[code].start.year) for code in codes],
                 "starts_on": [periods[code].start for code in codes],
                 "ends_on": [periods[code].end for code in codes],
             },
-            schema={"period": pl.String, "before": pl.String, "school_year": pl.String, "calendar_year": pl.String,
+            schema={"period": pl.String, "before": pl.String, "months_n": pl.Int32, "school_year": pl.String, "calendar_year": pl.String,
                     "starts_on": pl.Date, "ends_on": pl.Date},
         )  # fmt: skip
         return Scene(connection, filings.join(known, on="period", maintain_order="left").with_row_index("entry"))

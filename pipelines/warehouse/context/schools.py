@@ -38,7 +38,7 @@ def last_year(scene: Scene, _rules: Rules) -> Judgements:
     }
 
 
-def known(scene: Scene, return_code: str, _rules: Rules) -> Judgements:
+def known(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     """not_in_register: a reporting school that the register does not hold. closed: one that was closed before the period began."""
     main = pl.col(_MAIN_FIGURE[return_code])
     in_register = scene.registers.select("county_code", "school_year", "school_code", pl.lit(True).alias("is_known"))
@@ -68,7 +68,7 @@ def known(scene: Scene, return_code: str, _rules: Rules) -> Judgements:
     }
 
 
-def register(scene: Scene, return_code: str, _rules: Rules) -> Judgements:
+def register(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     """register: an open school of the register that should report and does not. Who should: every school its enrolment, every public
     school of compulsory education its pay, every school with a tier its subsidies."""
     schools = (

@@ -1,0 +1,345 @@
+"""What a receipt says: for one submission and the county that sent it, what was received, what came of it, what is to be done.
+
+Belongs here: gathering it from the build database, and the words. How the page looks is `documents.receipt_page`; when a receipt is
+written, and the workbook that goes with it, is `answers`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.decisions import ACTION_LABELS, Decision, lock_at, ruling_on, waivers
+from pipelines.documents.annotated import Issue
+from pipelines.intake.raw_store import Arrival, RawSubmission
+from pipelines.periods import parse_period, read_period_label
+from pipelines.screening.findings import Finding
+from pipelines.screening.personal_data import mask_personal
+from pipelines.screening.rules import OUTCOMES, form_label
+from pipelines.times import beijing_day, beijing_iso, utc
+from pipelines.warehouse.build_database import LATEST
+
+VERDICT_LABELS = {
+    "accepted": "已接收",
+    "accepted_with_queries": "已接收，有待核实的问题",
+    "rejected": "未接收，请更正后重新报送",
+}
+SYSTEM_FAULT = "系统故障，尚未判定"
+NOT_OURS = "不是本单位的报表，本单位没有报入任何数据"
+_GRAVITY = {"accepted": 0, "accepted_with_queries": 1, "rejected": 2}
+_SHOWN_FINDINGS = 10
+#: How long the county's own name for the file may be within the answer's name, in bytes; file systems take 255 in all.
+_STEM_BYTES = 150
+
+
+def receipt_number(submission_id: str) -> str:
+    return submission_id[:16]
+
+
+class Found:
+    """What the database knows of some submissions: their filings, and their findings as they stand."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, submissions: Sequence[str]) -> None:
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE due AS SELECT unnest(?::VARCHAR[]) AS submission_id", [submissions]
+        )
+        self.filings: dict[str, list[dict[str, Any]]] = {}
+        for row in _dicts(
+            connection,
+            """WITH filing AS (
+                   SELECT *, min(version_n) OVER (
+                       PARTITION BY return_code, county_code, period, content_digest) AS first_with_values_n
+                   FROM staging.stg_filing
+               ), in_force AS (SELECT * FROM staging.stg_filing WHERE is_in_force)
+               SELECT filing.*, calendar.period_label, calendar.due_on,
+                      in_force.submission_id AS in_force_submission_id, in_force.version_n AS in_force_version_n,
+                      in_force.file_name AS in_force_file_name, in_force.received_at AS in_force_received_at
+               FROM filing SEMI JOIN due USING (submission_id)
+               LEFT JOIN control.calendar AS calendar
+                   ON filing.return_code = calendar.return_code AND filing.period = calendar.period
+               LEFT JOIN in_force
+                   ON filing.return_code = in_force.return_code AND filing.county_code = in_force.county_code
+                   AND filing.period = in_force.period
+               ORDER BY filing.submission_id, filing.return_code, filing.period, filing.sheet""",
+        ):
+            self.filings.setdefault(row["submission_id"], []).append(row)
+        names = ", ".join(f"finding.{one.name}" for one in fields(Finding))
+        self.issues: dict[str, list[Issue]] = {}
+        for row in _dicts(
+            connection,
+            f"""WITH finding AS (
+                    SELECT * EXCLUDE (screening_seq) FROM landing.finding
+                    SEMI JOIN ({LATEST}) USING (submission_id, screening_seq)
+                    UNION ALL BY NAME
+                    SELECT * EXCLUDE (evaluation_seq) FROM landing.context_finding
+                    SEMI JOIN (SELECT finding_id FROM intermediate.int_finding WHERE finding_kind = 'context') AS standing
+                        USING (finding_id)
+                    QUALIFY evaluation_seq = max(evaluation_seq) OVER (PARTITION BY finding_id)
+                )
+                SELECT {names}, coalesce(known.status, 'open') AS status, coalesce(known.explanation, '') AS explanation,
+                       coalesce(known.proposal, '') AS proposal
+                FROM finding SEMI JOIN due USING (submission_id)
+                LEFT JOIN intermediate.int_finding AS known USING (finding_id)
+                ORDER BY finding.submission_id, finding.return_code, finding.period, finding.sheet, finding.source_row NULLS FIRST,
+                         finding.cell, finding.rule_id, finding.finding_id""",
+        ):
+            self.issues.setdefault(row["submission_id"], []).append(Issue(**row))
+        self.counts: dict[tuple[str, str], int] = {
+            (row["submission_id"], row["rule_id"]): int(row["failed_n"])
+            for row in _dicts(
+                connection,
+                f"""SELECT submission_id, rule_id, sum(failed_n) AS failed_n FROM landing.rule_result
+                   SEMI JOIN due USING (submission_id)
+                   SEMI JOIN ({LATEST}) USING (submission_id, screening_seq)
+                   WHERE failed_n > 0 GROUP BY ALL""",
+            )
+        }
+        self.explanations: dict[str, int] = {
+            row["submission_id"]: row["explanations_n"]
+            for row in _dicts(
+                connection,
+                f"""SELECT submission_id, count(*) AS explanations_n FROM landing.explanation
+                   SEMI JOIN due USING (submission_id)
+                   SEMI JOIN ({LATEST}) USING (submission_id, screening_seq)
+                   GROUP BY ALL""",
+            )
+        }
+
+
+def _dicts(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterable[dict[str, Any]]:
+    return connection.sql(sql).pl().iter_rows(named=True)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What receipts are written from. `names`: county code → name; `entries`: every submission of `raw/`, by id."""
+
+    found: Found
+    entries: dict[str, RawSubmission]
+    decisions: Sequence[Decision]
+    names: dict[str, str]
+    city_name: str
+
+    def concerns(self, county_code: str | None, sender: str) -> bool:
+        """Whether what is said of a county (None: of the file as a whole) is for the sender to see; a reference is no county."""
+        return county_code is None or county_code == sender or sender not in self.names
+
+    def issues(self, submission_id: str, sender: str) -> list[Issue]:
+        """The findings of a submission that its sender is told of."""
+        filings = self.found.filings[submission_id]
+        issues = [one for one in self.found.issues.get(submission_id, []) if self.concerns(one.county_code, sender)]
+        if all(filing["is_reply"] and filing["verdict"] != "rejected" for filing in filings):
+            # The findings are those of the version that it answers, and stand in that one's workbook.
+            return [one for one in issues if one.rule_id == "FILE-0-reply-unreadable"]
+        return issues
+
+
+def receipt(known: Known, entry: RawSubmission, issues: Sequence[Issue]) -> dict[str, Any]:
+    """The receipt of a submission as one county sent it (`entry` holds that county's arrivals alone), with the findings it is told of."""
+    names, entries, sender = known.names, known.entries, entry.first.county_code
+    every = known.found.filings[entry.submission_id]
+    filings = [filing for filing in every if known.concerns(filing["county_code"], sender)]
+    worst = max((filing["verdict"] for filing in filings), key=lambda verdict: _GRAVITY[verdict], default="rejected")
+    outcomes = {
+        outcome: sum(one.outcome == outcome and one.status != "waived" for one in issues) for outcome in OUTCOMES
+    }
+    # A rejection that can name no reason is our fault; a county is never sent looking for it.
+    system_fault = worst == "rejected" and outcomes["error"] == 0 and bool(filings)
+    first = entry.first
+    arrivals = sorted(entry.arrivals, key=lambda arrival: (arrival.received_at, arrival.county_code, arrival.file_name))
+    batch = entries.get(first.batch_id) if first.batch_id else None
+    described = [_filing(known, filing, issues) for filing in filings if filing["return_code"]]
+    if system_fault:
+        described = [
+            {**one, "verdict_label": SYSTEM_FAULT, "next_step": "无需处理，市局会另发回执。"} for one in described
+        ]
+    explanations_n = known.found.explanations.get(entry.submission_id, 0)
+    content = {
+        "receipt_number": receipt_number(entry.submission_id),
+        "submission_id": entry.submission_id,
+        "file_name": mask_personal(first.file_name),
+        "size_bytes": entry.size_bytes,
+        "received_at": beijing_iso(utc(first.received_at)),
+        "source_county_code": first.county_code,
+        "source_county_name": names.get(first.county_code, first.county_code),
+        "city_name": known.city_name,
+        "arrivals": [
+            {
+                "file_name": mask_personal(arrival.file_name),
+                "received_at": beijing_iso(utc(arrival.collected_at)),
+                "again": number > 0,
+            }
+            for number, arrival in enumerate(arrivals)
+        ],
+        "batch": batch
+        and {"file_name": mask_personal(batch.first.file_name), "receipt_number": receipt_number(batch.submission_id)},
+        "batch_members": [
+            {"receipt_number": receipt_number(member), "file_name": mask_personal(entries[member].first.file_name)}
+            for member in entry.batch_members
+            if member in entries
+        ],
+        "verdict": worst,
+        "verdict_label": SYSTEM_FAULT if system_fault else _worst_label(worst, described) if filings else NOT_OURS,
+        "system_fault": system_fault,
+        "filings": described,
+        "findings": outcomes,
+        "first_findings": [
+            {name: getattr(one, name) for name in ("outcome", "rule_id", "sheet", "cell", "message", "remedy")}
+            for one in sorted(issues, key=lambda one: OUTCOMES.index(one.outcome))
+            if one.status == "open"
+        ][:_SHOWN_FINDINGS],
+        "explanations_n": explanations_n,
+        "annotated_file": annotated_name(entry) if issues and not entry.batch_members else None,
+    }
+    if not filings:
+        owners = "、".join(sorted({names.get(one["county_code"], one["county_code"]) for one in every}))
+        content["next_step"] = f"文件是{owners}的报表。如放错了信箱，请放入自己的报表；{owners}须从自己的信箱报送。"
+        return content
+    misnamed = _misnamed(arrivals, described)
+    content["next_step"] = misnamed or _next_step(content, described)
+    return content
+
+
+def _misnamed(arrivals: Sequence[Arrival], filings: Sequence[dict[str, Any]]) -> str:
+    """What to say where the same bytes came once more under the name of another period: blank when they did not."""
+    periods = {filing["period"]: filing["period_label"] for filing in filings}
+    for arrival in arrivals[1:]:
+        hinted = read_period_label(arrival.file_name)
+        if (
+            hinted
+            and periods
+            and hinted.code not in periods
+            and hinted.type in {parse_period(one).type for one in periods}
+        ):
+            told = "、".join(periods.values())
+            return f"“{mask_personal(arrival.file_name)}”与此前收到的文件完全相同，是{told}的报表，不是{hinted.label}的：{hinted.label}的报表还没有收到。"
+    return ""
+
+
+def _worst_label(worst: str, filings: Sequence[dict[str, Any]]) -> str:
+    """The one label of all filings where they share it, else that of the worst verdict."""
+    labels = {filing["verdict_label"] for filing in filings}
+    return labels.pop() if len(labels) == 1 else VERDICT_LABELS[worst]
+
+
+def _filing(known: Known, filing: dict[str, Any], issues: Sequence[Issue]) -> dict[str, Any]:
+    decisions, names = known.decisions, known.names
+    return_code, county_code, period = filing["return_code"], filing["county_code"], filing["period"]
+    slot = (return_code, county_code, period)
+    mine = [one for one in issues if (one.return_code, one.county_code, one.period) == slot]
+    explained_n = sum(one.outcome == "query" and one.status == "explained" for one in mine)
+    open_n = sum(one.outcome == "query" and one.status == "open" for one in mine)
+    received_at = filing["received_at"]
+    # As things stand now: after the last decision, which the log holds at its end.
+    lock = lock_at(decisions, *slot, max(received_at, decisions[-1].at)) if decisions and all(slot) else None
+    ruling = ruling_on(decisions, filing["submission_id"], slot)
+    granted = waivers(decisions, *slot, received_at)
+    same = filing["first_with_values_n"]
+    described = {
+        "return_code": return_code,
+        "form_label": form_label(return_code),
+        "county_code": county_code,
+        "county_name": names.get(county_code, county_code),
+        "period": period,
+        "period_label": filing["period_label"] or period,
+        "version_n": filing["version_n"],
+        "verdict": filing["verdict"],
+        "verdict_label": _label(filing, open_n, explained_n),
+        "errors_n": filing["errors_n"],
+        "queries_n": filing["queries_n"],
+        "infos_n": filing["infos_n"],
+        "open_queries_n": open_n,
+        "explained_queries_n": explained_n,
+        "rows_n": filing["rows_n"],
+        "due_on": filing["due_on"].isoformat() if filing["due_on"] else None,
+        "is_on_time": None
+        if filing["due_on"] is None or received_at is None
+        else beijing_day(received_at) <= filing["due_on"],
+        "same_values_as_version_n": same
+        if filing["content_digest"] and filing["rows_n"] and same < filing["version_n"]
+        else None,
+        "in_force": {
+            "version_n": filing["in_force_version_n"],
+            "receipt_number": receipt_number(filing["in_force_submission_id"]),
+            "file_name": filing["in_force_file_name"],
+            "received_at": beijing_iso(filing["in_force_received_at"]),
+        }
+        if filing["in_force_submission_id"]
+        else None,
+        "is_in_force": filing["is_in_force"],
+        "is_reply": filing["is_reply"],
+        "is_locked_out": any(one.rule_id == "FILE-0-locked" for one in mine),
+        "locked": {"since": beijing_iso(lock.at), "until": None, "reason": lock.reason} if lock else None,
+        "decision": ruling
+        and {
+            "action": ruling.action,
+            "action_label": ACTION_LABELS[ruling.action],
+            "by": ruling.by,
+            "at": beijing_iso(ruling.at),
+            "reason": ruling.reason,
+        },
+        "waivers": [
+            {
+                "rule_id": rule_id,
+                "by": one.by,
+                "reason": one.reason,
+                "until": one.until.isoformat() if one.until else None,
+            }
+            for rule_id, one in sorted(granted.items())
+            if any(issue.rule_id == rule_id for issue in issues)
+        ],
+    }
+    described["next_step"] = _filing_step(described)
+    return described
+
+
+def _label(filing: dict[str, Any], open_n: int, explained_n: int) -> str:
+    if filing["is_returned"]:
+        return "已被市局退回"
+    if filing["verdict"] == "accepted_with_queries" and explained_n and not open_n:
+        return "已接收，疑问均已说明"
+    return VERDICT_LABELS[filing["verdict"]]
+
+
+def _filing_step(filing: dict[str, Any]) -> str:
+    kept = f"第 {filing['in_force']['version_n']} 版继续有效" if filing["in_force"] else "目前没有有效的版本"
+    if filing["decision"] and filing["decision"]["action"] == "return":
+        return f"市局已退回（{filing['decision']['reason']}），请更正后重新报送；{kept}。"
+    if filing["is_locked_out"]:
+        return f"本期已锁定，这一版没有接收；确需更正的，请联系市局申请解锁，解锁期内把本文件再报一次即可；{kept}。"
+    if filing["is_reply"] and filing["verdict"] != "rejected":
+        return "数值与所标注的版本相同：只读取了核实说明，不算新版本，无需处理。"
+    if filing["verdict"] == "rejected":
+        return f"请按标注工作簿更正 {filing['errors_n']} 处错误后重新报送；{kept}。"
+    if not filing["is_in_force"] and filing["in_force"]:
+        return f"已被第 {filing['in_force']['version_n']} 版取代，无需处理。"
+    if filing["open_queries_n"]:
+        return f"有 {filing['open_queries_n']} 处待核实：在标注工作簿“问题清单”的“核实说明”列说明后发回，或更正后重新报送。"
+    return "无需处理。"
+
+
+def _next_step(content: dict[str, Any], filings: Sequence[dict[str, Any]]) -> str:
+    if content["system_fault"]:
+        return "这是本系统的故障，不是你们的错：无需重新报送，市局排除故障后会重新审核并另发回执。"
+    if content["verdict"] == "rejected" and not filings:
+        return "请按问题清单改正后重新报送。"
+    if content["batch_members"]:
+        return f"压缩包内 {len(content['batch_members'])} 个文件各有回执，请逐一查看。"
+    if not filings and content["explanations_n"]:
+        return f"已收到 {content['explanations_n']} 条核实说明，无需处理。"
+    if not filings:
+        return "文件里没有报表，也没有读到核实说明。如要答复，请在“问题清单”的“核实说明”列填写后发回。"
+    return "；".join(dict.fromkeys(filing["next_step"].rstrip("。") for filing in filings)) + "。"
+
+
+def annotated_name(entry: RawSubmission) -> str:
+    """The annotated workbook's name, in which the county finds its own again."""
+    stem = Path(mask_personal(entry.first.file_name)).stem
+    stem = re.sub(r"^[0-9a-f]{16}_标注_", "", stem)  # one that came back is not called 标注_标注_…
+    stem = re.sub(r'[\\/:*?"<>|\s.]+', "_", stem).strip("_")
+    while len(stem.encode()) > _STEM_BYTES:
+        stem = stem[:-1]
+    return f"{receipt_number(entry.submission_id)}_标注_{stem or '报表'}.xlsx"
