@@ -4,6 +4,7 @@ Belongs here: reading two submissions alike and holding them against each other.
 from their bytes, not from what was landed.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -77,12 +78,12 @@ def _rows(table: Table) -> dict[str, _Row]:
     """Subject → the row. A key that stands twice is told apart by its turn."""
     defined = table.definition
     rows: dict[str, _Row] = {}
+    repeats: Counter[str] = Counter()
     for row in tabulate(defined, [(0, table)]).filter(~pl.col("is_total")).iter_rows(named=True):
         subject = key = "/".join((row[f"{name}__text"] or "").strip() for name in defined.key)
-        turn = 1
         while subject in rows:
-            turn += 1
-            subject = f"{key}（第 {turn} 行）"
+            repeats[key] += 1
+            subject = f"{key}（第 {repeats[key] + 1} 行）"
         cells = {name: cell_address(row["source_row"] - 1, index) for name, index in table.columns.items()}
         rows[subject] = _Row(row, (row[f"{defined.row_label}__text"] or "").strip(), cells)
     return rows

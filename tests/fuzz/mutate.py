@@ -8,6 +8,7 @@ import random
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,10 +55,9 @@ def mutated(sources: list[Source], seed: int, number: int) -> tuple[str, bytes, 
             ValueError,
             struct.error,
             OSError,
+            zlib.error,
         ):
             content = _flip_bits(content, rng)  # an earlier change left nothing to change in this way
-        except zipfile.zlib.error:  # type: ignore[attr-defined]
-            content = _flip_bits(content, rng)
     return f"{number:05}_{source.name}", content, "+".join(done)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.screening.workbook import Refusal
-from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
+from pipelines.screening.worker import ReadRequest, read_files
 from pipelines.warehouse.update import land_new
 from tests.homes import SHARED, collect_all, deliver, small_home
 
@@ -61,11 +61,7 @@ def run(folder: Path) -> tuple[list[Outcome], float]:
         ).fetchall():
             findings.setdefault(submission_id, []).append(tuple(rest))
     names = sorted(by_name)
-    limits = home.municipality.limits
-    reads = read_files(
-        [ReadRequest(by_name[name], name) for name in names],
-        ReadLimits(limits.file_mebibytes * 2**20, limits.cells, limits.seconds, limits.memory_mebibytes * 2**20),
-    )
+    reads = read_files([ReadRequest(by_name[name], name) for name in names], home.read_limits())
     read_as = {
         name: outcome.rule_id if isinstance(outcome, Refusal) else outcome.kind
         for name, outcome in zip(names, reads, strict=True)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -24,9 +25,19 @@ DAY = 86_400
 LATER = date(2099, 12, 31)
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of two counties that has sent nothing, its models built once for all tests."""
+    home = small_home(
+        tmp_path_factory.mktemp("built"), [(XINFU.code, "忻府区", "Xinfu"), (DINGXIANG.code, "定襄县", "Dingxiang")]
+    )
+    update(home)
+    return home.root
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return small_home(tmp_path, [(XINFU.code, "忻府区", "Xinfu"), (DINGXIANG.code, "定襄县", "Dingxiang")])
+def home(built: Path, tmp_path: Path) -> Home:
+    return Home(Path(shutil.copytree(built, tmp_path / "home")))
 
 
 def grown(by: int, period: str = "2024-2025", county: CountyName = XINFU) -> Draft:

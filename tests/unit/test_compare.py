@@ -64,3 +64,11 @@ def test_a_persons_number_is_masked_in_a_difference_too(tmp_path):
     new.rows[0]["school_name"] = "南关小学13800000000"
     (change,) = changes(tmp_path, old, new)
     assert "13800000000" not in change.new_text
+
+
+def test_rows_that_share_a_key_are_told_apart_by_their_turn(tmp_path):
+    old, new = Draft("enrolment"), Draft("enrolment")
+    old.rows = [old.rows[0]] * 3
+    new.rows = [new.rows[0]] * 4
+    found = [(change.change, change.subject) for change in changes(tmp_path, old, new)]
+    assert found == [("row_added", "1409020001/小学（第 4 行）")]
