@@ -29,12 +29,15 @@ BIN := .venv/bin
 UV := .venv-tools/bin/uv
 TOOLS_STAMP := .venv-tools/.uv-$(UV_VERSION)
 SETUP_STAMP := .venv/.set-up
+SUPERSET_VERSION := 6.1.0
+SUPERSET_STAMP := .venv-superset/.superset-$(SUPERSET_VERSION)
+SUPERSET_OUT ?= .venv-superset/screenshots
 
-.PHONY: help setup run dev test check format clean
+.PHONY: help setup run dev test test-superset check format clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')" 2>/dev/null \
-		|| sed -n 's/^\([a-z]*\):[^#]*## /\1: /p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')" 2>/dev/null \
+		|| sed -n 's/^\([a-z-]*\):[^#]*## /\1: /p' Makefile
 
 setup: $(SETUP_STAMP) ## .venv from uv.lock, bytecode compiled, dbt manifest parsed
 
@@ -74,6 +77,17 @@ dev: setup ## Dagster webserver and daemon, sensor and schedules on, at http://1
 test: setup ## every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# Superset lives in an environment of its own; 6.1.0 leaves out some of what it imports.
+$(SUPERSET_STAMP): $(TOOLS_STAMP)
+	$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv-superset
+	printf '*\n' > .venv-superset/.gitignore
+	$(UV) pip install --quiet --python .venv-superset/bin/python "apache-superset[duckdb]==$(SUPERSET_VERSION)" \
+		rich cachetools flask-caching==2.3.1 cachelib==0.13.0 playwright
+	touch $@
+
+test-superset: setup $(SUPERSET_STAMP) ## the bundle of bi/superset in a live Superset; screenshots in SUPERSET_OUT
+	$(BIN)/python tests/superset/check.py --superset .venv-superset/bin --out "$(SUPERSET_OUT)"
+
 check: setup ## lint, format, types, SQL lint, lock file in step; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -87,5 +101,5 @@ format: setup ## put Python and SQL in shape
 	$(BIN)/sqlfluff fix --disable-progress-bar dbt_project/models
 
 clean: ## remove the environments and caches; raw/, warehouse/ and the configuration stay
-	rm -rf .venv .venv-tools .pytest_cache .ruff_cache .mypy_cache .hypothesis dbt_project/target dbt_project/logs
+	rm -rf .venv .venv-tools .venv-superset .pytest_cache .ruff_cache .mypy_cache .hypothesis dbt_project/target dbt_project/logs
 	find pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -120,6 +120,22 @@ class DecisionLog:
             )
         return entries
 
+    def copy(self, raw: Path, first: int, until: datetime | None) -> None:
+        """Copy the first so many decisions, as far as they were taken by a moment (UTC without zone; None: all), to another `raw/`.
+
+        Raises DecisionLogDamaged.
+        """
+        target = DecisionLog(raw)
+        last = 0, ""
+        for decision, sha256 in self._entries()[:first]:
+            if until is not None and decision.at > until:
+                break  # the log is in the order of its times
+            name = f"{decision.number:06d}.json"
+            replace_file(target.folder / name, (self.folder / name).read_bytes())
+            last = decision.number, sha256
+        if last[0]:
+            target._write_head(*last)
+
     def _written_head(self) -> tuple[int, str]:
         path = self.folder / _HEAD
         try:

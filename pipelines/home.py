@@ -7,6 +7,7 @@ the business of the modules that own them.
     counties/…                  (sample only) the counties' inboxes
     raw/                        what cannot be recomputed
     warehouse/xianbao.duckdb    the published file
+    warehouse/xianbao.manifest.json, warehouse/releases/   what it was made of, and earlier ones
     warehouse/outbox/           receipts and annotated workbooks, by county
     warehouse/private/          the build database, the unpublished marts, caches: nobody but the pipeline opens these
 """
@@ -78,6 +79,11 @@ class Home:
     @property
     def published(self) -> Path:
         return self.warehouse / "xianbao.duckdb"
+
+    @property
+    def manifest(self) -> Path:
+        """What the published file was made of."""
+        return self.warehouse / "xianbao.manifest.json"
 
     @property
     def decisions(self) -> DecisionLog:

@@ -9,6 +9,7 @@ fetching from a source, or writing the control tables.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import posixpath
 import re
@@ -221,6 +222,57 @@ class County(_Entry):
         return self.valid_from <= day and (self.valid_to is None or self.valid_to > day)
 
 
+class SuccessorPart(_Entry):
+    """A county that takes over (part of) another. ``weight``: its part in what is taken over, such as the people living there."""
+
+    code: AreaCode
+    weight: PositiveInteger | None = None
+
+
+class Succession(_Entry):
+    """On the day ``from_day`` a county passes into others: into one (renamed, merged), or into several (split).
+
+    A county that keeps its code and gives away part of its area stands among its own successors. Without weights a split
+    cannot be recast backwards.
+    """
+
+    county: AreaCode
+    into: tuple[SuccessorPart, ...]
+    from_day: Annotated[Day, Field(alias="from")]
+
+    @field_validator("into")
+    @classmethod
+    def _is_whole(cls, into: tuple[SuccessorPart, ...]) -> tuple[SuccessorPart, ...]:
+        if not into:
+            _refuse("没有写继承县区", "在 into 里至少写一个县区代码；没有继承县区的，删去这一条")
+        codes = [part.code for part in into]
+        if doubled := [code for code in codes if codes.count(code) > 1]:
+            _refuse(f"继承县区“{doubled[0]}”写了两次", "每个县区只写一次，weight 合在一起")
+        weighted = [part for part in into if part.weight is not None]
+        if weighted and len(weighted) < len(into):
+            _refuse(
+                "有的继承县区写了 weight，有的没写", "各县区都写 weight（如划入的人口数），或都不写（拆分前不作换算）"
+            )
+        return into
+
+    def shares(self) -> list[tuple[str, int | None, int | None, int]]:
+        """(successor's code, its share's numerator, the numerator before it, the common denominator), in order of the codes.
+
+        The parts tile the whole, so that what is apportioned adds up; (None, None, 1) where no weights are known.
+        """
+        parts = sorted(self.into, key=lambda part: part.code)
+        weights: list[int | None] = [1] if len(parts) == 1 else [part.weight for part in parts]
+        known = [weight for weight in weights if weight is not None]
+        if len(known) < len(parts):
+            return [(part.code, None, None, 1) for part in parts]
+        factor = math.gcd(*known)
+        reduced = [weight // factor for weight in known]
+        return [
+            (part.code, weight, sum(reduced[:index]), sum(reduced))
+            for index, (part, weight) in enumerate(zip(parts, reduced, strict=True))
+        ]
+
+
 class Reference(_Entry):
     """An external data set the marts are checked against, such as ``census_2020``."""
 
@@ -267,10 +319,63 @@ class CalendarEntry(_Entry):
         return (period.start if self.due.after == "start" else period.end) + timedelta(days=self.due.days)
 
 
+def _as_schema(value: object) -> str:
+    # PostgreSQL keeps 63 bytes of a name, and a number may be put behind this one.
+    if not isinstance(value, str) or not re.fullmatch(r"[^\W\d]\w*", value) or len(value.encode()) > 50:
+        _refuse(f"{_shown(value)}不能作模式名", "用字母、汉字、数字和下划线，不以数字开头，不超过 16 个汉字")
+    if value.startswith("pg_") or value in ("public", "information_schema"):
+        _refuse(f"模式“{value}”归 PostgreSQL 或他人使用，发布时会整体替换", "另起一个名字，如 marts")
+    return value
+
+
+def _as_variable(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        # Perhaps it is the password: not repeated.
+        _refuse("不是环境变量的名字", "填变量的名字，不是口令，如 XIANBAO_PG_PASSWORD")
+    return value
+
+
+Schema = Annotated[str, BeforeValidator(_as_schema)]
+Variable = Annotated[str, BeforeValidator(_as_variable)]
+
+
+class Postgres(_Entry):
+    """A PostgreSQL database that gets a copy of every release. The password is never here: it comes from the environment."""
+
+    host: Name
+    port: Annotated[int, Field(strict=True, ge=1, le=65535)] = 5432
+    database: Name
+    user: Name
+    password_variable: Variable | None = None
+    marts_schema: Schema = "marts"
+    chinese_schema: Schema = "指标"
+    reader_role: Name | None = None
+
+    @field_validator("host")
+    @classmethod
+    def _is_a_host(cls, host: str) -> str:
+        if re.search(r"[@=\s]|://", host):
+            _refuse("host 只填主机名、地址或套接字所在的文件夹", "用户、数据库各填一项，口令放进环境变量")
+        return host
+
+    @field_validator("chinese_schema")
+    @classmethod
+    def _is_a_schema_of_its_own(cls, chinese_schema: str, info: ValidationInfo) -> str:
+        if chinese_schema == info.data.get("marts_schema"):
+            _refuse("chinese_schema 与 marts_schema 相同", "英文表和中文视图各用一个模式")
+        return chinese_schema
+
+
 class Publish(_Entry):
-    """When the municipal figure is withheld: coverage (counties counted ÷ expected) under ``withhold_below``."""
+    """When the municipal figure is withheld: coverage (counties counted ÷ expected) under ``withhold_below``. Of how many of the
+    newest releases the file is kept, and of how many months that of the last release. Counts of persons under ``suppress_below``
+    are hidden from the public."""
 
     withhold_below: Annotated[Decimal, Field(ge=0, le=1, decimal_places=4)] = Decimal("0.5")
+    suppress_below: Annotated[int, Field(strict=True, ge=2)] = 5
+    keep_releases: PositiveInteger = 10
+    keep_months: PositiveInteger = 12
+    postgres: Postgres | None = None
 
 
 class Limits(_Entry):
@@ -309,6 +414,7 @@ class Municipality(_Entry):
     city: City
     received_at: ReceivedAt = "collected"
     counties: tuple[County, ...]
+    successors: tuple[Succession, ...] = ()
     references: tuple[Reference, ...] = ()
     calendar: tuple[CalendarEntry, ...]
     publish: Publish = Publish()
@@ -481,6 +587,7 @@ class _Loader:
 
         city = self._section("city", City, required=True)
         counties = self._entries("counties", County, "县区", required=True)
+        successions = self._entries("successors", Succession, "县区沿革")
         references = self._entries("references", Reference, "外部参照")
         calendar = self._entries("calendar", CalendarEntry, "报送日历", required=True)
         publish = self._section("publish", Publish) or Publish()
@@ -493,6 +600,7 @@ class _Loader:
         self._check_unique("references", "name", "外部参照")
         if city is not None:
             self._check_prefix(city, counties)
+        self._check_successions(successions, counties)
         self._check_references(references)
         self._check_calendar(calendar)
         self._check_outboxes(counties, references)
@@ -503,6 +611,7 @@ class _Loader:
             city=city,
             received_at=received_at,
             counties=tuple(counties.values()),
+            successors=tuple(successions.values()),
             references=tuple(references.values()),
             calendar=tuple(calendar.values()),
             publish=publish,
@@ -588,6 +697,69 @@ class _Loader:
                     ("counties", index, "code"),
                     f"{county.name}的代码 {county.code} 不在{city.name}（{city.code}）之下",
                     f"{city.name}各县区的代码以 {city.county_prefix} 开头，核对这一条，或核对 city 的 code",
+                )
+
+    def _check_successions(self, successions: Mapping[int, Succession], counties: Mapping[int, County]) -> None:
+        """Who passes into whom agrees with when each county exists, on every day of the past and without a circle."""
+        by_code = {county.code: county for county in counties.values()}
+        known = {str(item.get("code")) for _, item in self._raw_entries("counties")}
+        earlier: dict[tuple[str, date], int] = {}
+        for index, succession in successions.items():
+            at: Location = ("successors", index)
+            day = succession.from_day
+            county = by_code.get(succession.county)
+            keeps_code = any(part.code == succession.county for part in succession.into)
+            places: list[tuple[Location, str]] = [((*at, "county"), succession.county)]
+            places += [((*at, "into", number, "code"), part.code) for number, part in enumerate(succession.into)]
+            for place, code in places:
+                if code not in known:
+                    self._report(place, f"县区沿革里的“{code}”不在 counties 里", _did_you_mean(code, sorted(known)))
+            if (line_index := earlier.setdefault((succession.county, day), index)) != index:
+                line = self._line(("successors", line_index))
+                self._report(at, f"{succession.county} 在 {day} 的去向与第 {line} 行重复", "合并为一条")
+            if keeps_code and len(succession.into) == 1:
+                self._report(
+                    (*at, "into"),
+                    f"{succession.county} 的继承县区只有它自己",
+                    "代码不变的更名不用写；拆分要列出其余县区",
+                )
+            elif county is not None and not keeps_code and county.valid_to != day:
+                ends = "没有撤销日期" if county.valid_to is None else f"的撤销日期是 {county.valid_to}"
+                self._report(
+                    (*at, "from"),
+                    f"{county.name}自 {day} 起由别的县区继承，但它{ends}，前后{_gap_or_overlap(county.valid_to, day)}",
+                    f"把 {county.name}的 valid_to 与这里的 from 写成同一天",
+                )
+            elif county is not None and keeps_code and not (county.valid_from < day and county.valid_on(day)):
+                self._report(
+                    (*at, "from"), f"{county.name}在 {day} 前后并非都存在，不能分出别的县区", "核对 from 与它的有效期"
+                )
+            for number, part in enumerate(succession.into):
+                heir = by_code.get(part.code)
+                if heir is not None and part.code != succession.county and not heir.valid_on(day):
+                    self._report(
+                        (*at, "into", number, "code"),
+                        f"{heir.name}在 {day} 不存在，接不上（有效期自 {heir.valid_from} 至 {heir.valid_to or '今'}）",
+                        f"把 {heir.name}的 valid_from 改为 {day} 或更早，或核对 from",
+                    )
+        self._check_no_circle(successions)
+
+    def _check_no_circle(self, successions: Mapping[int, Succession]) -> None:
+        following: dict[str, set[str]] = {}
+        for succession in successions.values():
+            heirs = {part.code for part in succession.into} - {succession.county}
+            following.setdefault(succession.county, set()).update(heirs)
+        for index, succession in successions.items():
+            reached: set[str] = set()
+            ahead = set(following[succession.county])
+            while ahead:
+                reached |= ahead
+                ahead = set().union(*(following.get(code, set()) for code in ahead)) - reached
+            if succession.county in reached:
+                self._report(
+                    ("successors", index),
+                    f"{succession.county} 的继承县区绕了一圈又回到它自己",
+                    "核对各条的 county 与 into",
                 )
 
     def _check_references(self, references: Mapping[int, Reference]) -> None:
@@ -712,6 +884,10 @@ class _Loader:
         return line + 1 if line is not None else None
 
 
+def _gap_or_overlap(valid_to: date | None, day: date) -> str:
+    return "脱节" if valid_to is not None and valid_to < day else "重叠"
+
+
 def _place(address: str, home: Path) -> str:
     """Where an address leads, so that two addresses of one folder are equal: links followed, ``..`` and ``//`` gone, no password.
 
@@ -765,8 +941,9 @@ def _keys(model: type[BaseModel], at: tuple[int | str, ...]) -> list[str]:
         annotation = next(
             (field.annotation for name, field in model.model_fields.items() if step in (name, field.alias)), None
         )
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
+        for kind in (annotation, *get_args(annotation)):  # Section | None
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

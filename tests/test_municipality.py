@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import date
 from decimal import Decimal
@@ -385,6 +386,36 @@ ONE_MISTAKE: dict[str, tuple[str, str, int, str]] = {
     "due days as a truth value": ("days: 45", "days: true", 22, "整数"),
     "due missing its days": (", days: 45", "", 22, "补上 days"),
     "received_at unknown": ("city:", "received_at: now\ncity:", 1, "modified"),
+    "password in the configuration": (
+        "city:",
+        "publish:\n  postgres: {host: h, database: d, user: u, password: x}\ncity:",
+        2,
+        "password_variable",
+    ),
+    "password for the name of its variable": (
+        "city:",
+        "publish:\n  postgres: {host: h, database: d, user: u, password_variable: s3cr-et}\ncity:",
+        2,
+        "不是口令",
+    ),
+    "address for a host": (
+        "city:",
+        "publish:\n  postgres: {host: 'u:x@h', database: d, user: u}\ncity:",
+        2,
+        "环境变量",
+    ),
+    "schema of PostgreSQL's own": (
+        "city:",
+        "publish:\n  postgres: {host: h, database: d, user: u, marts_schema: public}\ncity:",
+        2,
+        "另起一个名字",
+    ),
+    "one schema for two": (
+        "city:",
+        "publish:\n  postgres: {host: h, database: d, user: u, chinese_schema: marts}\ncity:",
+        2,
+        "各用一个",
+    ),
     "share above one": ("city:", "publish: {withhold_below: 50}\ncity:", 1, "不大于 1"),
     "limit of zero": ("city:", "limits: {cells: 0}\ncity:", 1, "大于 0"),
     "limit without end": ("city:", "limits: {settle_seconds: .inf}\ncity:", 1, "半角数字"),
@@ -413,6 +444,22 @@ def test_a_mistake_is_refused_at_its_line_with_a_remedy(file: Path, mistake: str
     old, new, line, remedy = ONE_MISTAKE[mistake]
     (problem,) = problems(file, replaced(old, new))
     assert (problem.line, remedy in problem.remedy) == (line, True), str(problem)
+
+
+def test_the_postgres_section_of_the_template_is_right_once_it_is_no_longer_a_comment(tmp_path: Path) -> None:
+    write_template(tmp_path / "municipality.yaml")
+    text = (tmp_path / "municipality.yaml").read_text(encoding="utf-8")
+    section = re.search(r"^  # postgres:\n(?:  #   .*\n)+", text, flags=re.MULTILINE)
+    assert section
+    uncommented = text.replace(section[0], re.sub(r"^  # ", "  ", section[0], flags=re.MULTILINE))
+    (postgres,) = [load(tmp_path / "municipality.yaml", uncommented).publish.postgres]
+    assert postgres is not None
+    assert (postgres.marts_schema, postgres.chinese_schema, postgres.password_variable) == (
+        "marts",
+        "指标",
+        "XIANBAO_PG_PASSWORD",
+    )
+    assert load(tmp_path / "municipality.yaml", text).publish.postgres is None
 
 
 def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(file: Path) -> None:

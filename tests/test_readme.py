@@ -24,7 +24,7 @@ PAGES = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for
 README = PAGES["README.md"]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 #: Commands that only look; the others write and are tested on homes of their own.
-LOOKING = ("status", "findings", "show")
+LOOKING = ("status", "findings", "show", "releases")
 #: The return that docs/adding-a-return.md makes up.
 EXAMPLE_RETURN = "staffing"
 

@@ -93,6 +93,7 @@ filing as (
         filing.period,
         filing.submission_id,
         filing.received_at,
+        expected.period_start,
         expected.period_end,
         expected.city_code,
         expected.school_year
@@ -143,8 +144,39 @@ subsidy as (
     select
         subsidy.*,
         filing.school_year,
+        filing.period_start,
         filing.period_end
     from {{ ref('stg_rural_subsidy') }} as subsidy
     inner join filing on subsidy.county_code = filing.county_code and subsidy.period = filing.period
+)
+{%- endmacro %}
+
+{# Every programme and tier that a subsidy mart has a row for: of the seed, reported, or asked for by an indicator. #}
+{% macro subsidy_tiers_shown() -%}
+tier as (
+    select
+        programme,
+        tier,
+        false as is_total
+    from {{ ref('subsidy_tiers') }}
+    union distinct
+    select
+        programme,
+        '合计' as tier,
+        true as is_total
+    from {{ ref('subsidy_tiers') }}
+    union distinct
+    select
+        programme,
+        tier,
+        is_total
+    from {{ ref('int_subsidy_county') }}
+    union distinct
+    select
+        programme,
+        '合计' as tier,
+        true as is_total
+    from {{ ref('indicators') }}
+    where programme is not null
 )
 {%- endmacro %}

@@ -59,14 +59,14 @@
 {%- endmacro %}
 
 {#
-    Is the figure of enough counties there to be given? 'final' (every expected county, and the calendar's parts span
+    Is the figure of enough counties there to be given? 'complete' (every expected county, and the calendar's parts span
     the period), 'partial', or 'withheld' (no county, or a share under control.run.withhold_below).
 #}
 {% macro coverage_status(coverage_n, expected_n, withhold_below, is_period_spanned) -%}
     case
         when {{ coverage_n }} = 0 or {{ coverage_n }} < {{ withhold_below }} * {{ expected_n }} then 'withheld'
         when {{ coverage_n }} < {{ expected_n }} or not {{ is_period_spanned }} then 'partial'
-        else 'final'
+        else 'complete'
     end
 {%- endmacro %}
 

@@ -66,6 +66,13 @@ inner join {{ ref('subsidy_tiers') }} as other
         and one.valid_from < other.valid_from
         and (one.valid_to is null or one.valid_to > other.valid_from)
 union all
+select 'exclusive programmes that no standard knows, or a programme and itself: ' || programme_a || ' ' || programme_b
+from {{ ref('exclusive_programmes') }}
+where
+    programme_a = programme_b
+    or programme_a not in (select known.programme from {{ ref('subsidy_tiers') }} as known)
+    or programme_b not in (select known.programme from {{ ref('subsidy_tiers') }} as known)
+union all
 select 'two hardship categories at one time: ' || one.county_code
 from {{ ref('hardship_categories') }} as one
 inner join {{ ref('hardship_categories') }} as other

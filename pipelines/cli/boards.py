@@ -15,7 +15,7 @@ from pipelines.screening.screen import Screening
 
 _OUTCOMES = {"error": ("错误", "red"), "query": ("核实", "yellow"), "info": ("提示", "blue")}
 _STATUS = {
-    "final": ("完整", "green"),
+    "complete": ("完整", "green"),
     "partial": ("部分", "yellow"),
     "withheld": ("不发布", "red"),
     "not_applicable": ("不适用", "dim"),

@@ -8,7 +8,7 @@ from pipelines.home import Home
 
 
 def export_tables(
-    home: Home, out: Path, form: str, profile: str, threshold: int, *, progress: Callable[[int, int], None]
+    home: Home, out: Path, form: str, profile: str, threshold: int | None, *, progress: Callable[[int, int], None]
 ) -> None:
     """Write the published tables into a folder; refuses in words what cannot be done."""
     from pipelines.exports.files import FORMATS, MANIFEST, PROFILES, export
@@ -17,6 +17,7 @@ def export_tables(
         refuse(say(f"--format 应为 {'、'.join(FORMATS)} 或 all。", f"--format: {', '.join(FORMATS)} or all"))
     if profile not in PROFILES:
         refuse(say("--profile 应为 internal（内部）或 public（公开）。", "--profile: internal or public"))
+    threshold = home.municipality.publish.suppress_below if threshold is None else threshold
     if threshold < 2:
         refuse(say("--suppress-below 至少为 2：低于此数什么也不隐去。", "--suppress-below is at least 2."))
     if not home.published.exists():

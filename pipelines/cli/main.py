@@ -83,13 +83,55 @@ def sample(
 
 
 @app.command()
-def run(
-    as_of: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="按截至该日（北京时间）已收到的报送件汇总")
-    ] = None,
-) -> None:
+def run() -> None:
     """收取、审核、汇总、发布一次。Collect, screen, model and publish once."""
-    _run(_home(), as_of=f"{as_of:%Y-%m-%d}" if as_of else None)
+    _run(_home())
+
+
+@app.command()
+def publish(
+    as_of: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="截至哪一天（北京时间）已知的情况")],
+    out: Annotated[Path | None, typer.Option(help="写到哪个文件；默认留在 warehouse/releases/")] = None,
+) -> None:
+    """截至某日已知的指标库，另成一个发布，不动现行的发布库。The warehouse as it was known on a day."""
+    from pipelines.cli.releases import publish_day
+
+    with _progress(say("审核报送件", "Screening submissions")) as advance:
+        publish_day(_home(), f"{as_of:%Y-%m-%d}", out, progress=advance)
+
+
+@app.command()
+def releases() -> None:
+    """全部发布：编号、时间、截至日、文件是否保留。Every release."""
+    from pipelines.cli.releases import show_releases
+
+    show_releases(_home())
+
+
+@app.command()
+def verify(
+    release: Annotated[str, typer.Argument(help="发布编号（至少前四位）、序号，或 current")] = "current",
+) -> None:
+    """由 raw/ 重算一个发布，逐表核对内容；不一致时退出码为 1。Make a release again from raw/ and compare it."""
+    from pipelines.cli.releases import verify_release
+
+    with _progress(say("审核报送件", "Screening submissions")) as advance:
+        code = verify_release(_home(), release, progress=advance)
+    sys.exit(code)
+
+
+@app.command()
+def changes(
+    before: Annotated[str, typer.Argument(help="较早的发布：编号（至少前四位）、序号")],
+    after: Annotated[str, typer.Argument(help="较晚的发布，或 current")] = "current",
+    json_file: Annotated[Path | None, typer.Option("--json", help="写成 JSON 文件")] = None,
+    xlsx: Annotated[Path | None, typer.Option("--xlsx", help="写成 Excel 工作簿")] = None,
+) -> None:
+    """两个发布之间哪些数变了，因何而变，到单元格。Which figures changed between two releases, and why."""
+    from pipelines.cli.changes import show_changes
+
+    with _progress(say("逐项替换", "Swapping inputs")) as advance:
+        show_changes(_home(), before, after, json_file=json_file, workbook=xlsx, progress=advance)
 
 
 @app.command()
@@ -107,7 +149,6 @@ def rebuild() -> None:
 def _run(
     home: Home,
     *,
-    as_of: str | None = None,
     again: tuple[str | None, str | None] = (None, None),
     indicators: bool = True,
 ) -> None:
@@ -116,11 +157,13 @@ def _run(
 
     home.municipality  # noqa: B018 - a wrong configuration is told before anything is done
     with _progress(say("审核报送件", "Screening submissions")) as advance:
-        ran = run_update(home, as_of=as_of, again=again, progress=advance)
+        ran = run_update(home, again=again, progress=advance)
     for code, problem in ran.problems.items():
         complain(say(f"来源 {code} 收取失败：{problem}", f"Source {code} could not be read: {problem}"))
     for left in (*ran.left, *ran.passed_over):
         complain(left)
+    for where, problem in ran.uncopied.items():
+        complain(say(f"PostgreSQL 副本（{where}）：{problem}", f"Copy in PostgreSQL ({where}): {problem}"))
     for code, problem in ran.undelivered.items():
         complain(
             say(
@@ -362,7 +405,9 @@ def export(
     out: Annotated[Path, typer.Option(help="写到哪个目录")],
     form: Annotated[str, typer.Option("--format", help="parquet、csv、xlsx 或 all")] = "all",
     profile: Annotated[str, typer.Option(help="internal（内部）或 public（公开，小数目隐去）")] = "internal",
-    threshold: Annotated[int, typer.Option("--suppress-below", help="公开时，不足多少人的数目隐去")] = 5,
+    threshold: Annotated[
+        int | None, typer.Option("--suppress-below", help="公开时，不足多少人的数目隐去；默认按配置")
+    ] = None,
 ) -> None:
     """把发布的各表写成文件。Write the published tables as Parquet, CSV and workbooks."""
     from pipelines.cli.export import export_tables

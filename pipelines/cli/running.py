@@ -21,6 +21,7 @@ class Ran:
     changed: bool
     problems: dict[str, str]
     undelivered: dict[str, str]
+    uncopied: dict[str, str]
     faults: dict[str, str]
     left: list[str]
     passed_over: list[str]
@@ -41,7 +42,6 @@ def dagster_environment(home: Home) -> dict[str, str]:
 def run_update(
     home: Home,
     *,
-    as_of: str | None = None,
     again: tuple[str | None, str | None] = (None, None),
     progress: Callable[[int, int], None] | None = None,
 ) -> Ran:
@@ -49,7 +49,6 @@ def run_update(
     os.environ.update(dagster_environment(home))
     import dagster as dg
 
-    from pipelines.orchestration.assets import OUTBOX
     from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
     from pipelines.orchestration.liveness import bury_dead_runs
 
@@ -62,10 +61,7 @@ def run_update(
             tags=county_range(home),
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                "ops": {
-                    "screen": {"config": {"as_of": as_of, "county_code": again[0], "period": again[1]}},
-                    OUTBOX.to_python_identifier(): {"config": {"as_of": as_of}},
-                },
+                "ops": {"screen": {"config": {"county_code": again[0], "period": again[1]}}},
             },
             raise_on_error=False,
         )
@@ -90,6 +86,7 @@ def run_update(
         changed=bool(metadata.get("warehouse/xianbao", {}).get("changed", False)),
         problems={code: text for one in pulled for code, text in (one.get("problems") or {}).items()},
         faults=dict(metadata.get("landing/submission", {}).get("faults") or {}),
+        uncopied=dict(metadata.get("warehouse/postgres", {}).get("problems") or {}),
         undelivered=dict(metadata.get("warehouse/outbox", {}).get("problems") or {}),
         left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
         passed_over=[text for one in pulled for text in (one.get("passed_over") or [])],

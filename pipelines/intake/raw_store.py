@@ -142,17 +142,20 @@ class RawStore:
         is_new_place = all(place != (other.county_code, other.source_uri, other.modified_at) for other in arrivals)
         if is_new_place or (known and members != known.batch_members):
             arrivals += [arrival] if is_new_place else []
-            content: dict[str, Any] = {
-                "submission_id": submission_id,
-                "size_bytes": size_bytes,
-                "receipts": [other.as_json() for other in arrivals],
-            }
-            if members:
-                content["batch"] = {"members": list(members)}
-            replace_file(
-                self._sidecar(submission_id), (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
-            )
+            self.write(RawSubmission(submission_id, size_bytes, tuple(arrivals), members))
         return known is None
+
+    def write(self, entry: RawSubmission) -> None:
+        """Write a submission's sidecar, whose bytes lie there already."""
+        content: dict[str, Any] = {
+            "submission_id": entry.submission_id,
+            "size_bytes": entry.size_bytes,
+            "receipts": [arrival.as_json() for arrival in entry.arrivals],
+        }
+        if entry.batch_members:
+            content["batch"] = {"members": list(entry.batch_members)}
+        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+        replace_file(self._sidecar(entry.submission_id), text.encode())
 
     def get(self, submission_id: str) -> RawSubmission | None:
         sidecar = self._sidecar(submission_id)

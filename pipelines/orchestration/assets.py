@@ -11,17 +11,19 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
+from pipelines.exports.postgres import CopyFault, copy_to_postgres
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect_all
 from pipelines.intake.deadlines import record_late
 from pipelines.intake.deliver import deliver_all
+from pipelines.municipality import Postgres
 from pipelines.orchestration.liveness import show_life
 from pipelines.returns import current_definitions
-from pipelines.times import end_of_day
 from pipelines.warehouse import dbt
 from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.build_database import landing_schema
-from pipelines.warehouse.publish import code_version, publish
+from pipelines.warehouse.publish import publish
+from pipelines.warehouse.release import code_version
 from pipelines.warehouse.update import Scope, build_marts, land_new, received_filings, standing
 
 #: Steps that open the build database. One slot (dagster.yaml): one writer at a time, over all runs.
@@ -32,6 +34,7 @@ LATENESS = dg.AssetKey(["raw", "lateness"])
 MARTS_FILE = dg.AssetKey(["warehouse", "unpublished"])
 PUBLISHED = dg.AssetKey(["warehouse", "xianbao"])
 OUTBOX = dg.AssetKey(["warehouse", "outbox"])
+POSTGRES = dg.AssetKey(["warehouse", "postgres"])
 
 
 class ScreenConfig(dg.Config):
@@ -40,20 +43,12 @@ class ScreenConfig(dg.Config):
     county_code: str | None = None
     period: str | None = None
     everything: bool = False
-    #: Build the marts as they were known at the end of this day (YYYY-MM-DD, Beijing time); None: everything known.
-    as_of: str | None = None
 
 
 class BuildConfig(dg.Config):
     """Whether to build and test every model, whatever is out of date."""
 
     everything: bool = False
-
-
-class OutboxConfig(dg.Config):
-    """The day as of which the run is, as in `ScreenConfig`."""
-
-    as_of: str | None = None
 
 
 class LatenessConfig(dg.Config):
@@ -175,7 +170,6 @@ def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None)
             landed = land_new(
                 home,
                 again=Scope(config.county_code, config.period, config.everything),
-                as_of=end_of_day(config.as_of) if config.as_of else None,
                 progress=progress,
             )
             judged = standing(home)
@@ -291,6 +285,49 @@ def publish_asset(home: Home) -> dg.AssetsDefinition:
     return xianbao
 
 
+def postgres_asset(home: Home, settings: Postgres) -> dg.AssetsDefinition:
+    """The copy of the published file in PostgreSQL, where the configuration asks for one."""
+
+    @dg.asset(
+        key=POSTGRES,
+        deps=[PUBLISHED],
+        check_specs=[dg.AssetCheckSpec("postgres_copied", asset=POSTGRES)],
+        group_name="publish",
+        kinds={"postgres"},
+        description="发布库在 PostgreSQL 的副本，供打不开 DuckDB 的工具使用。",
+    )
+    def postgres(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        problems: dict[str, str] = {}
+        copied = None
+        try:
+            copied = copy_to_postgres(home.published, settings)
+            problems |= copied.kept
+        except CopyFault as fault:
+            problems["postgres"] = str(fault)
+        for where, problem in problems.items():
+            context.log.warning(f"{where}: {problem}")
+        return dg.MaterializeResult(
+            metadata={
+                "release_id": copied.release_id if copied else None,
+                "changed": copied.changed if copied else False,
+                "rows": copied.rows_n if copied else 0,
+                "problems": dg.MetadataValue.json(problems),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="postgres_copied",
+                    asset_key=POSTGRES,
+                    passed=not problems,
+                    # The published file is there in any case; the next run tries the copy again.
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"problems": dg.MetadataValue.json(problems)},
+                )
+            ],
+        )
+
+    return postgres
+
+
 def outbox_asset(home: Home) -> dg.AssetsDefinition:
     """Receipts and annotated workbooks, written and carried to the counties' own folders."""
 
@@ -303,11 +340,7 @@ def outbox_asset(home: Home) -> dg.AssetsDefinition:
         kinds={"file"},
         description="发回县区：每个报送件的回执和标注工作簿。",
     )
-    def outbox(context: dg.AssetExecutionContext, config: OutboxConfig) -> dg.MaterializeResult:
-        if config.as_of:
-            # What was known at an earlier day is for the bureau to look at; counties are answered by what is known now.
-            check = dg.AssetCheckResult(check_name="outboxes_reachable", asset_key=OUTBOX, passed=True)
-            return dg.MaterializeResult(metadata={"written": 0}, check_results=[check])
+    def outbox(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with home.writing():
             written_n = write_answers(home)
         problems = deliver_all(home)

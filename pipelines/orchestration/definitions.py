@@ -18,6 +18,7 @@ from pipelines.orchestration.assets import (
     county_partitions,
     marts_asset,
     outbox_asset,
+    postgres_asset,
     publish_asset,
     screen_asset,
 )
@@ -60,6 +61,8 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
         publish_asset(home),
         outbox_asset(home),
     ]
+    if home.municipality.publish.postgres:
+        assets.append(postgres_asset(home, home.municipality.publish.postgres))
     everything = dg.AssetSelection.all()
     modelled = everything - dg.AssetSelection.assets(SUBMISSIONS, REFERENCES, LATENESS)
     update = dg.define_asset_job(

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, fields
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -60,9 +60,12 @@ _TABLES = {
     "control.county": """county_code VARCHAR, county_name VARCHAR, county_name_en VARCHAR, city_code VARCHAR,
         city_name VARCHAR, city_name_en VARCHAR, province_code VARCHAR, province_name VARCHAR, valid_from DATE,
         valid_to DATE, sort_order INTEGER""",
+    # Which county passed into which, from when; the share as a part of the whole: [share_before, share_before + share) ÷ share_of.
+    "control.county_successor": """county_code VARCHAR, successor_code VARCHAR, valid_from DATE, share BIGINT,
+        share_before BIGINT, share_of BIGINT""",
     "control.calendar": """return_code VARCHAR, period VARCHAR, period_type VARCHAR, period_start DATE, period_end DATE,
         period_label VARCHAR, due_on DATE""",
-    "control.run": "as_of TIMESTAMP, status_on DATE, withhold_below DECIMAL(5,4)",
+    "control.run": "status_on DATE, withhold_below DECIMAL(5,4)",
     # What stands in the way of skipping work: returns whose marts are out of date, and digests of what was last built.
     "control.dirty_return": "return_code VARCHAR",
     "control.state": "name VARCHAR, value VARCHAR",
@@ -186,9 +189,7 @@ def dirty_returns(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {row[0] for row in connection.execute("SELECT return_code FROM control.dirty_return").fetchall()}
 
 
-def write_control(
-    connection: duckdb.DuckDBPyConnection, home: Home, *, as_of: datetime | None = None, status_on: date | None = None
-) -> bool:
+def write_control(connection: duckdb.DuckDBPyConnection, home: Home, *, status_on: date | None = None) -> bool:
     """Bring the control tables in line with the configuration; returns whether anything changed (then every mart is dirty)."""
     municipality = home.municipality
     city = municipality.city
@@ -197,13 +198,23 @@ def write_control(
          county.valid_from, county.valid_to, order)
         for order, county in enumerate(municipality.counties, start=1)
     ]  # fmt: skip
+    successors = [
+        (succession.county, code, succession.from_day, share, before, whole)
+        for succession in municipality.successors
+        for code, share, before, whole in succession.shares()
+    ]
     calendar = [
         (row.return_code, row.period.code, row.period.type.value, row.period.start, row.period.end, row.period.label,
          row.due_on)
         for row in municipality.calendar_rows()
     ]  # fmt: skip
-    run = [(as_of, status_on, municipality.publish.withhold_below)]
-    content: dict[str, list[Any]] = {"control.county": counties, "control.calendar": calendar, "control.run": run}
+    run = [(status_on, municipality.publish.withhold_below)]
+    content: dict[str, list[Any]] = {
+        "control.county": counties,
+        "control.county_successor": successors,
+        "control.calendar": calendar,
+        "control.run": run,
+    }
     digest = hashlib.sha256(json.dumps(content, default=str, sort_keys=True).encode()).hexdigest()
     if get_state(connection, "control") == digest:
         return False

@@ -6,10 +6,11 @@ in `labels.yaml`; texts of the comments are the descriptions of the models.
 
 The schema holds **views**, so that it costs nothing in size and cannot differ from `marts`. They name their tables by schema
 alone, so they also work where the file is attached under another name (tried on DuckDB 1.2.2, 1.3.2, 1.4.5, 1.5.6 and 2.0.0).
+Their SQL is understood by PostgreSQL too, for the copy in `exports.postgres`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,6 +72,16 @@ class ColumnFacts:
     description: str
 
 
+@dataclass(frozen=True)
+class ChineseView:
+    """One view of 指标. `columns`: (expression, Chinese name, comment) in order; `source`: what follows them, from FROM on."""
+
+    name: str
+    comment: str
+    columns: tuple[tuple[str, str, str], ...]
+    source: str
+
+
 @cache
 def labels() -> Labels:
     """The names of everything that is published."""
@@ -116,11 +127,23 @@ def write_chinese_layer(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("DROP TABLE IF EXISTS marts.data_dictionary")
     _write_dictionary(connection)
     connection.execute(f'CREATE SCHEMA "{SCHEMA}"')
+    for view in chinese_views(connection):
+        name = f"{_quoted(SCHEMA)}.{_quoted(view.name)}"
+        selected = ", ".join(f"{expression} AS {_quoted(label)}" for expression, label, _ in view.columns)
+        connection.execute(f"CREATE VIEW {name} AS SELECT {selected} {view.source}")
+        set_comment(connection, "VIEW", name, view.comment)
+        for _, label, text in view.columns:
+            set_comment(connection, "COLUMN", f"{name}.{_quoted(label)}", text)
+
+
+def chinese_views(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -> list[ChineseView]:
+    """Every view of 指标 over the tables of `marts`, in SQL that DuckDB and PostgreSQL understand alike.
+
+    The connection's current database is read for what the tables are; `schema` is where the views will find them.
+    """
     tables = catalogue(connection)
-    for table, (comment, columns) in tables.items():
-        _write_view(connection, table, comment, columns, tables.keys())
-    if "mart_overview" in tables:
-        _write_wide_view(connection)
+    views = [_view(table, comment, columns, tables.keys(), schema) for table, (comment, columns) in tables.items()]
+    return [*views, _wide_view(connection, schema)] if "mart_overview" in tables else views
 
 
 def _write_dictionary(connection: duckdb.DuckDBPyConnection) -> None:
@@ -143,13 +166,9 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"INSERT INTO marts.data_dictionary VALUES {marks}", [value for row in rows for value in row])
 
 
-def _write_view(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    comment: str,
-    columns: Sequence[ColumnFacts],
-    tables: object,
-) -> None:
+def _view(
+    table: str, comment: str, columns: Sequence[ColumnFacts], tables: Collection[str], schema: str
+) -> ChineseView:
     names = labels()
     own = {column.name for column in columns}
     shown: list[tuple[str, str, str]] = []  # expression, Chinese name, comment
@@ -161,58 +180,56 @@ def _write_view(
             cases = " ".join(f"WHEN {_text(code)} THEN {_text(word)}" for code, word in words.items())
             expression = f"CASE {expression} {cases} ELSE {expression} END"
         looked_up = _NAMES.get(column.name)
-        if looked_up and looked_up[0] != table and looked_up[2] not in own and looked_up[0] in tables:  # type: ignore[operator]
+        if looked_up and looked_up[0] != table and looked_up[2] not in own and looked_up[0] in tables:
             there, key, name, version = looked_up
             alias = f"n{len(joins)}"
             joins.append(
-                f"LEFT JOIN (SELECT {key}, arg_max({name}, {version}) AS {name} FROM marts.{there} GROUP BY {key}) AS {alias} "
-                f"ON t.{column.name} = {alias}.{key}"
+                f"LEFT JOIN {_newest(schema, there, key, name, version)} AS {alias} ON t.{key} = {alias}.{key}"
             )
             shown.append(
                 (f"{alias}.{name}", names.columns[name], f"{names.columns[name]}，见 {SCHEMA}.{names.table(there)}")
             )
         shown.append((expression, names.column(table, column.name), column.description))
-    view = f"{_quoted(SCHEMA)}.{_quoted(names.table(table))}"
-    selected = ", ".join(f"{expression} AS {_quoted(label)}" for expression, label, _ in shown)
-    connection.execute(f"CREATE VIEW {view} AS SELECT {selected} FROM marts.{table} AS t {' '.join(joins)}")
-    set_comment(connection, "VIEW", view, comment)
-    for _, label, text in shown:
-        set_comment(connection, "COLUMN", f"{view}.{_quoted(label)}", text)
+    source = f"FROM {_quoted(schema)}.{_quoted(table)} AS t {' '.join(joins)}"
+    return ChineseView(names.table(table), comment, tuple(shown), source)
 
 
-def _write_wide_view(connection: duckdb.DuckDBPyConnection) -> None:
+def _newest(schema: str, table: str, key: str, column: str, version: str) -> str:
+    """A subquery: for each key the column as its newest version has it."""
+    return (
+        f"(SELECT DISTINCT ON ({key}) {key}, {column} FROM {_quoted(schema)}.{_quoted(table)} "
+        f"ORDER BY {key}, {version} DESC NULLS LAST)"
+    )
+
+
+def _wide_view(connection: duckdb.DuckDBPyConnection, schema: str) -> ChineseView:
     """一览: a row an area, for each indicator of the catalogue this period, the last, the standard and the verdict."""
     indicators = connection.execute(
         """SELECT indicator_code, indicator_name, unit, numerator_wording, denominator_wording
            FROM marts.dim_indicator ORDER BY sort_order, indicator_code"""
     ).fetchall()
+    # There is one row an area and indicator: max() takes what stands there, and every database knows it.
     shown = [
-        ("any_value(t.area_name)", "地区", "地区名称；市在最前"),
+        ("max(t.area_name)", "地区", "地区名称；市在最前"),
         ("t.area_code", "地区代码", "行政区划代码"),
     ]
     for code, name, unit, numerator, denominator in indicators:
         which = f"FILTER (WHERE t.indicator_code = {_text(code)})"
         formula = f"{numerator} ÷ {denominator}"
         shown += [
-            (f"any_value(t.value) {which}", name, f"本期（{unit}）：{formula}；默认口径"),
-            (f"any_value(t.period_label) {which}", f"{name}·本期", "本期是哪一期"),
-            (f"any_value(t.previous_value) {which}", f"{name}·上期值", f"上期（{unit}）：{formula}；默认口径"),
-            (f"any_value(t.standard) {which}", f"{name}·标准", f"标准（{unit}）；无标准为空"),
-            (f"any_value(t.verdict) {which}", f"{name}·达标情况", "达标、未达标、无标准、无数据"),
+            (f"max(t.value) {which}", name, f"本期（{unit}）：{formula}；默认口径"),
+            (f"max(t.period_label) {which}", f"{name}·本期", "本期是哪一期"),
+            (f"max(t.previous_value) {which}", f"{name}·上期值", f"上期（{unit}）：{formula}；默认口径"),
+            (f"max(t.standard) {which}", f"{name}·标准", f"标准（{unit}）；无标准为空"),
+            (f"max(t.verdict) {which}", f"{name}·达标情况", "达标、未达标、无标准、无数据"),
         ]
-    view = f"{_quoted(SCHEMA)}.{_quoted(labels().wide)}"
-    selected = ", ".join(f"{expression} AS {_quoted(label)}" for expression, label, _ in shown)
-    order = "(SELECT area_code, arg_max(sort_order, valid_from) AS sort_order FROM marts.dim_area GROUP BY area_code)"
-    connection.execute(
-        f"""CREATE VIEW {view} AS SELECT {selected} FROM marts.mart_overview AS t
-            LEFT JOIN {order} AS o ON t.area_code = o.area_code
-            GROUP BY t.area_code, o.sort_order ORDER BY o.sort_order, t.area_code"""
+    order = _newest(schema, "dim_area", "area_code", "sort_order", "valid_from")
+    source = (
+        f"FROM {_quoted(schema)}.mart_overview AS t LEFT JOIN {order} AS o ON t.area_code = o.area_code "
+        "GROUP BY t.area_code, o.sort_order ORDER BY o.sort_order, t.area_code"
     )
-    set_comment(
-        connection, "VIEW", view, "粒度：地区。每个指标的本期、上期、标准与达标情况，各占一列；长表见 指标.指标对照。"
-    )
-    for _, label, text in shown:
-        set_comment(connection, "COLUMN", f"{view}.{_quoted(label)}", text)
+    comment = "粒度：地区。每个指标的本期、上期、标准与达标情况，各占一列；长表见 指标.指标对照。"
+    return ChineseView(labels().wide, comment, tuple(shown), source)
 
 
 def set_comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: str) -> None:

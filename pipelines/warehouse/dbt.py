@@ -125,6 +125,16 @@ def build(home: Home, dirty: Iterable[str]) -> list[BuiltNode]:
     return _invoke(home, "build", arguments)
 
 
+def seed(home: Home) -> None:
+    """Load the seeds alone. Raises DbtFault."""
+    _invoke(home, "seed", [])
+
+
+def build_figures(home: Home) -> None:
+    """Build `fct_indicator` and what it rests on, over the seeds as they lie there; no tests. Raises DbtFault."""
+    _invoke(home, "run", ["--select", "+fct_indicator"])
+
+
 def run_unit_tests(home: Home) -> list[BuiltNode]:
     """Run the models' unit tests against a built home; nothing in it changes. Raises DbtFault when one fails."""
     return _invoke(home, "test", ["--select", "test_type:unit"])

@@ -50,6 +50,9 @@ def land_decisions(connection: duckdb.DuckDBPyConnection, decisions: Sequence[De
         for decision in decisions[applied_n:] if continued else ():
             meant = decisions[decision.revokes - 1] if decision.revokes is not None else decision
             scope = [meant.return_code, meant.county_code, meant.period]
+            if meant.action in ("lock", "unlock"):
+                # Whether a figure is final goes by it.
+                mark_dirty(connection, [meant.return_code or ALL_RETURNS])
             if meant.action == "waive":
                 submissions |= _ones(
                     connection, f"SELECT submission_id FROM landing.filing_version WHERE {_IN_SCOPE}", scope

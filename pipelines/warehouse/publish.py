@@ -1,32 +1,42 @@
 """Publishing: the marts file, stamped with what it was made from, swapped in so that no reader ever fails.
 
-Belongs here: the release's identity and the swap. What stands in the marts is dbt's. A reader keeps the file it has opened;
-whoever opens next gets the new one; nobody sees one half-written.
+Belongs here: the stamp and the swap. What stands in the marts is dbt's; what makes a release, and which are kept, is `release`. A
+reader keeps the file it has opened; whoever opens next gets the new one; nobody sees one half-written.
 """
 
 import hashlib
-import importlib.metadata
-import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
-from pipelines.files import sync_folder
-from pipelines.home import PROJECT, Home
+from pipelines.files import replace_file, sync_folder
+from pipelines.home import Home
 from pipelines.screening.rules import rule_set_version
-from pipelines.warehouse.build_database import get_state, open_build_database, set_state
+from pipelines.warehouse.build_database import dirty_returns, get_state, open_build_database, set_state
 from pipelines.warehouse.chinese import SCHEMA, write_chinese_layer
 from pipelines.warehouse.dbt import project_digest
+from pipelines.warehouse.release import (
+    Inputs,
+    Manifest,
+    ReleaseLog,
+    TableContent,
+    Versions,
+    code_version,
+    inputs_of,
+    release_id,
+    table_contents,
+)
 
 #: Opens in every DuckDB client from 1.2 on; the default of 2.0 opens in no 1.x client.
 STORAGE_VERSION = "v1.2.0"
 
 _RELEASE = {
-    "release_id": ("VARCHAR", "发布编号：同样的输入、规则、口径和代码总得到同一编号"),
+    "release_id": ("VARCHAR", "发布编号：由全部表的内容算出，内容相同则编号相同"),
     "as_of": ("TIMESTAMP", "数据截至时间（UTC）；空表示采用已知的全部报送件"),
     "newest_received_at": ("TIMESTAMP", "所用报送件中最晚的收到时间（UTC）"),
     "built_from": ("VARCHAR", "全部在用报送件 SHA-256 清单的摘要"),
@@ -59,16 +69,12 @@ class Published:
     changed: bool
 
 
-@cache
-def code_version() -> str:
-    """Package version and eight digits of its source, so that two checkouts that compute alike say so."""
-    digest = hashlib.sha256()
-    package = PROJECT / "pipelines"
-    for path in sorted(package.rglob("*")):
-        if path.suffix in (".py", ".yaml") and path.is_file() and "sample" not in path.parts:
-            digest.update(path.relative_to(package).as_posix().encode())
-            digest.update(path.read_bytes())
-    return f"{importlib.metadata.version('xianbao')}+{digest.hexdigest()[:8]}"
+@dataclass(frozen=True)
+class Stamped:
+    """The private marts file as a release: its id and the content of its tables."""
+
+    release_id: str
+    tables: dict[str, TableContent]
 
 
 def published_release(home: Home) -> str | None:
@@ -88,72 +94,117 @@ def publish(home: Home) -> Published:
 
     The caller holds `home.writing()`. Raises PublishFault when the file is not fit; then nothing is replaced.
     """
+    published = published_release(home)
     with open_build_database(home) as connection:
-        built = get_state(connection, "built")
-        inputs, release = _release(connection)
-    release_id = str(release[0])
-    if built == release_id and published_release(home) == release_id:
-        # Rebuilt, and the same: what was out of date is so no longer.
-        with open_build_database(home) as connection:
-            connection.execute("DELETE FROM control.dirty_return")
-        return Published(release_id, home.published, home.published.stat().st_size, changed=False)
-    _stamp(home, release, inputs)
-    _swap(home)
+        stale = dirty_returns(connection)
+        if not stale and published is not None and get_state(connection, "built") == published:
+            return Published(published, home.published, home.published.stat().st_size, changed=False)
+        inputs = _inputs(connection, home)
+    stamped = stamp(home)
+    changed = published != stamped.release_id
+    if changed:
+        swap_in(home)
+    manifest = _write_down(home, stamped, inputs)
+    # Written after the swap and again by the next run where a kill came between: both name the release that they speak of.
+    if not home.manifest.exists() or home.manifest.read_bytes() != manifest.as_json():
+        replace_file(home.manifest, manifest.as_json())
     with open_build_database(home) as connection:
         connection.begin()
-        set_state(connection, "built", release_id)
+        set_state(connection, "built", stamped.release_id)
         connection.execute("DELETE FROM control.dirty_return")
         connection.commit()
-    return Published(release_id, home.published, home.published.stat().st_size, changed=True)
+    return Published(stamped.release_id, home.published, home.published.stat().st_size, changed)
 
 
-def _release(connection: duckdb.DuckDBPyConnection) -> tuple[list[tuple[object, ...]], tuple[object, ...]]:
-    inputs = connection.execute(
-        """SELECT return_code, county_code, period, submission_id, file_name, received_at
-           FROM staging.stg_filing WHERE is_in_force ORDER BY ALL"""
+def _write_down(home: Home, stamped: Stamped, inputs: Inputs) -> Manifest:
+    log = ReleaseLog(home)
+    size_bytes = home.published.stat().st_size
+    manifest = log.append(
+        stamped.release_id, inputs, Versions.of_today(), stamped.tables, size_bytes, datetime.now(UTC)
+    )
+    log.keep(manifest, home.published)
+    log.forget_old()
+    return manifest
+
+
+def _inputs(connection: duckdb.DuckDBPyConnection, home: Home) -> Inputs:
+    """What the landed tables rest on, which `raw/` may have outgrown in the meantime."""
+    known = connection.execute(
+        "SELECT submission_id, arg_max(arrivals_n, screening_seq) FROM landing.screened GROUP BY ALL"
     ).fetchall()
-    screened = connection.execute("SELECT DISTINCT submission_id FROM landing.screened ORDER BY 1").fetchall()
-    control = get_state(connection, "control")
-    as_of = connection.execute("SELECT as_of FROM control.run").fetchall()
-    lateness = connection.execute("SELECT * FROM landing.lateness ORDER BY ALL").fetchall()
-    decisions = connection.execute("SELECT * FROM landing.decision ORDER BY decision_n").fetchall()
-    versions = [code_version(), rule_set_version(), project_digest()]
-    built_from = hashlib.sha256("\n".join(sorted({str(row[3]) for row in inputs})).encode()).hexdigest()
-    everything = [inputs, screened, control, lateness, decisions, versions]
-    release_id = hashlib.sha256(json.dumps(everything, default=str).encode()).hexdigest()[:16]
-    newest = max((row[5] for row in inputs if row[5] is not None), default=None)
-    submissions_n = len({row[3] for row in inputs})
-    release = (release_id, as_of[0][0], newest, built_from, submissions_n, *versions)
-    return inputs, release
+    decisions_n, _, decisions_sha256 = (get_state(connection, "decisions_applied") or "0").partition(" ")
+    ((status_on,),) = connection.execute("SELECT any_value(status_on) FROM control.run").fetchall()
+    return inputs_of(
+        home,
+        {str(submission_id): int(arrivals_n) for submission_id, arrivals_n in known},
+        decisions=(int(decisions_n), decisions_sha256),
+        lateness_until=status_on.isoformat() if status_on else None,
+    )
 
 
-def _stamp(home: Home, release: tuple[object, ...], inputs: list[tuple[object, ...]]) -> None:
-    """Write the release tables into the private marts file, and leave it checkpointed and closed."""
+def stamp(home: Home, as_of: datetime | None = None) -> Stamped:
+    """Write the release tables and the Chinese layer into the private marts file, and leave it checkpointed and closed.
+
+    `as_of`: UTC without zone, where the marts are of an earlier moment.
+    """
+    with open_build_database(home) as connection:
+        inputs = connection.execute(
+            """SELECT return_code, county_code, period, submission_id, file_name, received_at
+               FROM staging.stg_filing WHERE is_in_force ORDER BY ALL"""
+        ).fetchall()
     with duckdb.connect(str(home.marts_database)) as connection:
         connection.begin()
-        for table, columns, comment, rows in (
-            (
-                "release",
-                _RELEASE,
-                "本发布的身份：由哪些报送件、按哪套规则、口径和程序得出。粒度：全库一行。",
-                [release],
-            ),
-            ("release_input", _RELEASE_INPUT, "本发布采用的报送件。粒度：报表×县区×报告期。", inputs),
-        ):
-            declared = ", ".join(f"{name} {kind}" for name, (kind, _) in columns.items())
-            connection.execute(f"CREATE OR REPLACE TABLE marts.{table} ({declared})")
-            if rows:
-                marks = ", ".join("?" for _ in columns)
-                connection.executemany(f"INSERT INTO marts.{table} VALUES ({marks})", rows)
-            connection.execute(f"COMMENT ON TABLE marts.{table} IS '{comment}'")
-            for name, (_, text) in columns.items():
-                connection.execute(f"COMMENT ON COLUMN marts.{table}.{name} IS '{text}'")
+        _write_table(
+            connection,
+            "release",
+            _RELEASE,
+            "本发布的身份：由哪些报送件、按哪套规则、口径和程序得出。粒度：全库一行。",
+            (),
+        )
+        _write_table(
+            connection, "release_input", _RELEASE_INPUT, "本发布采用的报送件。粒度：报表×县区×报告期。", inputs
+        )
         write_chinese_layer(connection)
+        tables = table_contents(connection)
+        release = release_id(as_of.isoformat() if as_of else None, tables)
+        _insert(connection, "release", [(
+            release,
+            as_of,
+            max((row[5] for row in inputs if row[5] is not None), default=None),
+            hashlib.sha256("\n".join(sorted({str(row[3]) for row in inputs})).encode()).hexdigest(),
+            len({row[3] for row in inputs}),
+            code_version(),
+            rule_set_version(),
+            project_digest(),
+        )])  # fmt: skip
         connection.commit()
         connection.execute("CHECKPOINT")
+    return Stamped(release, tables)
 
 
-def _swap(home: Home) -> None:
+def _write_table(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: dict[str, tuple[str, str]],
+    comment: str,
+    rows: Sequence[tuple[object, ...]],
+) -> None:
+    declared = ", ".join(f"{name} {kind}" for name, (kind, _) in columns.items())
+    connection.execute(f"CREATE OR REPLACE TABLE marts.{table} ({declared})")
+    _insert(connection, table, rows)
+    connection.execute(f"COMMENT ON TABLE marts.{table} IS '{comment}'")
+    for name, (_, text) in columns.items():
+        connection.execute(f"COMMENT ON COLUMN marts.{table}.{name} IS '{text}'")
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        marks = ", ".join("?" for _ in rows[0])
+        connection.executemany(f"INSERT INTO marts.{table} VALUES ({marks})", rows)
+
+
+def swap_in(home: Home) -> None:
+    """Put a proved copy of the private marts file in place of the published one. Raises PublishFault."""
     wal = home.marts_database.with_name(home.marts_database.name + ".wal")
     if wal.exists():
         raise PublishFault(f"{wal.name} is still there: the marts were not checkpointed")
@@ -164,7 +215,11 @@ def _swap(home: Home) -> None:
     aside.mkdir(parents=True)
     try:
         copy = aside / home.published.name
-        shutil.copyfile(home.marts_database, copy)
+        # Written anew, so that the blocks that earlier builds left free are not carried along.
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH '{_text(home.marts_database)}' AS private (READ_ONLY)")
+            connection.execute(f"ATTACH '{_text(copy)}' AS public (STORAGE_VERSION '{STORAGE_VERSION}')")
+            connection.execute("COPY FROM DATABASE private TO public")
         _check(copy)
         copy.chmod(0o444)
         with copy.open("rb") as stream:
@@ -175,6 +230,10 @@ def _swap(home: Home) -> None:
         sync_folder(home.warehouse)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _text(path: Path) -> str:
+    return str(path).replace("'", "''")
 
 
 def _check(path: Path) -> None:

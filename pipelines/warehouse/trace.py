@@ -113,7 +113,7 @@ def trace_every_figure(published: Path) -> Iterable[Trace]:
     with duckdb.connect(str(published), read_only=True) as connection:
         reader = _Reader(connection, is_every=True)
         for key, figure in reader.figures.items():
-            if figure["status"] in ("final", "partial"):
+            if figure["status"] in ("complete", "partial"):
                 yield reader.trace(*key)
 
 

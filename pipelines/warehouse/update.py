@@ -7,7 +7,6 @@ from `raw/` and what was landed, what is to be built from the dirty returns, and
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, field, replace
-from datetime import datetime
 
 import duckdb
 
@@ -66,7 +65,6 @@ def land_new(
     home: Home,
     *,
     again: Scope = Scope(),
-    as_of: datetime | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Landed:
     """Screen every submission in `raw/` that is not yet screened (and those of `again`), and land the batch at once.
@@ -77,7 +75,7 @@ def land_new(
     landed = Landed()
     settings = home.screen_settings()
     with open_build_database(home) as connection:
-        write_control(connection, home, as_of=as_of, status_on=last_observed_on(home))
+        write_control(connection, home, status_on=last_observed_on(home))
         _land_lateness(connection, home)
         decided = land_decisions(connection, settings.decisions, home.decisions)
         if get_state(connection, "models") != dbt.project_digest():

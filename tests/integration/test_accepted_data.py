@@ -207,7 +207,7 @@ CASES = {
            FROM marts.mart_gross_enrolment
            WHERE area_code = '140900' AND caliber_id = 'registered' AND stage IN ('学前', '小学') ORDER BY stage""",
         [
-            ("学前", 2, "定襄县", 3, "", "final", 29),
+            ("学前", 2, "定襄县", 3, "", "complete", 29),
             ("小学", 2, "忻府区", 1, "忻府区、原平市", "withheld", None),
         ],
     ),
@@ -227,9 +227,9 @@ CASES = {
         """SELECT area_code, status, ratio > 1000000000, is_compliant FROM marts.mart_teacher_pay_parity
            WHERE caliber_id = 'pay_comparable' ORDER BY area_code""",
         [
-            ("140900", "final", False, False),
-            ("140902", "final", True, True),
-            ("140921", "final", False, False),
+            ("140900", "complete", False, False),
+            ("140902", "complete", True, True),
+            ("140921", "complete", False, False),
             ("140981", "not_applicable", None, None),
         ],
         withhold_below="0.95",
@@ -305,9 +305,9 @@ def test_a_year_of_subsidies_has_no_heads_and_no_coverage_and_names_what_it_lack
                AND area_code IN ('140900', '140902') AND period IN ('2024', '2024Q3') ORDER BY ALL""",
     ) == [
         ("140900", "2024", 2, 3, "原平市（2024Q4）", "partial", None, None, None, 36000, 300),
-        ("140900", "2024Q3", 3, 3, "", "final", 30, 3, 3, 27000, 300),
+        ("140900", "2024Q3", 3, 3, "", "complete", 30, 3, 3, 27000, 300),
         ("140902", "2024", 1, 1, "", "partial", None, None, None, 18000, 300),
-        ("140902", "2024Q3", 1, 1, "", "final", 10, 1, 1, 9000, 300),
+        ("140902", "2024Q3", 1, 1, "", "complete", 10, 1, 1, 9000, 300),
     ]
     assert rows(
         home,
@@ -325,7 +325,7 @@ def test_a_year_of_subsidies_has_no_heads_and_no_coverage_and_names_what_it_lack
         home,
         """SELECT DISTINCT fact.denominator_submission_id = school.submission_id, fact.known_at >= '2025-03-01'
            FROM marts.fct_indicator AS fact JOIN marts.dim_school AS school ON fact.area_code = school.county_code
-           WHERE fact.indicator_code = 'living_allowance_school_coverage' AND fact.status = 'final'""",
+           WHERE fact.indicator_code = 'living_allowance_school_coverage' AND fact.status = 'complete'""",
     )
     assert registers == [(True, True)]
 
@@ -345,7 +345,7 @@ def test_a_year_of_subsidies_has_no_heads_and_no_coverage_and_names_what_it_lack
         home,
         """SELECT period, coverage_n, expected_n, status FROM marts.fct_indicator
            WHERE indicator_code = 'living_allowance_paid_share' AND area_code = '140900' ORDER BY ALL""",
-    ) == [("2024", 2, 2, "partial"), ("2024Q4", 2, 2, "final")]
+    ) == [("2024", 2, 2, "partial"), ("2024Q4", 2, 2, "complete")]
     assert rows(home, "SELECT area_code, valid_from::VARCHAR, valid_to::VARCHAR FROM marts.dim_area ORDER BY ALL") == [
         ("140900", "1983-01-01", None),
         ("140902", "1983-01-01", None),

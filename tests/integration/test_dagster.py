@@ -164,15 +164,6 @@ def test_a_county_whose_source_hangs_is_left_and_the_others_are_collected(
     assert rows(home, "SELECT count(*) FROM marts.dim_school")[0][0] > 0
 
 
-def test_as_it_was_known_on_a_day(home: Home, school_return: Path):
-    deliver(home, "140926", school_return)
-    config = {"ops": {"screen": {"config": {"as_of": "2020-01-01"}}}}
-    assert _run(home, config=config)[0].success
-    assert rows(home, "SELECT count(*) FROM marts.dim_school") == [(0,)]
-    assert _run(home)[0].success
-    assert rows(home, "SELECT count(*) FROM marts.dim_school")[0][0] > 0
-
-
 def test_rescreening_a_county_judges_its_files_again(home: Home, school_return: Path):
     deliver(home, "140926", school_return)
     assert _run(home)[0].success

@@ -49,7 +49,7 @@ def test_municipal_figures_of_2024_reconcile_with_the_published_ones(home: Home,
            WHERE indicator_code = ? AND caliber_id = 'resident' AND period = '2024-2025' AND area_code = '140900'""",
         indicator,
     )
-    assert found == [(Decimal(published), "final", 14, 14)]
+    assert found == [(Decimal(published), "complete", 14, 14)]
 
 
 def test_the_city_is_the_sum_of_its_counties_and_never_a_mean_of_rates(home: Home):

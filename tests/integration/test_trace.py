@@ -33,7 +33,7 @@ def test_every_given_figure_of_the_sample_adds_up_from_its_cells(home_of: str, r
     target = Home(request.getfixturevalue(home_of)).published
     with duckdb.connect(str(target), read_only=True) as connection:
         ((given_n,),) = connection.execute(
-            "SELECT count(*) FROM marts.fct_indicator WHERE status IN ('final', 'partial')"
+            "SELECT count(*) FROM marts.fct_indicator WHERE status IN ('complete', 'partial')"
         ).fetchall()
     traced_n = 0
     for one in trace_every_figure(target):

@@ -30,7 +30,8 @@ expected_part as (
         expected.period as part_period,
         expected.calendar_year,
         expected.period_type,
-        expected.is_year_spanned
+        expected.is_year_spanned,
+        expected.school_year
     from {{ ref('stg_expected_filing') }} as expected
     inner join indicator
         on
@@ -59,7 +60,11 @@ enrolment_part as (
         case when expected_part.measure = 'gender_parity' then population.male_n end as denominator_base,
         enrolment.submission_id as numerator_submission_id,
         population.submission_id as denominator_submission_id,
-        greatest(enrolment.received_at, population.received_at) as known_at
+        greatest(enrolment.received_at, population.received_at) as known_at,
+        'enrolment' as numerator_return,
+        expected_part.part_period as numerator_period,
+        'population' as denominator_return,
+        expected_part.calendar_year as denominator_period
     from expected_part
     left join {{ ref('int_enrolment_county') }} as enrolment
         on
@@ -110,7 +115,13 @@ pay_part as (
             when 'teacher_average' then pay.teacher_received_at
             when 'civil_servant_average' then pay.civil_servant_received_at
             else greatest(pay.teacher_received_at, pay.civil_servant_received_at)
-        end as known_at
+        end as known_at,
+        case expected_part.measure when 'civil_servant_average' then 'civil_servant_pay' else 'teacher_pay' end
+            as numerator_return,
+        expected_part.part_period as numerator_period,
+        case expected_part.measure when 'teacher_average' then 'teacher_pay' else 'civil_servant_pay' end
+            as denominator_return,
+        expected_part.part_period as denominator_period
     from expected_part
     left join {{ ref('int_pay_county') }} as pay
         on
@@ -150,7 +161,14 @@ subsidy_part as (
         case expected_part.measure
             when 'school_coverage' then greatest(subsidy.received_at, subsidy.register_received_at)
             else subsidy.received_at
-        end as known_at
+        end as known_at,
+        'rural_subsidy' as numerator_return,
+        expected_part.part_period as numerator_period,
+        case expected_part.measure when 'school_coverage' then 'school' else 'rural_subsidy' end as denominator_return,
+        case expected_part.measure
+            when 'school_coverage' then expected_part.school_year
+            else expected_part.part_period
+        end as denominator_period
     from expected_part
     left join {{ ref('int_subsidy_county') }} as subsidy
         on
@@ -187,26 +205,38 @@ part_of_period as (
 )
 
 select
-    indicator_code,
-    caliber_id,
-    period,
-    calendar_year,
-    county_code,
-    county_name,
-    city_code,
-    sort_order,
-    part_period,
-    is_period_spanned,
+    part_of_period.indicator_code,
+    part_of_period.caliber_id,
+    part_of_period.period,
+    part_of_period.calendar_year,
+    part_of_period.county_code,
+    part_of_period.county_name,
+    part_of_period.city_code,
+    part_of_period.sort_order,
+    part_of_period.part_period,
+    part_of_period.is_period_spanned,
     -- A ratio of averages needs all four terms, a simple one two.
-    numerator is not null
-    and denominator is not null
-    and (measure not in ('gender_parity', 'ratio') or (numerator_base is not null and denominator_base is not null))
-        as has_both_terms,
-    cast(numerator as decimal(38, 2)) as numerator,
-    cast(numerator_base as decimal(38, 2)) as numerator_base,
-    cast(denominator as decimal(38, 2)) as denominator,
-    cast(denominator_base as decimal(38, 2)) as denominator_base,
-    numerator_submission_id,
-    denominator_submission_id,
-    known_at
+    part_of_period.numerator is not null
+    and part_of_period.denominator is not null
+    and (
+        part_of_period.measure not in ('gender_parity', 'ratio')
+        or (part_of_period.numerator_base is not null and part_of_period.denominator_base is not null)
+    ) as has_both_terms,
+    cast(part_of_period.numerator as decimal(38, 2)) as numerator,
+    cast(part_of_period.numerator_base as decimal(38, 2)) as numerator_base,
+    cast(part_of_period.denominator as decimal(38, 2)) as denominator,
+    cast(part_of_period.denominator_base as decimal(38, 2)) as denominator_base,
+    part_of_period.numerator_submission_id,
+    part_of_period.denominator_submission_id,
+    part_of_period.known_at,
+    coalesce(numerator_filing.is_settled and denominator_filing.is_settled, false) as is_settled,
+    coalesce(numerator_filing.is_revised, false) or coalesce(denominator_filing.is_revised, false) as is_revised
 from part_of_period
+{% for side in ('numerator', 'denominator') %}
+    left join {{ ref('stg_filing') }} as {{ side }}_filing
+        on
+            {{ side }}_filing.is_in_force
+            and part_of_period.{{ side }}_return = {{ side }}_filing.return_code
+            and part_of_period.{{ side }}_period = {{ side }}_filing.period
+            and part_of_period.county_code = {{ side }}_filing.county_code
+{% endfor %}

@@ -2,31 +2,59 @@
 -- One row for every tier that the seed knows or a county reports; a null is a missing term, never a zero.
 with {{ subsidy_rows() }},
 
--- The standard that applies to a county: its own, else that of its hardship category, else the city's.
-standard as (
+-- The standard that applies to a county in each month of a period: its own, else that of its hardship category, else
+-- the city's. A standard counts for the months on whose last day it is in force.
+filing_month as (
+    select
+        county_code,
+        city_code,
+        period,
+        period_end,
+        last_day(unnest(generate_series(period_start, period_end, interval 1 month))) as month_end
+    from filing
+),
+
+month_standard as (
     select
         filing.county_code,
         filing.period,
+        filing.period_end,
+        filing.month_end,
         tiers.programme,
         tiers.tier,
         arg_min(
             tiers.yuan_per_month,
             case tiers.scope_code when filing.county_code then 1 when filing.city_code then 3 else 2 end
         ) as yuan_per_month
-    from filing
+    from filing_month as filing
     left join {{ ref('hardship_categories') }} as hardship
         on
             filing.county_code = hardship.county_code
-            and filing.period_end >= hardship.valid_from
-            and (hardship.valid_to is null or filing.period_end < hardship.valid_to)
+            and filing.month_end >= hardship.valid_from
+            and (hardship.valid_to is null or filing.month_end < hardship.valid_to)
     inner join {{ ref('subsidy_tiers') }} as tiers
         on
             tiers.scope_code in (
                 filing.county_code, filing.city_code, 'hardship:' || coalesce(hardship.category, '')
             )
-            and filing.period_end >= tiers.valid_from
-            and (tiers.valid_to is null or filing.period_end < tiers.valid_to)
+            and filing.month_end >= tiers.valid_from
+            and (tiers.valid_to is null or filing.month_end < tiers.valid_to)
     group by all
+),
+
+standard as (
+    select
+        county_code,
+        period,
+        programme,
+        tier,
+        -- The one at the period's end is the period's; months before a change are in the sum over the months.
+        max(yuan_per_month) filter (where month_end = period_end) as yuan_per_month,
+        sum(yuan_per_month) as period_yuan,
+        count(*) as months_n,
+        min(yuan_per_month) = max(yuan_per_month) as is_unchanged
+    from month_standard
+    group by county_code, period, programme, tier
 ),
 
 remoteness as (
@@ -43,6 +71,13 @@ tier_row as (
         subsidy.* replace (case when tier_level.is_total then '合计' else subsidy.tier end as tier),
         tier_level.is_total,
         standard.yuan_per_month as seed_yuan_per_month,
+        -- What one teacher is entitled to by the document. Where the standard changed within the period, it is known
+        -- for the whole of it only: a part does not say which months it was.
+        case
+            when standard.months_n < date_diff('month', subsidy.period_start, subsidy.period_end) + 1 then null
+            when standard.is_unchanged then standard.yuan_per_month * subsidy.months
+            when standard.months_n = subsidy.months then standard.period_yuan
+        end as entitled_yuan_per_teacher,
         school.school_code is not null as is_rural_school,
         caliber.caliber_id
     from subsidy
@@ -85,9 +120,35 @@ total as (
             ) then coalesce(sum(teachers_entitled * standard_yuan_per_month * months), 0)
         end as due_recomputed_yuan,
         case
+            when not bool_or(
+                {{ is_lacking('teachers_entitled') }}
+                or {{ is_lacking('months') }}
+                or (teachers_entitled > 0 and entitled_yuan_per_teacher is null)
+            ) then coalesce(sum(teachers_entitled * entitled_yuan_per_teacher), 0)
+        end as entitled_yuan,
+        case
+            when not bool_or({{ is_lacking('teachers_entitled') }} or {{ is_lacking('months') }})
+                then coalesce(sum(teachers_entitled * months), 0)
+        end as entitled_teacher_months_n,
+        case
             when not bool_or({{ is_lacking('teachers_paid') }} or {{ is_lacking('months') }})
                 then coalesce(sum(teachers_paid * months), 0)
         end as paid_teacher_months_n,
+        case
+            when not bool_or(
+                {{ is_lacking('teachers_entitled') }}
+                or {{ is_lacking('teachers_paid') }}
+                or {{ is_lacking('standard_yuan_per_month') }}
+                or {{ is_lacking('months') }}
+            ) then coalesce(sum((teachers_entitled - teachers_paid) * standard_yuan_per_month * months), 0)
+        end as unpaid_teachers_yuan,
+        -- Beyond what the period owes: arrears of an earlier one that were settled in it.
+        case
+            when not bool_or({{ is_lacking('due_yuan') }} or {{ is_lacking('paid_yuan') }})
+                then coalesce(sum(greatest(paid_yuan - due_yuan, 0)), 0)
+        end as paid_late_yuan,
+        min(months) filter (where teachers_entitled > 0) as months_min_n,
+        max(months) filter (where teachers_entitled > 0) as months_max_n,
         min(standard_yuan_per_month) as standard_min_yuan,
         max(standard_yuan_per_month) as standard_max_yuan,
         -- Rows that pay by another standard than the seed's, or pay where the seed knows none.
@@ -207,12 +268,15 @@ select
     standard.yuan_per_month as seed_yuan_per_month,
     total.standard_min_yuan,
     total.standard_max_yuan,
+    total.months_min_n,
+    total.months_max_n,
     coalesce(tier_order.is_tier_order_respected, true) as is_tier_order_respected,
     coalesce(total.off_standard_rows_n, 0) as off_standard_rows_n,
     rural_school.rural_schools_n,
     {% for term in (
         'teachers_entitled_n', 'teachers_paid_n', 'due_yuan', 'paid_yuan', 'arrears_yuan', 'due_recomputed_yuan',
-        'paid_teacher_months_n', 'schools_paid_n',
+        'paid_teacher_months_n', 'schools_paid_n', 'entitled_yuan', 'entitled_teacher_months_n', 'unpaid_teachers_yuan',
+        'paid_late_yuan',
     ) %}
         -- No row of the tier in a filing in force: nothing was paid there, a true zero.
         case when total.county_code is null then 0 else total.{{ term }} end as {{ term }},

@@ -22,7 +22,9 @@ with county_figure as (
         {% endfor %}
         case when count(*) = 1 then any_value(numerator_submission_id) end as numerator_submission_id,
         case when count(*) = 1 then any_value(denominator_submission_id) end as denominator_submission_id,
-        max(known_at) as known_at
+        max(known_at) as known_at,
+        bool_and(is_settled) as is_settled,
+        bool_or(is_revised) as is_revised
     from {{ ref('int_indicator_term') }}
     group by indicator_code, caliber_id, period, county_code
 ),
@@ -52,7 +54,9 @@ rolled_up as (
         {% endfor %}
         case when not any_value(is_city) then any_value(numerator_submission_id) end as numerator_submission_id,
         case when not any_value(is_city) then any_value(denominator_submission_id) end as denominator_submission_id,
-        max(known_at) filter (where has_both_terms) as known_at
+        max(known_at) filter (where has_both_terms) as known_at,
+        bool_and(is_settled) as is_settled,
+        bool_or(is_revised) filter (where has_both_terms) as is_revised
     from placed_figure
     group by indicator_code, caliber_id, period, area_code
 ),
@@ -69,6 +73,8 @@ judged as (
         rolled_up.numerator_submission_id,
         rolled_up.denominator_submission_id,
         rolled_up.known_at,
+        rolled_up.is_settled,
+        rolled_up.is_revised,
         indicators.unit,
         indicators.factor,
         indicators.measure,
@@ -161,6 +167,13 @@ select
         when cross_numerator = 0 and cross_denominator = 0 then 'not_applicable'
         else zero_denominator
     end as status,
+    -- Of incomplete coverage a figure is provisional, whatever has been corrected or settled.
+    case
+        when coverage_status = 'withheld' then null
+        when coverage_status = 'complete' and is_settled then 'final'
+        when coverage_status = 'complete' and is_revised then 'revised'
+        else 'provisional'
+    end as finality,
     case
         when coverage_status = 'withheld' then '不予公布：已报 ' || coverage_n || '/' || expected_n
         when value is not null

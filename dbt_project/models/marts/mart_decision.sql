@@ -23,9 +23,7 @@ select
     decision.submission_id,
     decision.until_on,
     decision.revokes_n,
-    case when run.as_of is null or decision.revoked_at <= run.as_of then decision.revoked_at end as revoked_at
+    decision.revoked_at
 from {{ source('landing', 'decision') }} as decision
-cross join {{ source('control', 'run') }} as run
 left join county on decision.county_code = county.county_code
-where run.as_of is null or decision.decided_at <= run.as_of
 order by decision.decision_n

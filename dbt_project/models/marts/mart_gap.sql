@@ -62,7 +62,9 @@ measured as (
         case when comparison = '<=' then reached - required else required - reached end as distance,
         case
             when
-                status = 'final' and lag(status, 1) over years = 'final' and lag(status, 2) over years = 'final'
+                status = 'complete'
+                and lag(status, 1) over years = 'complete'
+                and lag(status, 2) over years = 'complete'
                 and lag(start_year, 1) over years = start_year - 1 and lag(start_year, 2) over years = start_year - 2
                 then lag(value_n, 2) over years
         end as value_before_n

@@ -65,6 +65,7 @@ select
     sequence.period_label,
     sequence.value,
     sequence.status,
+    sequence.finality,
     sequence.previous_period,
     sequence.previous_period_label,
     sequence.previous_value,

@@ -4,32 +4,7 @@
 {% set head_terms = ('teachers_entitled_n', 'teachers_paid_n', 'schools_paid_n') %}
 {% set sum_terms = ('paid_teacher_months_n', 'due_yuan', 'due_recomputed_yuan', 'paid_yuan', 'arrears_yuan') %}
 {% set school_terms = ('rural_schools_n', 'rural_schools_covered_n') %}
-with tier as (
-    select
-        programme,
-        tier,
-        false as is_total
-    from {{ ref('subsidy_tiers') }}
-    union distinct
-    select
-        programme,
-        '合计' as tier,
-        true as is_total
-    from {{ ref('subsidy_tiers') }}
-    union distinct
-    select
-        programme,
-        tier,
-        is_total
-    from {{ ref('int_subsidy_county') }}
-    union distinct
-    select
-        programme,
-        '合计' as tier,
-        true as is_total
-    from {{ ref('indicators') }}
-    where programme is not null
-),
+with {{ subsidy_tiers_shown() }},
 
 county_part as (
     select

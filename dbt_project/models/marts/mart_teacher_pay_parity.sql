@@ -85,7 +85,7 @@ select
     -- A city complies when every county does, fails when one fails, and is not judged while a county could still fail.
     case
         when city_of_counties.area_code is null then ratio.is_standard_met
-        when ratio.status not in ('final', 'partial') then null
+        when ratio.status not in ('complete', 'partial') then null
         when city_of_counties.failing_areas is not null then false
         when judgement.counties_judged_n = ratio.expected_n and ratio.coverage_n = ratio.expected_n then true
     end as is_compliant,

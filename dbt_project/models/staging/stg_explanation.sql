@@ -22,8 +22,6 @@ select
 from {{ source('landing', 'explanation') }} as explanation
 inner join latest
     on explanation.submission_id = latest.submission_id and explanation.screening_seq = latest.screening_seq
-cross join {{ source('control', 'run') }} as run
-where run.as_of is null or explanation.received_at <= run.as_of
 qualify row_number() over (
     partition by
         explanation.return_code,

@@ -1,4 +1,4 @@
--- Every version of every filing by its latest screening, as far as known at the as-of time, with the version in force.
+-- Every version of every filing by its latest screening, with the version in force.
 with latest as (
     select
         submission_id,
@@ -12,8 +12,6 @@ known as (
     from {{ source('landing', 'filing_version') }} as filing_version
     inner join latest
         on filing_version.submission_id = latest.submission_id and filing_version.screening_seq = latest.screening_seq
-    cross join {{ source('control', 'run') }} as run
-    where run.as_of is null or filing_version.received_at <= run.as_of
     -- A filing that stands on two sheets of one file is one filing, rejected where either is.
     qualify row_number() over (
         partition by
@@ -25,27 +23,37 @@ known as (
     ) = 1
 ),
 
--- Versions on which the bureau's last word was to send them back.
-returned as (
+-- The bureau's last word on each version, and the last on the period: locked, or opened again.
+decided as (
     select
-        submission_id,
-        return_code,
-        county_code,
-        period
-    from {{ ref('stg_decision') }}
-    where action in ('accept', 'return')
+        known.submission_id,
+        known.return_code,
+        known.county_code,
+        known.period,
+        arg_max(decision.action, decision.decision_n) filter (
+            where decision.action in ('accept', 'return') and known.submission_id = decision.submission_id
+        ) as ruling,
+        arg_max(decision.action, decision.decision_n) filter (
+            where decision.action in ('lock', 'unlock')
+        ) as lock_ruling
+    from known
+    inner join {{ ref('stg_decision') }} as decision
+        on {{ concerns('decision', 'known') }}
     group by all
-    having arg_max(action, decision_n) = 'return'
 ),
 
 judged as (
     select
         known.*,
-        returned.submission_id is not null as is_returned,
+        coalesce(decided.ruling = 'return', false) as is_returned,
+        coalesce(decided.ruling = 'accept' or decided.lock_ruling = 'lock', false) as is_settled,
+        calendar.due_on,
         -- The county's own annotated workbook with the values as they were carries replies, and is no new version.
         answered.submission_id is not null as is_reply,
         known.verdict in ('accepted', 'accepted_with_queries')
-        and returned.submission_id is null
+        and answered.submission_id is null as is_passed,
+        known.verdict in ('accepted', 'accepted_with_queries')
+        and coalesce(decided.ruling, '') != 'return'
         and answered.submission_id is null as is_accepted
     from known
     left join known as answered
@@ -55,12 +63,14 @@ judged as (
             and known.county_code = answered.county_code
             and known.period = answered.period
             and known.content_digest = answered.content_digest
-    left join returned
+    left join decided
         on
-            known.submission_id = returned.submission_id
-            and known.return_code = returned.return_code
-            and known.county_code = returned.county_code
-            and known.period = returned.period
+            known.submission_id = decided.submission_id
+            and known.return_code = decided.return_code
+            and known.county_code = decided.county_code
+            and known.period = decided.period
+    left join {{ source('control', 'calendar') }} as calendar
+        on known.return_code = calendar.return_code and known.period = calendar.period
 ),
 
 ranked as (
@@ -71,9 +81,18 @@ ranked as (
         row_number() over (
             partition by return_code, county_code, period, is_accepted
             order by received_at desc, submission_id desc
-        ) as recency_n
+        ) as recency_n,
+        -- The values first given out: those that stood when the filing was due, or the first that passed later.
+        coalesce(
+            arg_max(content_digest, (received_at, submission_id)) filter (
+                where is_passed and {{ china_date('received_at') }} <= due_on
+            ) over slot,
+            arg_min(content_digest, (received_at, submission_id)) filter (where is_passed) over slot
+        ) as first_digest
     from judged
-    window filing as (partition by return_code, county_code, period, is_reply order by received_at, submission_id)
+    window
+        filing as (partition by return_code, county_code, period, is_reply order by received_at, submission_id),
+        slot as (partition by return_code, county_code, period)
 )
 
 select
@@ -107,6 +126,10 @@ select
     not is_reply and rank_n = versions_n as is_newest,
     is_returned,
     is_reply,
+    -- Accepted by the bureau, or locked and not opened again.
+    is_settled,
+    -- Other values than had been given out.
+    coalesce(content_digest != first_digest, false) as is_revised,
     is_accepted and recency_n = 1
     and return_code is not null and county_code is not null and period is not null as is_in_force
 from ranked

@@ -1,0 +1,295 @@
+-- Indicators by today's counties: what former counties reported is given to those that took them over, term by term, so
+-- that a series runs over renamings, mergers and splits. As reported by the counties of each period: fct_indicator.
+--
+-- Today is the end of the last period of the reporting calendar. A merger adds terms; a split divides them by its
+-- weights, and where it has none the figure is not comparable, never guessed. A county's figure needs every part of it.
+{% set terms = ('numerator', 'numerator_base', 'denominator', 'denominator_base') %}
+with recursive
+today as (
+    select max(period_end) as today_on
+    from {{ source('control', 'calendar') }}
+),
+
+period_end as (
+    select
+        period as part_period,
+        max(period_end) as part_end
+    from {{ source('control', 'calendar') }}
+    group by period
+),
+
+successor as (
+    select
+        link.county_code,
+        link.successor_code,
+        link.valid_from,
+        cast(link.share as hugeint) as share,
+        cast(link.share_before as hugeint) as share_before,
+        cast(link.share_of as hugeint) as share_of,
+        -- A county may change more than once: this change is the next one from here on.
+        (
+            select max(earlier.valid_from)
+            from {{ source('control', 'county_successor') }} as earlier
+            where earlier.county_code = link.county_code and earlier.valid_from < link.valid_from
+        ) as changed_before
+    from {{ source('control', 'county_successor') }} as link
+    inner join today on link.valid_from <= today.today_on
+),
+
+reporting as (
+    select distinct
+        term.county_code,
+        term.part_period,
+        period_end.part_end
+    from {{ ref('int_indicator_term') }} as term
+    inner join period_end on term.part_period = period_end.part_period
+),
+
+-- From the county that reported along its successors; its share is [share_before, share_before + share) ÷ share_of, so
+-- that the shares of one county tile it and what is apportioned adds up to the cent.
+walk as (
+    select
+        county_code,
+        part_period,
+        county_code as area_code,
+        part_end as reached_on,
+        cast(1 as hugeint) as share,
+        cast(0 as hugeint) as share_before,
+        cast(1 as hugeint) as share_of
+    from reporting
+    union all
+    select
+        walk.county_code,
+        walk.part_period,
+        successor.successor_code as area_code,
+        successor.valid_from as reached_on,
+        walk.share * successor.share as share,
+        walk.share_before * successor.share_of + walk.share * successor.share_before as share_before,
+        walk.share_of * successor.share_of as share_of
+    from walk
+    inner join successor
+        on
+            walk.area_code = successor.county_code
+            and walk.reached_on < successor.valid_from
+            and (successor.changed_before is null or walk.reached_on >= successor.changed_before)
+),
+
+arrival as (
+    select walk.*
+    from walk
+    left join successor on walk.area_code = successor.county_code and walk.reached_on < successor.valid_from
+    where successor.county_code is null
+),
+
+recast_term as (
+    select
+        term.indicator_code,
+        term.caliber_id,
+        term.period,
+        term.county_code,
+        term.county_name,
+        term.sort_order,
+        term.is_period_spanned,
+        term.has_both_terms,
+        term.is_settled,
+        term.is_revised,
+        arrival.area_code,
+        {% for term in terms %}
+            -- The whole is taken as it stands, a part from one rounded bound of its share to the other.
+            case
+                when arrival.share = arrival.share_of then term.{{ term }}
+                else cast(
+                    cast(
+                        {{ half_up_quotient(
+                            hundredths('term.' ~ term) ~ ' * (arrival.share_before + arrival.share)', 'arrival.share_of'
+                        ) }}
+                        - {{ half_up_quotient(
+                            hundredths('term.' ~ term) ~ ' * arrival.share_before', 'arrival.share_of'
+                        ) }} as decimal(38, 0)
+                    ) * 0.01 as decimal(38, 2)
+                )
+            end as {{ term }},
+        {% endfor %}
+        arrival.share is null as is_share_unknown,
+        coalesce(arrival.share != arrival.share_of, false) as is_apportioned,
+        false as is_city
+    from {{ ref('int_indicator_term') }} as term
+    inner join arrival on term.county_code = arrival.county_code and term.part_period = arrival.part_period
+    union all
+    -- The city is the same, whatever became of its counties.
+    select
+        term.indicator_code,
+        term.caliber_id,
+        term.period,
+        term.county_code,
+        term.county_name,
+        term.sort_order,
+        term.is_period_spanned,
+        term.has_both_terms,
+        term.is_settled,
+        term.is_revised,
+        term.city_code as area_code,
+        {% for term in terms %}
+            term.{{ term }},
+        {% endfor %}
+        false as is_share_unknown,
+        false as is_apportioned,
+        true as is_city
+    from {{ ref('int_indicator_term') }} as term
+),
+
+-- A county counts when all its parts of the period are there: three quarters are no year.
+county_figure as (
+    select
+        indicator_code,
+        caliber_id,
+        period,
+        area_code,
+        is_city,
+        county_code,
+        any_value(county_name) as county_name,
+        any_value(sort_order) as sort_order,
+        bool_and(coalesce(is_period_spanned, true)) as is_period_spanned,
+        bool_and(has_both_terms) as has_both_terms,
+        bool_and(is_settled) as is_settled,
+        bool_or(is_revised) as is_revised,
+        {% for term in terms %}
+            sum({{ term }}) as {{ term }},
+        {% endfor %}
+        bool_or(is_share_unknown) as is_share_unknown,
+        bool_or(is_apportioned) as is_apportioned
+    from recast_term
+    group by indicator_code, caliber_id, period, area_code, is_city, county_code
+),
+
+rolled_up as (
+    select
+        indicator_code,
+        caliber_id,
+        period,
+        area_code,
+        is_city,
+        count(*) as expected_n,
+        count(*) filter (where has_both_terms) as coverage_n,
+        bool_and(is_settled) as is_settled,
+        bool_or(is_revised) filter (where has_both_terms) as is_revised,
+        count(*) = 1 and any_value(county_code) = area_code as is_itself,
+        bool_and(is_period_spanned) as is_period_spanned,
+        {% for term in terms %}
+            cast(sum({{ term }}) filter (where has_both_terms) as decimal(38, 2)) as {{ term }},
+        {% endfor %}
+        bool_or(is_share_unknown) as is_share_unknown,
+        bool_or(is_apportioned) as is_apportioned,
+        string_agg(
+            county_name || case when is_share_unknown or is_apportioned then '（部分）' else '' end,
+            '、' order by sort_order, county_code
+        ) as made_of,
+        string_agg(
+            county_name, '、' order by sort_order, county_code
+        ) filter (where not has_both_terms) as missing_areas
+    from county_figure
+    group by indicator_code, caliber_id, period, area_code, is_city
+),
+
+compared as (
+    select
+        rolled_up.*,
+        indicators.unit,
+        indicators.factor,
+        indicators.measure,
+        indicators.zero_denominator,
+        {{ coverage_status(
+            'rolled_up.coverage_n', 'rolled_up.expected_n',
+            'case when rolled_up.is_city then run.withhold_below else 1 end', 'rolled_up.is_period_spanned'
+        ) }} as coverage_status,
+        case
+            when rolled_up.is_city then 'as_reported'
+            when county.county_code is null then 'no_successor'
+            when rolled_up.is_share_unknown then 'not_comparable'
+            when rolled_up.is_itself and not rolled_up.is_apportioned then 'as_reported'
+            -- Each county is judged by itself; what two of them would have been together was not judged.
+            when
+                indicators.measure = 'compliant_counties' and (rolled_up.expected_n > 1 or rolled_up.is_apportioned)
+                then 'not_comparable'
+            when rolled_up.is_apportioned then 'apportioned'
+            else 'recast'
+        end as comparability
+    from rolled_up
+    inner join {{ ref('indicators') }} as indicators on rolled_up.indicator_code = indicators.indicator_code
+    cross join {{ source('control', 'run') }} as run
+    cross join today
+    left join {{ source('control', 'county') }} as county
+        on
+            rolled_up.area_code = county.county_code
+            and today.today_on >= county.valid_from
+            and (county.valid_to is null or today.today_on < county.valid_to)
+),
+
+-- A withheld figure shows none of its terms, one that is not comparable has none.
+given as (
+    select
+        {% for term in terms %}
+            case
+                when
+                    compared.coverage_status != 'withheld' and compared.comparability != 'not_comparable'
+                    then compared.{{ term }}
+            end as {{ term }}_sum,
+        {% endfor %}
+        compared.*
+    from compared
+),
+
+computed as (
+    select
+        *,
+        {{ cross_numerator('numerator_sum', 'denominator_base_sum') }} as cross_numerator,
+        {{ cross_denominator('numerator_base_sum', 'denominator_sum') }} as cross_denominator,
+        case
+            when coalesce(numerator_base_sum, 1) > 0 and coalesce(denominator_base_sum, 1) > 0
+                then {{ rate_of_averages(
+                    'numerator_sum', 'numerator_base_sum', 'denominator_sum', 'denominator_base_sum', 'factor'
+                ) }}
+        end as value
+    from given
+)
+
+select
+    computed.indicator_code,
+    computed.caliber_id,
+    computed.period,
+    computed.area_code,
+    computed.comparability,
+    computed.comparability not in ('as_reported', 'no_successor') as is_recast,
+    case when computed.is_city then '' else computed.made_of end as made_of,
+    computed.value,
+    fact.value as reported_value,
+    computed.unit,
+    computed.numerator_sum,
+    computed.numerator_base_sum,
+    computed.denominator_sum,
+    computed.denominator_base_sum,
+    cast(computed.coverage_n as integer) as coverage_n,
+    cast(computed.expected_n as integer) as expected_n,
+    coalesce(computed.missing_areas, '') as missing_areas,
+    case
+        when computed.comparability = 'not_comparable' then 'not_comparable'
+        when computed.coverage_status = 'withheld' then 'withheld'
+        when computed.value is not null then computed.coverage_status
+        when computed.cross_numerator = 0 and computed.cross_denominator = 0 then 'not_applicable'
+        else computed.zero_denominator
+    end as status,
+    -- As in fct_indicator.
+    case
+        when computed.coverage_status = 'withheld' or computed.comparability = 'not_comparable' then null
+        when computed.coverage_status = 'complete' and computed.is_settled then 'final'
+        when computed.coverage_status = 'complete' and computed.is_revised then 'revised'
+        else 'provisional'
+    end as finality
+from computed
+left join {{ ref('fct_indicator') }} as fact
+    on
+        computed.indicator_code = fact.indicator_code
+        and computed.caliber_id = fact.caliber_id
+        and computed.period = fact.period
+        and computed.area_code = fact.area_code
+order by computed.indicator_code, computed.caliber_id, computed.period, computed.area_code

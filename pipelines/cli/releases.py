@@ -1,0 +1,102 @@
+"""Printing releases: the list of them, one as of a day, the proof of one.
+
+Belongs here: words. What a release is stands in `warehouse.release`, making one again in `warehouse.reconstruct`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+from rich.table import Table
+
+from pipelines.cli.terminal import complain, console, refuse, say, tell
+from pipelines.home import Home
+from pipelines.times import beijing_minute
+from pipelines.warehouse.dbt import DbtFault
+from pipelines.warehouse.publish import published_release
+from pipelines.warehouse.reconstruct import ReconstructionFault, publish_as_of, verify
+from pipelines.warehouse.release import Manifest, NoSuchRelease, ReleaseLog, ReleaseLogDamaged
+
+Progress = Callable[[int, int], None]
+
+
+def show_releases(home: Home) -> None:
+    """Every release, the newest last."""
+    log = ReleaseLog(home)
+    manifests = _listed(home)
+    if not manifests:
+        refuse(say("还没有发布过。请先 xianbao run。", "Nothing has been published yet: xianbao run."))
+    published = published_release(home)
+    table = Table(title=say("发布", "Releases"))
+    for heading in (say("序号", "No."), say("编号", "Release"), say("发布时间（北京）", "Published (Beijing)"),
+                    say("数据截至", "As of"), say("报送件", "Submissions"), say("改变的表", "Tables changed"),
+                    say("文件", "File")):  # fmt: skip
+        table.add_column(heading)
+    before: dict[str | None, Manifest] = {}
+    current = next((m for m in reversed(manifests) if m.as_of is None and m.release_id == published), None)
+    for manifest in manifests:
+        earlier = before.get(manifest.as_of)
+        changed = [name for name, content in manifest.tables.items() if earlier and earlier.tables.get(name) != content]
+        kept = log.kept_file(manifest)
+        table.add_row(
+            str(manifest.number),
+            manifest.release_id,
+            beijing_minute(datetime.fromisoformat(manifest.published_at)),
+            manifest.as_of or "",
+            str(manifest.inputs.submissions_n),
+            (f"{len(changed)}/{len(manifest.tables)}" if earlier else ""),
+            say("现行", "current") if manifest is current else say("保留", "kept") if kept else "",
+        )
+        before[manifest.as_of] = manifest
+    console.print(table)
+
+
+def publish_day(home: Home, day: str, out: Path | None, *, progress: Progress | None) -> None:
+    """Make the warehouse as it was known on a day."""
+    try:
+        manifest, path = publish_as_of(home, day, out=out, progress=progress)
+    except (ReconstructionFault, DbtFault, ReleaseLogDamaged) as error:
+        _fail(error)
+    tell(
+        say(f"截至 {day} 已知的指标库：发布 {manifest.release_id}，文件 {path}。现行的发布库不变。",
+            f"The warehouse as known on {day}: release {manifest.release_id}, {path}. What is published stays.")
+    )  # fmt: skip
+
+
+def verify_release(home: Home, name: str, *, progress: Progress | None) -> int:
+    """Prove a release from `raw/`; returns the exit code."""
+    try:
+        manifest = ReleaseLog(home).find(name)
+        verified = verify(home, manifest, progress)
+    except NoSuchRelease as error:
+        refuse(str(error))
+    except (ReconstructionFault, DbtFault, ReleaseLogDamaged) as error:
+        _fail(error)
+    for table in verified.kept_differs:
+        complain(say(f"保留的文件与发布清单不符：{table}", f"The kept file is not what was published: {table}"))
+    if verified.holds:
+        tell(
+            say(f"发布 {manifest.release_id} 由 raw/ 重算一致：{len(manifest.tables)} 张表，内容逐表相同。",
+                f"Release {manifest.release_id} made again from raw/: {len(manifest.tables)} tables, the same content.")
+        )  # fmt: skip
+    for table, why in verified.differing.items():
+        complain(say(f"重算不一致：{table}（{why}）", f"Differs: {table} ({why})"))
+    for what, (then, now) in verified.other_versions.items():
+        tell(say(f"发布时的{what}为 {then}，现在为 {now}。", f"{what}: then {then}, now {now}."))
+    if verified.differing and not verified.other_versions:
+        complain(say("程序、规则和口径都未变，差别来自 raw/ 本身，请查备份。",
+                     "Nothing of code, rules or calibers has changed: raw/ itself has."))  # fmt: skip
+    return 0 if verified.holds else 1
+
+
+def _listed(home: Home) -> list[Manifest]:
+    try:
+        return list(ReleaseLog(home))
+    except ReleaseLogDamaged as error:
+        _fail(error)
+
+
+def _fail(error: Exception) -> NoReturn:
+    complain(str(error))
+    raise SystemExit(1)
