@@ -74,8 +74,11 @@ dev: setup ## Dagster webserver and daemon, sensor and schedules on, at http://1
 	@mkdir -p "$(XIANBAO_STATE)"
 	$(BIN)/dagster dev -m pipelines.definitions -h $(DEV_HOST) -p $(DEV_PORT)
 
-test: setup ## every test
+test: setup ## the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-all: setup ## the tests, with every further case of the long ones
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long or not long"
 
 # Superset lives in an environment of its own; 6.1.0 leaves out some of what it imports.
 $(SUPERSET_STAMP): $(TOOLS_STAMP)

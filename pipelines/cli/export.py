@@ -17,8 +17,7 @@ def export_tables(
         refuse(say(f"--format 应为 {'、'.join(FORMATS)} 或 all。", f"--format: {', '.join(FORMATS)} or all"))
     if profile not in PROFILES:
         refuse(say("--profile 应为 internal（内部）或 public（公开）。", "--profile: internal or public"))
-    threshold = home.municipality.publish.suppress_below if threshold is None else threshold
-    if threshold < 2:
+    if threshold is not None and threshold < 2:
         refuse(say("--suppress-below 至少为 2：低于此数什么也不隐去。", "--suppress-below is at least 2."))
     if not home.published.exists():
         refuse(say(f"还没有发布过指标库（{home.published}）。请先运行 xianbao run。",
@@ -26,6 +25,7 @@ def export_tables(
     if out.exists() and not out.is_dir():
         refuse(say(f"{out} 不是目录，请另指定一个。", f"{out} is no folder; name another."))
     formats = FORMATS if form == "all" else (form,)
+    threshold = threshold or home.municipality.publish.suppress_below
     try:
         done = export(home.published, out, formats=formats, profile=profile, threshold=threshold, progress=progress)
     except OSError as error:

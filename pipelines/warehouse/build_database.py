@@ -104,8 +104,9 @@ _IN_FORCE = f"""
     ) = 1
 """
 
-#: What to mark dirty when every mart is out of date, and when findings and verdicts changed but no figure.
-ALL_RETURNS, FINDINGS_ONLY = "*", "finding"
+#: What to mark dirty when every mart is out of date; when findings and verdicts changed but no figure; when figures stay what they
+#: are but may have become final, or are so no longer.
+ALL_RETURNS, FINDINGS_ONLY, FINALITY_ONLY = "*", "finding", "finality"
 
 
 def return_table_columns(defined: ReturnDefinition) -> str:

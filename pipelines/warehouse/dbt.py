@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from pipelines.home import PROJECT, Home
-from pipelines.warehouse.build_database import ALL_RETURNS, FINDINGS_ONLY
+from pipelines.warehouse.build_database import ALL_RETURNS, FINALITY_ONLY, FINDINGS_ONLY
 
 DBT_PROJECT = PROJECT / "dbt_project"
 _TARGET = DBT_PROJECT / "target"
@@ -115,14 +115,17 @@ def selection(dirty: Iterable[str]) -> list[str]:
     returns = sorted(set(dirty))
     if ALL_RETURNS in returns:
         return []
-    return [*(f"source:landing.{code}+" for code in returns if code != FINDINGS_ONLY), *_BOARDS]
+    changed = [code for code in returns if code not in (FINDINGS_ONLY, FINALITY_ONLY)]
+    settled = ["int_indicator_term+"] if FINALITY_ONLY in returns else []
+    return [*(f"source:landing.{code}+" for code in changed), *settled, *_BOARDS]
 
 
-def build(home: Home, dirty: Iterable[str]) -> list[BuiltNode]:
-    """Build and test what the dirty returns touch. Raises DbtFault with the failing nodes' messages."""
+def build(home: Home, dirty: Iterable[str], *, seeded: bool = False) -> list[BuiltNode]:
+    """Build and test what the dirty returns touch; `seeded`: the seeds lie there as they are. Raises DbtFault with the failing
+    nodes' messages."""
     select = selection(dirty)
     arguments = ["--exclude-resource-type", "unit_test", *(["--select", *select] if select else [])]
-    return _invoke(home, "build", arguments)
+    return _invoke(home, "build", [*arguments, *(["--exclude", "path:seeds"] if seeded else [])])
 
 
 def seed(home: Home) -> None:
@@ -146,7 +149,8 @@ def _invoke(home: Home, command: str, arguments: list[str]) -> list[BuiltNode]:
     from dbt.contracts.graph.manifest import Manifest
 
     manifest = Manifest.from_msgpack((_parsed() / "partial_parse.msgpack").read_bytes())
-    quiet = ["--quiet", "--no-write-json", "--no-version-check"]
+    # What fails is told by the exception; a debug log of every event would cost a fifth of the build.
+    quiet = ["--quiet", "--no-write-json", "--no-version-check", "--log-level-file", "error"]
     with _environment(home):
         outcome = dbtRunner(manifest=manifest).invoke([command, *_folders(home.private / "dbt"), *quiet, *arguments])
         _close_connections()

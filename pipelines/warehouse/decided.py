@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import duckdb
 
 from pipelines.decisions import Decision, DecisionLog, revoked_at
-from pipelines.warehouse.build_database import ALL_RETURNS, FINDINGS_ONLY, get_state, insert_rows, mark_dirty
+from pipelines.warehouse.build_database import (
+    ALL_RETURNS,
+    FINALITY_ONLY,
+    FINDINGS_ONLY,
+    get_state,
+    insert_rows,
+    mark_dirty,
+)
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,7 @@ def land_decisions(connection: duckdb.DuckDBPyConnection, decisions: Sequence[De
             meant = decisions[decision.revokes - 1] if decision.revokes is not None else decision
             scope = [meant.return_code, meant.county_code, meant.period]
             if meant.action in ("lock", "unlock"):
-                # Whether a figure is final goes by it.
-                mark_dirty(connection, [meant.return_code or ALL_RETURNS])
+                mark_dirty(connection, [FINALITY_ONLY])
             if meant.action == "waive":
                 submissions |= _ones(
                     connection, f"SELECT submission_id FROM landing.filing_version WHERE {_IN_SCOPE}", scope

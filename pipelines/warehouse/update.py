@@ -250,9 +250,10 @@ def build_marts(home: Home, *, everything: bool = False) -> list[dbt.BuiltNode]:
         if everything:
             mark_dirty(connection, [ALL_RETURNS])
         dirty = dirty_returns(connection)
+        seeded = get_state(connection, "models") == dbt.project_digest()
     if not dirty and home.marts_database.exists():
         return []
-    built = dbt.build(home, dirty if home.marts_database.exists() else {ALL_RETURNS})
+    built = dbt.build(home, dirty if home.marts_database.exists() else {ALL_RETURNS}, seeded=seeded and not everything)
     with open_build_database(home) as connection:
         set_state(connection, "models", dbt.project_digest())
     return built

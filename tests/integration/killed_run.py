@@ -42,9 +42,9 @@ POINTS: dict[str, Callable[[], None]] = {
     "landed, not committed": lambda: _after(update, "store_context"),
     "committed, no mart built": lambda: _before(update, "build_marts"),
     "marts built, not noted": lambda: _after(dbt, "build"),
-    "stamped, not copied": lambda: _before(publish_module.shutil, "copyfile"),
+    "stamped, not copied": lambda: _before(publish_module, "swap_in"),
     "copied, not swapped": lambda: _before(publish_module, "_check"),
-    "swapped, returns still dirty": lambda: _after(publish_module, "_swap"),
+    "swapped, returns still dirty": lambda: _after(publish_module, "swap_in"),
     "published, nobody answered": lambda: _before(answers, "receipt_page"),
     "answers written, not noted": lambda: _before(answers, "insert_rows"),
 }

@@ -17,9 +17,17 @@ RULE = "XB02-1c-boarders-within-total"
 LATER = date(2099, 12, 31)
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of one county that has sent nothing, its models built once for all tests."""
+    home = small_home(tmp_path_factory.mktemp("built"), [(XINFU.code, "忻府区", "Xinfu")])
+    update(home)
+    return home.root
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return small_home(tmp_path, [(XINFU.code, "忻府区", "Xinfu")])
+def home(built: Path, tmp_path: Path) -> Home:
+    return Home(Path(shutil.copytree(built, tmp_path / "home")))
 
 
 def send(home: Home, name: str, boarders: int) -> None:
@@ -64,7 +72,7 @@ def test_a_mistaken_lock_taken_back_lets_in_what_it_kept_out(home: Home):
     as_rebuilt(home)
 
 
-@pytest.mark.parametrize("instead", ["nothing", "another"])
+@pytest.mark.parametrize("instead", [pytest.param("nothing", marks=pytest.mark.long), "another"])
 def test_a_log_from_another_backup_is_applied_from_its_beginning(home: Home, instead: str):
     """Where the log is not the one that was applied, nothing of the one before stays in force."""
     send(home, "一.xlsx", 3)

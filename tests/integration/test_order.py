@@ -68,7 +68,7 @@ def in_order(events: list[Event], tmp_path_factory: pytest.TempPathFactory) -> d
     return _play(home, [sorted(events, key=lambda event: event.modified)])
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(data=st.data())
 def test_shuffled_split_and_repeated_events_give_the_same_marts(
     data: st.DataObject,
@@ -85,6 +85,7 @@ def test_shuffled_split_and_repeated_events_give_the_same_marts(
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 def test_raw_alone_rebuilds_the_same_marts(
     events: list[Event], in_order: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ):

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.home import Home
-from pipelines.warehouse.publish import _swap
+from pipelines.warehouse.publish import swap_in
 
 SECONDS = float(os.environ.get("XIANBAO_READERS_SECONDS") or 6)
 EVERY_SECONDS = 0.5
@@ -56,7 +56,7 @@ def test_opening_never_fails_and_no_release_is_mixed_while_releases_are_swapped_
             connection.execute("UPDATE marts.release SET release_id = ?", [f"release {number}"])
             connection.execute("UPDATE marts.fct_indicator SET formula = ?", [f"release {number}"])
             connection.execute("CHECKPOINT")
-        _swap(home)
+        swap_in(home)
 
     publish_release(0)
     stop = tmp_path / "stop"
