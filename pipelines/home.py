@@ -7,7 +7,8 @@ the business of the modules that own them.
     counties/…                  (sample only) the counties' inboxes
     raw/                        what cannot be recomputed
     warehouse/xianbao.duckdb    the published file
-    warehouse/xianbao.manifest.json, warehouse/releases/   what it was made of, and earlier ones
+    warehouse/xianbao.manifest.json, .docs.html   what it was made of, and what its tables mean
+    warehouse/releases/         earlier releases
     warehouse/outbox/           receipts and annotated workbooks, by county
     warehouse/private/          the build database, the unpublished marts, caches: nobody but the pipeline opens these
 """
@@ -79,6 +80,11 @@ class Home:
     @property
     def published(self) -> Path:
         return self.warehouse / "xianbao.duckdb"
+
+    @property
+    def documentation(self) -> Path:
+        """What every published table and column means and is made of, as a page."""
+        return self.warehouse / "xianbao.docs.html"
 
     @property
     def manifest(self) -> Path:

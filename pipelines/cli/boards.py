@@ -13,7 +13,7 @@ from pipelines.screening.reference import CENSUS, CENSUS_YEAR
 from pipelines.screening.rules import OUTCOMES
 from pipelines.screening.screen import Screening
 
-_OUTCOMES = {"error": ("错误", "red"), "query": ("核实", "yellow"), "info": ("提示", "blue")}
+_OUTCOMES = {"error": ("错误", "red"), "query": ("疑问", "yellow"), "info": ("提示", "blue")}
 _STATUS = {
     "complete": ("完整", "green"),
     "partial": ("部分", "yellow"),

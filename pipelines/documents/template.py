@@ -385,7 +385,8 @@ class _Template:
                                 "maximum": date(2199, 12, 31)}  # fmt: skip
             condition = f"AND(ISNUMBER({cell}),{cell}>=1)"
         else:
-            limits = f"{cell}>={column.min}" + (f",{cell}<={column.max}" if column.max is not None else "")
+            least = "-1E+11" if column.signed else column.min
+            limits = f"{cell}>={least}" + (f",{cell}<={column.max}" if column.max is not None else "")
             places = DECIMAL_PLACES[column.type]
             if places == 0 and not missing:
                 if column.max is None:

@@ -84,6 +84,7 @@ class Column(_Frozen):
     pattern_hint: str | None = None
     min: int = 0
     max: int | None = None
+    signed: bool = False  # may be negative: an amount owed turns into one settled
     additive: bool = True  # false for a number that no total row can sum: an age, a standard, a count of months
 
     @property

@@ -165,8 +165,11 @@ def suite(return_code: str) -> Suite:
 
 
 def bounds_of(return_code: str, truth: str) -> Mapping[str, float]:
-    """The parameters of the rule that asserts a truth. Raises StopIteration when no rule does."""
-    return next(rule.parameters for rule in suite(return_code).rules.values() if rule.truth == truth)
+    """The parameters of the rule that asserts a truth. Raises LookupError when no rule does."""
+    for rule in suite(return_code).rules.values():
+        if rule.truth == truth:
+            return rule.parameters
+    raise LookupError(f"no rule of {return_code} asserts {truth}")
 
 
 @read_once
@@ -213,7 +216,7 @@ def _wanted(column: Column) -> str:
     if column.type == "headcount":
         return f"不小于 0、至多一位小数的人数{unit}"
     if column.type == "money":
-        return f"不小于 0、至多两位小数的金额{unit}"
+        return f"至多两位小数的金额{unit}，可为负" if column.signed else f"不小于 0、至多两位小数的金额{unit}"
     if column.type == "date":
         return "日期（如 2024-09-01）"
     if column.type == "code":

@@ -149,8 +149,7 @@ class _Entry:
 
     @property
     def slot(self) -> tuple[str, str | None, str | None]:
-        period = self.table.period.code if self.table.period else None
-        return self.table.definition.return_code, self.table.county_code, period
+        return self.table.slot
 
     def place(self, sheet: str, row: int | None = None, column: int | None = None, **labels: str) -> Place:
         return_code, county_code, period = self.slot
@@ -322,7 +321,7 @@ def _observe(entry: _Entry, observation: Observation) -> None:
     defined = entry.table.definition
     label = defined.column(observation.column_name).label if observation.column_name else ""
     row_label = subject = ""
-    if observation.row is not None and observation.row in entry.table.data_rows:
+    if observation.row is not None and entry.table.is_data_row(observation.row):
         row_label = _row_label(entry.table, observation.row)
         subject = _subject(entry.table, observation.row)
     place = entry.place(

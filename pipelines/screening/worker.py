@@ -208,7 +208,8 @@ def _serve(limits: dict[str, Any]) -> None:
         except Exception as error:  # noqa: BLE001 - whatever a hostile file makes a reader raise is that file's refusal
             detail = f"读取失败（{type(error).__name__}：{str(error)[:120]}）"
             answer = _answer(Refusal("FILE-0-unreadable", detail, leaves_doubt=True))
-        sys.stdout.write(answer + "\n")
+        # Half a surrogate pair, which a damaged file may hold, is no character and cannot be written.
+        sys.stdout.write(answer.encode("utf-8", "replace").decode() + "\n")
         sys.stdout.flush()
 
 

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pipelines.files import replace_file
 from pipelines.home import PROJECT, Home
 from pipelines.warehouse.build_database import ALL_RETURNS, FINALITY_ONLY, FINDINGS_ONLY
 
 DBT_PROJECT = PROJECT / "dbt_project"
 _TARGET = DBT_PROJECT / "target"
+#: What dbt's page would load if usage statistics were on.
+_TRACKER = "//d1fc8wv8zag5ca.cloudfront.net/2.9.0/sp.js"
 
 #: Models that change with every screened file, whatever it holds.
 _BOARDS = ("mart_finding", "mart_submission_status", "mart_filing_version", "mart_decision")
@@ -136,6 +139,33 @@ def seed(home: Home) -> None:
 def build_figures(home: Home) -> None:
     """Build `fct_indicator` and what it rests on, over the seeds as they lie there; no tests. Raises DbtFault."""
     _invoke(home, "run", ["--select", "+fct_indicator"])
+
+
+def docs_page(home: Home) -> Path:
+    """What every model is made of and every column means, as one page that needs nothing else; made once for each state of the
+    project, from any home that has been built. Raises DbtFault."""
+    page = _parsed() / "docs.html"
+    if page.exists():
+        return page
+    manifest = manifest_json()
+    from dbt.cli.main import dbtRunner
+
+    aside = home.private / "dbt_docs"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    shutil.copyfile(manifest, aside / manifest.name)
+    wanted = ["docs", "generate", "--static", "--no-compile", *_folders(aside)]
+    with _environment(home):
+        outcome = dbtRunner().invoke([*wanted, "--quiet", "--no-version-check", "--log-level-file", "error"])
+        _close_connections()
+    if not outcome.success:
+        raise DbtFault(f"dbt docs failed: {outcome.exception or outcome.result}")
+    content = (aside / "static_index.html").read_text(encoding="utf-8")
+    # No path of this machine, and no tracker, though it is switched off by the project's settings.
+    content = content.replace(str(DBT_PROJECT), DBT_PROJECT.name).replace(_TRACKER, "")
+    replace_file(page, content.encode())
+    shutil.rmtree(aside, ignore_errors=True)
+    return page
 
 
 def run_unit_tests(home: Home) -> list[BuiltNode]:

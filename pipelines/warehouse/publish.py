@@ -4,6 +4,7 @@ Belongs here: the stamp and the swap. What stands in the marts is dbt's; what ma
 reader keeps the file it has opened; whoever opens next gets the new one; nobody sees one half-written.
 """
 
+import filecmp
 import hashlib
 import os
 import shutil
@@ -19,7 +20,7 @@ from pipelines.home import Home
 from pipelines.screening.rules import rule_set_version
 from pipelines.warehouse.build_database import dirty_returns, get_state, open_build_database, set_state
 from pipelines.warehouse.chinese import SCHEMA, write_chinese_layer
-from pipelines.warehouse.dbt import project_digest
+from pipelines.warehouse.dbt import docs_page, project_digest
 from pipelines.warehouse.release import (
     Inputs,
     Manifest,
@@ -101,9 +102,12 @@ def publish(home: Home) -> Published:
             return Published(published, home.published, home.published.stat().st_size, changed=False)
         inputs = _inputs(connection, home)
     stamped = stamp(home)
+    documentation = docs_page(home)
     changed = published != stamped.release_id
     if changed:
         swap_in(home)
+    if not home.documentation.exists() or not filecmp.cmp(documentation, home.documentation, shallow=False):
+        replace_file(home.documentation, documentation.read_bytes())
     manifest = _write_down(home, stamped, inputs)
     # Written after the swap and again by the next run where a kill came between: both name the release that they speak of.
     if not home.manifest.exists() or home.manifest.read_bytes() != manifest.as_json():

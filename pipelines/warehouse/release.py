@@ -310,20 +310,22 @@ class ReleaseLog:
         return path if path.exists() else None
 
     def keep(self, manifest: Manifest, file: Path) -> Path:
-        """Keep a release's file (as a link where the file system has links) and its manifest; returns where it lies."""
+        """Keep a release's file (as a link where the file system has links), the documentation as it now is, and the manifest;
+        returns where the file lies."""
         folder = kept_folder(self.home, manifest.release_id)
         target = folder / self.home.published.name
-        if not target.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            aside = folder / f".{target.name}.{os.getpid()}.part"
-            aside.unlink(missing_ok=True)
-            try:
-                os.link(file, aside)
-            except OSError:
-                shutil.copyfile(file, aside)
-                aside.chmod(0o444)
-            aside.replace(target)
-            sync_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for source, kept in ((file, target), (self.home.documentation, folder / "docs.html")):
+            if source.exists() and not kept.exists():
+                aside = folder / f".{kept.name}.{os.getpid()}.part"
+                aside.unlink(missing_ok=True)
+                try:
+                    os.link(source, aside)
+                except OSError:
+                    shutil.copyfile(source, aside)
+                    aside.chmod(0o444)
+                aside.replace(kept)
+        sync_folder(folder)
         replace_file(folder / "manifest.json", manifest.as_json())
         return target
 

@@ -15,7 +15,7 @@ from pipelines.intake.deadlines import record_late
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.reconstruct import publish_as_of, restore, verify
 from pipelines.warehouse.release import NoSuchRelease, ReleaseLog, ReleaseLogDamaged, table_contents_of
-from tests.homes import collect_all, rows, small_home, update
+from tests.homes import PROJECT, collect_all, rows, small_home, update
 
 OCTOBER = datetime(2024, 10, 1, tzinfo=UTC).timestamp()
 DAY = 86_400
@@ -77,6 +77,16 @@ def test_each_publish_with_other_content_is_a_release_with_a_manifest_beside_the
         kept = ReleaseLog(home).kept_file(manifest)
         assert kept is not None
         assert table_contents_of(kept) == manifest.tables
+
+
+def test_the_documentation_is_part_of_the_release_and_needs_nothing_else(three_releases: Path):
+    home = Home(three_releases)
+    page = home.documentation.read_text(encoding="utf-8")
+    assert "model.xianbao.fct_indicator" in page
+    assert "代入数字的算式" in page
+    assert [word for word in ("cloudfront", str(PROJECT), str(home.root)) if word in page] == []
+    for manifest in ReleaseLog(home):
+        assert (home.warehouse / "releases" / manifest.release_id / "docs.html").stat().st_size > 1_000_000
 
 
 def test_a_run_that_changes_nothing_is_no_release(home: Home):

@@ -53,7 +53,7 @@ def wrong_value(column: Column, number: int) -> Any:
         return "2024年13月1日"
     if column.type == "text":
         return "140902" if column.pattern else None
-    kinds = ["约三十", -5, "12.5%", "—", "无", 0.125, None, "9" * 18]
+    kinds = ["约三十", *([] if column.signed else [-5]), "12.5%", "—", "无", 0.125, None, "9" * 18]
     forbidden = [label for code, label in MISSING_LABELS.items() if code not in column.missing]
     if forbidden:
         kinds.append(forbidden[0])
@@ -142,6 +142,9 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ),
     ("rural_subsidy", "XB06-4-monthly-standard"): lambda: _changed(
         "rural_subsidy", "standard_yuan_per_month", standard_yuan_per_month=3, due_yuan=90, paid_yuan=90
+    ),
+    ("rural_subsidy", "XB06-4-paid-of-due"): lambda: _changed(
+        "rural_subsidy", "paid_yuan", paid_yuan=9600, arrears_yuan=-600
     ),
     ("population", "FILE-1a-text-number"): lambda: _full_width("population", "population_total"),
     ("teacher_pay", "XB04-1c-total-equals-components"): lambda: _changed(
