@@ -133,9 +133,12 @@ def _schema_digest() -> str:
 def open_build_database(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """The build database, made or made anew where its schema is not today's. The caller holds `home.writing()`."""
     home.private.mkdir(parents=True, exist_ok=True)
-    if home.build_database.exists() and not _fits(home):
+    existed = home.build_database.exists()
+    connection = _connected(home)
+    if existed and not _fits(connection):
+        connection.close()
         remove_build(home)
-    connection = duckdb.connect(str(home.build_database))
+        connection = duckdb.connect(str(home.build_database))
     try:
         connection.execute("CREATE SCHEMA IF NOT EXISTS landing; CREATE SCHEMA IF NOT EXISTS control;")
         for table, columns in landing_schema().items():
@@ -150,10 +153,17 @@ def open_build_database(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _fits(home: Home) -> bool:
+def _connected(home: Home) -> duckdb.DuckDBPyConnection:
     try:
-        with duckdb.connect(str(home.build_database)) as connection:
-            return get_state(connection, "schema") == _schema_digest()
+        return duckdb.connect(str(home.build_database))
+    except duckdb.SerializationException:  # written by a DuckDB that is newer than ours
+        remove_build(home)
+        return duckdb.connect(str(home.build_database))
+
+
+def _fits(connection: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        return get_state(connection, "schema") == _schema_digest()
     except (duckdb.CatalogException, duckdb.SerializationException):
         return False
 

@@ -126,14 +126,14 @@ def write_chinese_layer(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f'DROP SCHEMA IF EXISTS "{SCHEMA}" CASCADE')
     connection.execute("DROP TABLE IF EXISTS marts.data_dictionary")
     _write_dictionary(connection)
-    connection.execute(f'CREATE SCHEMA "{SCHEMA}"')
+    statements = [f'CREATE SCHEMA "{SCHEMA}"']
     for view in chinese_views(connection):
         name = f"{_quoted(SCHEMA)}.{_quoted(view.name)}"
         selected = ", ".join(f"{expression} AS {_quoted(label)}" for expression, label, _ in view.columns)
-        connection.execute(f"CREATE VIEW {name} AS SELECT {selected} {view.source}")
-        set_comment(connection, "VIEW", name, view.comment)
-        for _, label, text in view.columns:
-            set_comment(connection, "COLUMN", f"{name}.{_quoted(label)}", text)
+        statements.append(f"CREATE VIEW {name} AS SELECT {selected} {view.source}")
+        statements.append(_comment("VIEW", name, view.comment))
+        statements += [_comment("COLUMN", f"{name}.{_quoted(label)}", text) for _, label, text in view.columns]
+    connection.execute(";\n".join(statements))
 
 
 def chinese_views(connection: duckdb.DuckDBPyConnection, schema: str = "marts") -> list[ChineseView]:
@@ -234,7 +234,11 @@ def _wide_view(connection: duckdb.DuckDBPyConnection, schema: str) -> ChineseVie
 
 def set_comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: str) -> None:
     """Describe a TABLE, VIEW or COLUMN; its name as SQL has it."""
-    connection.execute(f"COMMENT ON {kind} {name} IS {_text(text)}")
+    connection.execute(_comment(kind, name, text))
+
+
+def _comment(kind: str, name: str, text: str) -> str:
+    return f"COMMENT ON {kind} {name} IS {_text(text)}"
 
 
 def _quoted(name: str) -> str:

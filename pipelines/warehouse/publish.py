@@ -8,6 +8,7 @@ import filecmp
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ from pipelines.warehouse.release import (
 
 #: Opens in every DuckDB client from 1.2 on; the default of 2.0 opens in no 1.x client.
 STORAGE_VERSION = "v1.2.0"
+#: Of 256 KiB each: below this it is not worth the writing.
+_MANY_FREE_BLOCKS = 16
 
 _RELEASE = {
     "release_id": ("VARCHAR", "发布编号：由全部表的内容算出，内容相同则编号相同"),
@@ -183,6 +186,7 @@ def stamp(home: Home, as_of: datetime | None = None) -> Stamped:
         )])  # fmt: skip
         connection.commit()
         connection.execute("CHECKPOINT")
+    _compact(home)
     return Stamped(release, tables)
 
 
@@ -219,11 +223,7 @@ def swap_in(home: Home) -> None:
     aside.mkdir(parents=True)
     try:
         copy = aside / home.published.name
-        # Written anew, so that the blocks that earlier builds left free are not carried along.
-        with duckdb.connect() as connection:
-            connection.execute(f"ATTACH '{_text(home.marts_database)}' AS private (READ_ONLY)")
-            connection.execute(f"ATTACH '{_text(copy)}' AS public (STORAGE_VERSION '{STORAGE_VERSION}')")
-            connection.execute("COPY FROM DATABASE private TO public")
+        shutil.copyfile(home.marts_database, copy)
         _check(copy)
         copy.chmod(0o444)
         with copy.open("rb") as stream:
@@ -234,6 +234,26 @@ def swap_in(home: Home) -> None:
         sync_folder(home.warehouse)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _compact(home: Home) -> None:
+    """Write the private marts file anew where earlier builds have left much of it free, so that no release carries that along."""
+    with duckdb.connect(str(home.marts_database), read_only=True) as connection:
+        ((total_n, free_n),) = connection.execute(
+            "SELECT total_blocks, free_blocks FROM pragma_database_size()"
+        ).fetchall()
+    if free_n < _MANY_FREE_BLOCKS or free_n * 4 < total_n:
+        return
+    folder = Path(tempfile.mkdtemp(prefix=".compact-", dir=home.private))
+    try:
+        aside = folder / home.marts_database.name
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH '{_text(home.marts_database)}' AS large (READ_ONLY)")
+            connection.execute(f"ATTACH '{_text(aside)}' AS compact (STORAGE_VERSION '{STORAGE_VERSION}')")
+            connection.execute("COPY FROM DATABASE large TO compact")
+        aside.replace(home.marts_database)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _text(path: Path) -> str:

@@ -143,6 +143,7 @@ def test_a_query_is_closed_by_the_reply_in_the_returned_workbook_until_the_value
     rebuilt(home)
 
 
+@pytest.mark.long
 def test_last_periods_reply_is_proposed_and_is_no_reply_until_the_clerk_makes_it_one(home: Home):
     calendar = {"enrolment": ("2022-2023", "2024-2025", "start", 45)}
     home = small_home(home.root, [(XINFU.code, "忻府区", "Xinfu")], calendar)
@@ -172,6 +173,7 @@ def test_a_reply_to_another_countys_query_counts_for_nobody(home: Home):
     assert found == [(DINGXIANG.code,)]
 
 
+@pytest.mark.long
 def test_a_late_reply_takes_back_no_correction_and_no_acceptance(home: Home):
     send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
     send(home, grown(15), "本年.xlsx", 10)
@@ -191,6 +193,7 @@ def test_a_late_reply_takes_back_no_correction_and_no_acceptance(home: Home):
     rebuilt(home)
 
 
+@pytest.mark.long
 def test_a_workbook_sent_back_with_a_correction_and_a_reply_is_both(home: Home):
     send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
     send(home, grown(15), "本年.xlsx", 10)
@@ -282,6 +285,7 @@ def test_last_years_file_under_this_years_name_is_told_to_be_last_years(home: Ho
     assert "是2023-2024学年的报表，不是2024-2025学年的" in said["next_step"]
 
 
+@pytest.mark.long
 def test_a_list_of_findings_alone_is_a_reply_and_no_filing(home: Home):
     """What comes back for a CSV holds no return, only the list."""
     send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
@@ -410,6 +414,7 @@ def test_a_locked_period_refuses_new_versions_and_takes_the_same_file_after_it_i
     rebuilt(home)
 
 
+@pytest.mark.long
 def test_a_rehearsal_names_who_would_be_affected_and_changes_nothing(home: Home, tmp_path, monkeypatch):
     from pipelines.screening import rules
 
@@ -451,6 +456,7 @@ def forget() -> None:
     rules.rule_set_version.cache_clear()
 
 
+@pytest.mark.long
 def test_a_rule_asks_only_of_the_periods_for_which_it_is_in_force(home: Home, tmp_path, monkeypatch):
     from pipelines.screening import rules
 

@@ -13,6 +13,7 @@ import pytest
 from builders import DINGXIANG, XINFU, CountyName, Draft
 
 from pipelines.cli.changes import show_changes
+from pipelines.cli.terminal import speak
 from pipelines.home import Home
 from pipelines.warehouse.changes import Changes, compare_releases, residual
 from pipelines.warehouse.changes_table import keep_changes
@@ -125,6 +126,7 @@ def test_a_comparison_is_kept_as_tables_and_written_as_report(home: Home, all_th
     home = Home(Path(shutil.copytree(home.root, tmp_path / "home")))
     keep_changes(home, all_three)
     keep_changes(home, all_three)
+    speak("zh")
     show_changes(home, "1", "2", json_file=tmp_path / "报告.json", workbook=tmp_path / "报告.xlsx", progress=None)
     told = capsys.readouterr().out
     assert "依次替换" in told

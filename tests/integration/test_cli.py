@@ -196,6 +196,7 @@ def test_a_mistake_in_the_call_leaves_with_2(tmp_path: Path, wrong: list[str]):
     assert "Traceback" not in outcome.stderr
 
 
+@pytest.mark.long
 def test_the_bureau_decides_compares_and_rehearses_on_the_command_line(tmp_path: Path):
     home = small_home(tmp_path, [(XINFU.code, "忻府区", "Xinfu")])
     inbox = home.root / "counties" / XINFU.code

@@ -164,6 +164,7 @@ def test_a_county_whose_source_hangs_is_left_and_the_others_are_collected(
     assert rows(home, "SELECT count(*) FROM marts.dim_school")[0][0] > 0
 
 
+@pytest.mark.long
 def test_rescreening_a_county_judges_its_files_again(home: Home, school_return: Path):
     deliver(home, "140926", school_return)
     assert _run(home)[0].success

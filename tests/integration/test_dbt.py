@@ -38,6 +38,7 @@ def test_every_model_has_a_contract_a_grain_test_and_every_column_described(mani
         parent
         for node in manifest["nodes"].values()
         if node.get("test_metadata", {}).get("name") == "unique_grain"
+        or node.get("test_metadata", {}).get("kwargs", {}).get("grain")
         for parent in node["depends_on"]["nodes"]
     }
     for unique_id, node in manifest["nodes"].items():

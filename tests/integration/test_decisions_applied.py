@@ -72,7 +72,8 @@ def test_a_mistaken_lock_taken_back_lets_in_what_it_kept_out(home: Home):
     as_rebuilt(home)
 
 
-@pytest.mark.parametrize("instead", [pytest.param("nothing", marks=pytest.mark.long), "another"])
+@pytest.mark.long
+@pytest.mark.parametrize("instead", ["nothing", "another"])
 def test_a_log_from_another_backup_is_applied_from_its_beginning(home: Home, instead: str):
     """Where the log is not the one that was applied, nothing of the one before stays in force."""
     send(home, "一.xlsx", 3)

@@ -124,6 +124,7 @@ def test_a_hostile_file_name_runs_in_neither_csv_nor_workbook(published: Path, t
     copy.write_bytes(published.read_bytes())
     with duckdb.connect(str(copy)) as connection:
         connection.execute("UPDATE marts.release_input SET file_name = ?", [hostile])
+        connection.execute("DELETE FROM marts.mart_lineage_cell")  # a hundred thousand rows that say nothing here
         connection.execute("UPDATE marts.mart_teacher_pay_parity SET gap_total_yuan = -12.5")
     export(copy, tmp_path / "out", formats=["csv", "xlsx"])
     assert {row["文件名"] for row in csv_rows(tmp_path / "out" / "release_input.csv")} == {"'" + hostile}
@@ -133,6 +134,7 @@ def test_a_hostile_file_name_runs_in_neither_csv_nor_workbook(published: Path, t
     assert cells and all(cell.data_type == "s" and cell.hyperlink is None for cell in cells)
 
 
+@pytest.mark.long
 def test_the_same_release_gives_the_same_bytes(published: Path, internal: Path, tmp_path: Path):
     export(published, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {

@@ -258,6 +258,7 @@ def test_files_are_checked_by_a_bundle_without_a_home_and_without_orchestrator_o
     assert (damaged.returncode, "规则包不能用" in damaged.stderr, "Traceback" in damaged.stderr) == (2, True, False)
 
 
+@pytest.mark.long
 def test_the_files_in_a_zip_are_checked_each_under_its_name_and_a_bad_zip_is_refused(bundle: Path):
     folder = bundle.parent
     wrong = Draft("enrolment")
