@@ -32,6 +32,7 @@ from pipelines.warehouse.release import (
     inputs_of,
     release_id,
     table_contents,
+    table_contents_of,
 )
 
 #: Opens in every DuckDB client from 1.2 on; the default of 2.0 opens in no 1.x client.
@@ -108,7 +109,7 @@ def publish(home: Home) -> Published:
     documentation = docs_page(home)
     changed = published != stamped.release_id
     if changed:
-        swap_in(home)
+        swap_in(home, stamped.tables)
     if not home.documentation.exists() or not filecmp.cmp(documentation, home.documentation, shallow=False):
         replace_file(home.documentation, documentation.read_bytes())
     manifest = _write_down(home, stamped, inputs)
@@ -211,8 +212,9 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tu
         connection.executemany(f"INSERT INTO marts.{table} VALUES ({marks})", rows)
 
 
-def swap_in(home: Home) -> None:
-    """Put a proved copy of the private marts file in place of the published one. Raises PublishFault."""
+def swap_in(home: Home, tables: dict[str, TableContent] | None = None) -> None:
+    """Put a proved copy of the private marts file in place of the published one; with `tables`, every row of it is read and held
+    against the content that was stamped. Raises PublishFault."""
     wal = home.marts_database.with_name(home.marts_database.name + ".wal")
     if wal.exists():
         raise PublishFault(f"{wal.name} is still there: the marts were not checkpointed")
@@ -224,7 +226,12 @@ def swap_in(home: Home) -> None:
     try:
         copy = aside / home.published.name
         shutil.copyfile(home.marts_database, copy)
-        _check(copy)
+        try:
+            _check(copy, tables)
+        except (duckdb.Error, PublishFault):
+            # A copy that cannot be read whole is made once more; what is unfit in itself fails again.
+            shutil.copyfile(home.marts_database, copy)
+            _check(copy, tables)
         copy.chmod(0o444)
         with copy.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -260,8 +267,11 @@ def _text(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def _check(path: Path) -> None:
+def _check(path: Path, tables: dict[str, TableContent] | None) -> None:
     """What a BI tool needs, proved on the very file that is about to be published."""
+    if tables is not None and (read := table_contents_of(path)) != tables:
+        differing = sorted(name for name in {*read, *tables} if read.get(name) != tables.get(name))
+        raise PublishFault(f"the copy is not what was stamped: {differing}")
     with duckdb.connect(str(path), read_only=True) as connection:
         tags = connection.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchall()
         if not any("storage_version" in str(row[0]) and STORAGE_VERSION in str(row[0]) for row in tags):

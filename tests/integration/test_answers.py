@@ -348,6 +348,7 @@ def in_force(home: Home) -> str:
     return board(home, "in_force_submission_id")[0]
 
 
+@pytest.mark.long
 def test_a_returned_version_gives_way_to_the_one_before_and_the_county_is_told(home: Home):
     send(home, Draft("enrolment"), "一.xlsx")
     send(home, grown(1), "二.xlsx", 1)
@@ -376,6 +377,7 @@ def test_a_returned_version_gives_way_to_the_one_before_and_the_county_is_told(h
     rebuilt(home)
 
 
+@pytest.mark.long
 def test_a_waived_rule_lets_the_file_in_that_lies_there_already(home: Home):
     draft = Draft("enrolment")
     draft.rows[0]["boarders"] = draft.rows[0]["students_total"] + 1

@@ -164,6 +164,7 @@ def test_a_bundle_of_a_home_checks_as_the_home_does(published_home: Path, tmp_pa
     assert by_bundle.stdout.splitlines()[1:] == by_home.stdout.splitlines()
 
 
+@pytest.mark.long
 def test_run_then_rebuild_give_the_same_release(published_home: Path, tmp_path: Path):
     home = small_home(tmp_path, [("140926", "静乐县", "Jingle")])
     deliver(home, "140926", _school_return(published_home))

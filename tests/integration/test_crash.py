@@ -45,7 +45,6 @@ def half_way(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 #: Each stage once; the others lie between two of these.
 _OFTEN = (
-    "sidecar written, listing not remembered",
     "landed, not committed",
     "marts built, not noted",
     "swapped, returns still dirty",

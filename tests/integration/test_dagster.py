@@ -126,6 +126,7 @@ def test_a_system_fault_makes_the_run_red_and_leaves_the_published_file(
     assert home.published.read_bytes() == before
 
 
+@pytest.mark.long
 def test_after_a_quiet_night_there_is_nothing_to_do(home: Home, school_return: Path):
     deliver(home, "140926", school_return)
     assert _run(home)[0].success

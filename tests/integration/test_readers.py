@@ -26,15 +26,18 @@ import duckdb, json, sys, pathlib
 published, stop = sys.argv[1], pathlib.Path(sys.argv[2])
 reads, failed, mixed, seen = 0, [], [], set()
 while not stop.exists():
+    connection = None
     try:
         connection = duckdb.connect(published, read_only=True)
         ((release,),) = connection.execute("SELECT release_id FROM marts.release").fetchall()
         ((least, most, rows),) = connection.execute("SELECT min(formula), max(formula), count(*) FROM marts.fct_indicator").fetchall()
         ((again,),) = connection.execute('SELECT "发布编号" FROM "指标"."发布"').fetchall()
-        connection.close()
     except Exception as error:
-        failed.append(repr(error))
+        failed.append([len(seen), repr(error)])
         continue
+    finally:
+        if connection is not None:
+            connection.close()
     reads += 1
     seen.add(release)
     if not release == least == most == again or rows < 1000:

@@ -83,7 +83,7 @@ def test_the_documentation_is_part_of_the_release_and_needs_nothing_else(three_r
     home = Home(three_releases)
     page = home.documentation.read_text(encoding="utf-8")
     assert "model.xianbao.fct_indicator" in page
-    assert "代入数字的算式" in page
+    assert json.dumps("代入数字的算式")[1:-1] in page
     assert [word for word in ("cloudfront", str(PROJECT), str(home.root)) if word in page] == []
     for manifest in ReleaseLog(home):
         assert (home.warehouse / "releases" / manifest.release_id / "docs.html").stat().st_size > 1_000_000
