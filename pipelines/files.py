@@ -1,7 +1,14 @@
-"""Writing files so that nobody ever sees half of one: aside, flushed to disk, renamed."""
+"""Writing files so that nobody ever sees half of one: aside, flushed to disk, renamed; and folders aside for a time."""
 
 import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+_DAY_SECONDS = 86_400
 
 
 def sync_folder(folder: Path) -> None:
@@ -28,3 +35,17 @@ def replace_file(path: Path, content: bytes) -> None:
     finally:
         aside.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def folder_aside(parent: Path) -> Iterator[Path]:
+    """A folder of one's own under `parent`, gone afterwards; what a killed process left there a day ago and more goes too."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(".aside-*"):
+        if time.time() - left.stat().st_mtime > _DAY_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=".aside-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,6 @@ The experiment runs in a home aside, on a copy of the landed tables: nothing is 
 import csv
 import io
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.files import folder_aside
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore
 from pipelines.screening.compare import NotComparable, changed_cells
@@ -214,9 +214,7 @@ def _figures(connection: duckdb.DuckDBPyConnection) -> dict[FigureKey, Figure]:
 @contextmanager
 def _workbench(home: Home) -> Iterator[Callable[[_State], dict[FigureKey, Figure]]]:
     """What builds the figures of any set of inputs, over a copy of the landed tables that is gone afterwards."""
-    home.private.mkdir(parents=True, exist_ok=True)
-    root = Path(tempfile.mkdtemp(prefix=".aside-", dir=home.private))
-    try:
+    with folder_aside(home.private) as root:
         aside = Home(root)
         aside.private.mkdir(parents=True)
         with home.writing():
@@ -245,8 +243,6 @@ def _workbench(home: Home) -> Iterator[Callable[[_State], dict[FigureKey, Figure
                 return _figures(connection)
 
         yield build
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def _replace_filings(connection: duckdb.DuckDBPyConnection, chosen: frozenset[tuple[str, str, str, str]]) -> None:

@@ -7,14 +7,13 @@ since nothing in `raw/` is ever changed.
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.files import replace_file
+from pipelines.files import folder_aside, replace_file
 from pipelines.home import Home
 from pipelines.intake.deadlines import last_observed_on
 from pipelines.intake.raw_store import RawStore, RawSubmission
@@ -58,10 +57,8 @@ class Verified:
 @contextmanager
 def home_aside(home: Home, inputs: Inputs, configuration: bytes) -> Iterator[Home]:
     """A home with what the inputs name and nothing else, gone afterwards. Raises ReleaseLogDamaged when `raw/` has been changed."""
-    home.private.mkdir(parents=True, exist_ok=True)
     known = known_submissions(home, inputs)
-    root = Path(tempfile.mkdtemp(prefix=".aside-", dir=home.private))
-    try:
+    with folder_aside(home.private) as root:
         aside = Home(root)
         aside.configuration.write_bytes(configuration)
         moment = end_of_day(inputs.as_of) if inputs.as_of else None
@@ -74,8 +71,6 @@ def home_aside(home: Home, inputs: Inputs, configuration: bytes) -> Iterator[Hom
         if (home.raw / "reply.key").exists():
             _link(home.raw / "reply.key", aside.raw / "reply.key")
         yield aside
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def _link_submissions(source: RawStore, target: RawStore, known: dict[str, int], moment: datetime | None) -> None:
