@@ -104,3 +104,13 @@
         else {{ plain_number(amount) }} || ' 元'
     end
 {%- endmacro %}
+
+{# Provisional, revised or final; of incomplete coverage provisional, whatever was corrected or settled. #}
+{% macro finality(coverage_status, is_settled, is_revised) -%}
+    case
+        when {{ coverage_status }} = 'withheld' then null
+        when {{ coverage_status }} = 'complete' and {{ is_settled }} then 'final'
+        when {{ coverage_status }} = 'complete' and {{ is_revised }} then 'revised'
+        else 'provisional'
+    end
+{%- endmacro %}

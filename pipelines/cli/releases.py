@@ -58,6 +58,11 @@ def publish_day(home: Home, day: str, out: Path | None, *, progress: Progress | 
         manifest, path = publish_as_of(home, day, out=out, progress=progress)
     except (ReconstructionFault, DbtFault, ReleaseLogDamaged) as error:
         _fail(error)
+    except OSError as error:
+        at = Path(error.filename or "")
+        if out is None or (at.parent != out.parent and at not in (out.parent, *out.parent.parents)):
+            raise  # ours
+        refuse(say(f"写不进 {out}：{error.strerror}", f"Cannot write {out}: {error.strerror}"))
     tell(
         say(f"截至 {day} 已知的指标库：发布 {manifest.release_id}，文件 {path}。现行的发布库不变。",
             f"The warehouse as known on {day}: release {manifest.release_id}, {path}. What is published stays.")

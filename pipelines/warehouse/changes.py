@@ -148,11 +148,12 @@ def compare_releases(home: Home, before: Manifest, after: Manifest, progress: Pr
             swapped.append(cause)
             states.append(following)
     built = []
-    with _workbench(home) as build:
-        for number, state in enumerate(states, start=1):
-            built.append(build(state))
-            if progress:
-                progress(number, len(states))
+    if swapped:
+        with _workbench(home) as build:
+            for number, state in enumerate(states, start=1):
+                built.append(build(state))
+                if progress:
+                    progress(number, len(states))
     figures = []
     for key in sorted({*published[0], *published[1]}):
         was, now = (figures_of.get(key, _ABSENT) for figures_of in published)

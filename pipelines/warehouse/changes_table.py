@@ -15,6 +15,7 @@ from pipelines.files import sync_folder
 from pipelines.home import Home
 from pipelines.warehouse.build_database import insert_rows
 from pipelines.warehouse.changes import CAUSE_LABELS, CAUSES, Changes, Step, residual
+from pipelines.warehouse.chinese import create_described_table
 from pipelines.warehouse.publish import STORAGE_VERSION
 
 #: The tables in which comparisons are kept: column → (type, what it holds).
@@ -126,11 +127,7 @@ def keep_changes(home: Home, changes: Changes) -> Path:
                 connection.execute(f"ATTACH '{_sql(aside)}' AS made (STORAGE_VERSION '{STORAGE_VERSION}')")
                 connection.execute("CREATE SCHEMA made.marts")
                 for table, (comment, columns) in TABLES.items():
-                    declared = ", ".join(f"{name} {kind}" for name, (kind, _) in columns.items())
-                    connection.execute(f"CREATE TABLE made.marts.{table} ({declared})")
-                    connection.execute(f"COMMENT ON TABLE made.marts.{table} IS '{comment}'")
-                    for name, (_, text) in columns.items():
-                        connection.execute(f"COMMENT ON COLUMN made.marts.{table}.{name} IS '{text}'")
+                    create_described_table(connection, f"made.marts.{table}", columns, comment)
                     if target.exists():
                         connection.execute(
                             f"""INSERT INTO made.marts.{table} BY NAME SELECT * FROM earlier.marts.{table}

@@ -10,7 +10,7 @@ Their SQL is understood by PostgreSQL too, for the copy in `exports.postgres`.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -148,12 +148,9 @@ def chinese_views(connection: duckdb.DuckDBPyConnection, schema: str = "marts") 
 
 def _write_dictionary(connection: duckdb.DuckDBPyConnection) -> None:
     names = labels()
-    declared = ", ".join(f"{name} {'INTEGER' if name == 'column_n' else 'VARCHAR'}" for name in _DICTIONARY)
+    declared = {name: ("INTEGER" if name == "column_n" else "VARCHAR", text) for name, text in _DICTIONARY.items()}
     comment = "粒度：表 × 列。数据字典：每张表、每一列的中文名、类型、单位与说明。"
-    connection.execute(f"CREATE TABLE marts.data_dictionary ({declared})")
-    set_comment(connection, "TABLE", "marts.data_dictionary", comment)
-    for name, text in _DICTIONARY.items():
-        set_comment(connection, "COLUMN", f"marts.data_dictionary.{name}", text)
+    create_described_table(connection, "marts.data_dictionary", declared, comment)
     rows: list[tuple[object, ...]] = []
     for table, (about, columns) in catalogue(connection).items():
         chinese = names.table(table)
@@ -230,6 +227,16 @@ def _wide_view(connection: duckdb.DuckDBPyConnection, schema: str) -> ChineseVie
     )
     comment = "粒度：地区。每个指标的本期、上期、标准与达标情况，各占一列；长表见 指标.指标对照。"
     return ChineseView(labels().wide, comment, tuple(shown), source)
+
+
+def create_described_table(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, tuple[str, str]], comment: str
+) -> None:
+    """Make a table, its name as SQL has it, in place of one of that name; `columns`: name → (type, what it holds)."""
+    declared = ", ".join(f"{column} {kind}" for column, (kind, _) in columns.items())
+    statements = [f"CREATE OR REPLACE TABLE {name} ({declared})", _comment("TABLE", name, comment)]
+    statements += [_comment("COLUMN", f"{name}.{column}", text) for column, (_, text) in columns.items()]
+    connection.execute(";\n".join(statements))
 
 
 def set_comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: str) -> None:

@@ -20,7 +20,7 @@ from pipelines.files import replace_file, sync_folder
 from pipelines.home import Home
 from pipelines.screening.rules import rule_set_version
 from pipelines.warehouse.build_database import dirty_returns, get_state, open_build_database, set_state
-from pipelines.warehouse.chinese import SCHEMA, write_chinese_layer
+from pipelines.warehouse.chinese import SCHEMA, create_described_table, write_chinese_layer
 from pipelines.warehouse.dbt import docs_page, project_digest
 from pipelines.warehouse.release import (
     Inputs,
@@ -198,12 +198,8 @@ def _write_table(
     comment: str,
     rows: Sequence[tuple[object, ...]],
 ) -> None:
-    declared = ", ".join(f"{name} {kind}" for name, (kind, _) in columns.items())
-    connection.execute(f"CREATE OR REPLACE TABLE marts.{table} ({declared})")
+    create_described_table(connection, f"marts.{table}", columns, comment)
     _insert(connection, table, rows)
-    connection.execute(f"COMMENT ON TABLE marts.{table} IS '{comment}'")
-    for name, (_, text) in columns.items():
-        connection.execute(f"COMMENT ON COLUMN marts.{table}.{name} IS '{text}'")
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -167,13 +167,7 @@ select
         when cross_numerator = 0 and cross_denominator = 0 then 'not_applicable'
         else zero_denominator
     end as status,
-    -- Of incomplete coverage a figure is provisional, whatever has been corrected or settled.
-    case
-        when coverage_status = 'withheld' then null
-        when coverage_status = 'complete' and is_settled then 'final'
-        when coverage_status = 'complete' and is_revised then 'revised'
-        else 'provisional'
-    end as finality,
+    {{ finality('coverage_status', 'is_settled', 'is_revised') }} as finality,
     case
         when coverage_status = 'withheld' then '不予公布：已报 ' || coverage_n || '/' || expected_n
         when value is not null

@@ -278,12 +278,9 @@ select
         when computed.cross_numerator = 0 and computed.cross_denominator = 0 then 'not_applicable'
         else computed.zero_denominator
     end as status,
-    -- As in fct_indicator.
     case
-        when computed.coverage_status = 'withheld' or computed.comparability = 'not_comparable' then null
-        when computed.coverage_status = 'complete' and computed.is_settled then 'final'
-        when computed.coverage_status = 'complete' and computed.is_revised then 'revised'
-        else 'provisional'
+        when computed.comparability != 'not_comparable'
+            then {{ finality('computed.coverage_status', 'computed.is_settled', 'computed.is_revised') }}
     end as finality
 from computed
 left join {{ ref('fct_indicator') }} as fact
