@@ -13,7 +13,7 @@ from pipelines.screening.reference import CENSUS, CENSUS_YEAR
 from pipelines.screening.rules import OUTCOMES
 from pipelines.screening.screen import Screening
 
-_OUTCOMES = {"error": ("错误", "red"), "query": ("疑问", "yellow"), "info": ("提示", "blue")}
+_OUTCOMES = {"error": ("错误", "red"), "query": ("核实", "yellow"), "info": ("提示", "blue")}
 _STATUS = {
     "complete": ("完整", "green"),
     "partial": ("部分", "yellow"),
@@ -23,8 +23,8 @@ _STATUS = {
 }
 VERDICTS = {
     "accepted": ("接收", "green"),
-    "accepted_with_queries": ("接收，有待核实", "yellow"),
-    "rejected": ("退回", "red"),
+    "accepted_with_queries": ("接收，有核实", "yellow"),
+    "rejected": ("未接收", "red"),
 }
 
 
@@ -141,9 +141,9 @@ def _filing_cell(row: dict[str, Any] | None) -> Text:
         return Text(say("市局退回", "returned") + kept + late, style="red")
     if row["open_errors_n"]:
         kept = say("，旧版有效", ", earlier in force") if row["in_force_submission_id"] else ""
-        return Text(say("退回", "rejected") + f" {row['open_errors_n']}" + kept + late, style="red")
+        return Text(say("未接收", "rejected") + f" {row['open_errors_n']}" + kept + late, style="red")
     if row["open_queries_n"]:
-        return Text(say("待核实", "queries") + f" {row['open_queries_n']}" + late, style="yellow")
+        return Text(say("核实", "queries") + f" {row['open_queries_n']}" + late, style="yellow")
     ruled = say("，已审定", ", accepted") if row["bureau_decision"] == "accepted" else ""
     locked = say("，已锁定", ", locked") if row["is_locked"] else ""
     return Text(say("有效", "in force") + ruled + locked + late, style="yellow" if late else "green")

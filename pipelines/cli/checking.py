@@ -134,11 +134,11 @@ def _write_annotated(
             submission_id=hashlib.sha256(submission.path.read_bytes()).hexdigest(),
             county_name=county,
             received_at="自查件，市局尚未",
-            verdict="有错误，报送会被退回" if rejected else "没有错误",
+            verdict="有错误，报送不会被接收" if rejected else "没有错误",
             counts=dict(counts),
             what_next="请改正全部错误，再自查一次，然后报送。"
             if rejected
-            else "请核实疑问；属实的在“核实说明”栏写明原因，再报送。",
+            else "请逐条核实；属实的在“核实说明”栏写明原因，再报送。",
         )
         annotated = annotate(
             submission.path, submission.file_name, [Issue.of(finding) for finding in found], heading, tasks=tasks

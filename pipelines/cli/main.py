@@ -353,7 +353,7 @@ def decide_unlock(period: decide.Period, until: decide.Until, by: decide.By, rea
 def decide_waive(rule: decide.Rule, until: decide.Until, by: decide.By, reason: decide.Reason,
                  return_name: decide.SomeReturn = None, county: decide.SomeCounty = None,
                  period: decide.SomePeriod = None, no_run: decide.NoRun = False) -> None:  # fmt: skip
-    """豁免一条规则：某日之前收到的文件不因它被退回。Let filings pass that break a named rule."""
+    """豁免一条规则：某日之前收到的文件不因它而不接收。Let filings pass that break a named rule."""
     decide.waive(_home(), rule, decide.decided_scope(_home(), county, return_name, period), until.date(), by, reason)
     _apply(no_run)
 

@@ -99,7 +99,7 @@ def show_affected(
     console.print(table)
     rejected = sum(one.verdict_after == "rejected" != one.verdict_before for one in affected)
     tell(
-        say(f"受影响 {len(affected)} 份填报，其中 {rejected} 份将被退回；以上只是试审，什么都没有改。",
+        say(f"受影响 {len(affected)} 份填报，其中 {rejected} 份将不被接收；以上只是试审，什么都没有改。",
             f"{len(affected)} filings affected, {rejected} of them rejected; a rehearsal: nothing was changed.")
     )  # fmt: skip
     return len(affected)

@@ -314,7 +314,7 @@ def _heading(
     number = writer.row(
         20,
         [(0, look.label, "图例"), (2, look.legend["error"], f"错误 {open_counts['error']}"), (3, look.fact, "必须改正"),
-         (4, look.legend["query"], f"疑问 {open_counts['query']}"), (5, look.fact, "改正，或在“核实说明”栏写明原因"),
+         (4, look.legend["query"], f"核实 {open_counts['query']}"), (5, look.fact, "改正，或在“核实说明”栏写明原因"),
          (8, look.legend["info"], f"提示 {open_counts['info']}"), (9, look.fact, "供参考，不必答复")],
     )  # fmt: skip
     writer.merge(number, 0, 1)

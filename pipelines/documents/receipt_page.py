@@ -9,7 +9,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-OUTCOME_LABELS = {"error": "错误", "query": "疑问", "info": "提示"}
+OUTCOME_LABELS = {"error": "错误", "query": "核实", "info": "提示"}
 _TONES = {"accepted": "good", "accepted_with_queries": "ask", "rejected": "bad"}
 _MARKS = {"good": "✓", "ask": "？", "bad": "✕", "fault": "！"}
 
@@ -144,7 +144,7 @@ def _filings(filings: Sequence[Mapping[str, Any]]) -> str:
 def _filing(filing: Mapping[str, Any]) -> str:
     tone = _TONES.get(str(filing.get("verdict")), "bad")
     queries = int(filing.get("queries_n") or 0)
-    query_words = f"疑问 {queries:,}"
+    query_words = f"核实 {queries:,}"
     if queries and filing.get("explained_queries_n"):
         query_words += (
             f"（已说明 {int(filing['explained_queries_n']):,}，待答复 {int(filing.get('open_queries_n') or 0):,}）"
@@ -201,7 +201,7 @@ def _filing(filing: Mapping[str, Any]) -> str:
 def _in_force(filing: Mapping[str, Any]) -> str:
     known = filing.get("in_force")
     if not known:
-        return "暂无（本期还没有审核通过的版本）"
+        return "暂无（本期还没有接收的版本）"
     words = f"第 {_text(known.get('version_n'))} 版　{_text(known.get('file_name'))}　{_text(moment(known.get('received_at')))}收到　回执 {_text(known.get('receipt_number'))}"
     return ("本次报送：" if filing.get("is_in_force") else "") + words
 

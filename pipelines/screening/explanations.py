@@ -155,7 +155,7 @@ def is_proposal(reply: str) -> bool:
 def _read_token(text: str, key: str) -> list[str] | str:
     """The fields of a token, or what is wrong with it."""
     if not text:
-        return "这一行没有问题编号：只有疑问可以说明，错误须改正数据"
+        return "这一行没有问题编号：只有“核实”的问题可以说明，错误须改正数据"
     body, _, digest = text.rpartition("|")
     fields = body.split("|")
     # As bytes: a county may have written anything here, and of text `compare_digest` takes ASCII alone.

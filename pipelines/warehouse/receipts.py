@@ -24,7 +24,7 @@ from pipelines.warehouse.build_database import LATEST
 
 VERDICT_LABELS = {
     "accepted": "已接收",
-    "accepted_with_queries": "已接收，有待核实的问题",
+    "accepted_with_queries": "已接收，有须核实的问题",
     "rejected": "未接收，请更正后重新报送",
 }
 SYSTEM_FAULT = "系统故障，尚未判定"
@@ -300,7 +300,7 @@ def _label(filing: dict[str, Any], open_n: int, explained_n: int) -> str:
     if filing["is_returned"]:
         return "已被市局退回"
     if filing["verdict"] == "accepted_with_queries" and explained_n and not open_n:
-        return "已接收，疑问均已说明"
+        return "已接收，核实问题均已说明"
     return VERDICT_LABELS[filing["verdict"]]
 
 
@@ -317,7 +317,7 @@ def _filing_step(filing: dict[str, Any]) -> str:
     if not filing["is_in_force"] and filing["in_force"]:
         return f"已被第 {filing['in_force']['version_n']} 版取代，无需处理。"
     if filing["open_queries_n"]:
-        return f"有 {filing['open_queries_n']} 处待核实：在标注工作簿“问题清单”的“核实说明”列说明后发回，或更正后重新报送。"
+        return f"有 {filing['open_queries_n']} 处须核实：在标注工作簿“问题清单”的“核实说明”列说明后发回，或更正后重新报送。"
     return "无需处理。"
 
 

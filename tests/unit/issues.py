@@ -24,7 +24,7 @@ def heading(issues: Iterable[Issue], **changes: Any) -> Heading:
     counts = Counter(issue.rule_id for issue in issues)
     given = {
         "receipt_number": "140902-20241008-0001", "submission_id": "5" * 64, "county_name": "忻府区",
-        "received_at": "2024-10-08T09:30:00+08:00", "verdict": "退回，须改正", "counts": counts,
+        "received_at": "2024-10-08T09:30:00+08:00", "verdict": "未接收，须改正", "counts": counts,
         "what_next": "请改正红色单元格后重新报送。",
     }  # fmt: skip
     return Heading(**{**given, **changes})

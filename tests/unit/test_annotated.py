@@ -133,7 +133,7 @@ def test_several_findings_of_a_cell_share_a_note_and_the_worst_colour(mark):
     made = mark(draft.xlsx(), place(draft, "D4", outcome="query", rule_id="XB02-2-change"), place(draft, "D4"))
     sheet = book_of(made.content)[draft.sheet]
     assert fill(sheet, "D4") == RED
-    assert "第 1 号" in sheet["D4"].comment.text and "第 2 号 · 疑问 · XB02-2-change" in sheet["D4"].comment.text
+    assert "第 1 号" in sheet["D4"].comment.text and "第 2 号 · 核实 · XB02-2-change" in sheet["D4"].comment.text
 
 
 def test_a_note_is_as_large_as_its_text(mark):
@@ -188,7 +188,7 @@ def test_what_is_explained_or_waived_is_listed_last_and_not_marked(mark):
     assert fill(sheet, "D4") is None and fill(sheet, "D5") is None and fill(sheet, "E5") == BLUE
     listed, header, columns = listing(made.content)
     levels = [listed.cell(header + row, columns["等级"]).value for row in (1, 2, 3)]
-    assert levels == ["提示", "疑问（已说明）", "疑问（已豁免）"]
+    assert levels == ["提示", "核实（已说明）", "核实（已豁免）"]
     replies = [listed.cell(header + row, columns[REPLY_LABEL]) for row in (1, 2, 3)]
     assert [(cell.value, cell.protection.locked) for cell in replies] == [
         (None, True),
@@ -240,7 +240,7 @@ def test_the_heading_says_verdict_next_step_and_true_counts(mark):
         "忻府区",
         "报表.xlsx",
         "2024年10月8日 09:30",
-        "退回，须改正",
+        "未接收，须改正",
         "请改正红色单元格后重新报送。",
     ):
         assert words in above

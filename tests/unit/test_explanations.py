@@ -71,7 +71,7 @@ def test_rows_sorted_and_deleted_and_columns_moved_are_fine():
     page.title = FINDINGS_SHEET
     page.append(["备注", REPLY_LABEL, "等级", TOKEN_LABEL])
     for found, reply in rows[:15]:
-        page.append([None, reply, "疑问", found])
+        page.append([None, reply, "核实", found])
     explanations, observations = read_explanations(as_read(moved))
     assert observations == []
     assert len(explanations) == 15

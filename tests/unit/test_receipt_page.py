@@ -35,17 +35,17 @@ def receipt(**changes: Any) -> dict[str, Any]:
 
 
 QUERIES = receipt(
-    verdict="accepted_with_queries", verdict_label="已接收，有疑问待核实", findings={"error": 0, "query": 14, "info": 2}, explanations_n=3,
-    annotated_file="8f14e45fceea167a_标注_在校生.xlsx", next_step="有 11 处待核实：在标注工作簿“问题清单”的“核实说明”列说明后发回。",
-    filings=[filing(verdict="accepted_with_queries", verdict_label="已接收，有疑问", queries_n=14, open_queries_n=11, explained_queries_n=3, infos_n=2,
+    verdict="accepted_with_queries", verdict_label="已接收，有须核实的问题", findings={"error": 0, "query": 14, "info": 2}, explanations_n=3,
+    annotated_file="8f14e45fceea167a_标注_在校生.xlsx", next_step="有 11 处须核实：在标注工作簿“问题清单”的“核实说明”列说明后发回。",
+    filings=[filing(verdict="accepted_with_queries", verdict_label="已接收，有须核实的问题", queries_n=14, open_queries_n=11, explained_queries_n=3, infos_n=2,
                     waivers=[{"rule_id": "XB02-2-change", "by": "李主任", "reason": "撤点并校", "until": "2025-08-31"}])],
     first_findings=[{"outcome": "query", "rule_id": "XB02-2-change", "sheet": "在校（园）学生统计表", "cell": f"D{row}",
-                     "message": f"在校生数比上年多 {row * 10} 人（+{row}0%）。", "remedy": "请核对；属实的，在核实说明中写明原因。"} for row in range(4, 14)],
+                     "message": f"在校生数比上年多 {row * 10} 人（+{row}0%）。", "remedy": "属实的，在核实说明中写明原因。"} for row in range(4, 14)],
 )  # fmt: skip
 REJECTED = receipt(
-    verdict="rejected", verdict_label="退回更正", findings={"error": 3, "query": 0, "info": 0}, next_step="请按标注工作簿更正 3 处错误后重新报送。",
+    verdict="rejected", verdict_label="未接收，请更正", findings={"error": 3, "query": 0, "info": 0}, next_step="请按标注工作簿更正 3 处错误后重新报送。",
     annotated_file="8f14e45fceea167a_标注_在校生.xlsx",
-    filings=[filing(verdict="rejected", verdict_label="退回更正", errors_n=3, is_in_force=False, is_on_time=False, version_n=3,
+    filings=[filing(verdict="rejected", verdict_label="未接收，请更正", errors_n=3, is_in_force=False, is_on_time=False, version_n=3,
                     next_step="请按标注工作簿更正 3 处错误后重新报送；第 2 版继续有效。")],
     first_findings=[{"outcome": "error", "rule_id": "XB02-1c-total", "sheet": "在校（园）学生统计表", "cell": "D4",
                      "message": "“在校生数”为 99，各年龄之和为 60，相差 +39。", "remedy": "请核对在校生数与分年龄人数。"},
@@ -59,8 +59,8 @@ BATCH = receipt(
                    {"receipt_number": "fedcba9876543210", "file_name": "教师工资.xlsx"}],
 )  # fmt: skip
 LOCKED = receipt(
-    verdict="rejected", verdict_label="退回", findings={"error": 1, "query": 0, "info": 0},
-    filings=[filing(verdict="rejected", verdict_label="退回", errors_n=1, is_in_force=False,
+    verdict="rejected", verdict_label="未接收", findings={"error": 1, "query": 0, "info": 0},
+    filings=[filing(verdict="rejected", verdict_label="未接收", errors_n=1, is_in_force=False,
                     locked={"since": "2024-11-01T00:00:00+08:00", "until": None, "reason": "年报已上报省厅"},
                     decision={"action": "return", "action_label": "退回", "by": "李主任", "at": "2024-11-02T10:00:00+08:00", "reason": "口径有误"})],
     next_step="本期已锁定，请联系市局。", batch={"file_name": "忻府区.zip", "receipt_number": "00ff00ff00ff00ff"},
@@ -145,7 +145,7 @@ def test_a_rejection_names_what_stays_in_force():
 
 def test_queries_are_counted_by_what_is_answered():
     said = words(QUERIES)
-    assert "疑问 14（已说明 3，待答复 11）" in said
+    assert "核实 14（已说明 3，待答复 11）" in said
     assert "列出 8 处" in said
     assert "XB02-2-change（李主任，至 2025年8月31日）：撤点并校" in said
 

@@ -446,7 +446,7 @@ def test_a_template_returned_with_its_findings_marked_is_still_a_template(tmp_pa
     file = tmp_path / "population.xlsx"
     file.write_bytes(fill(template("population"), "population", rows))
     found = screen([Submission("1", file, file.name)], SETTINGS)
-    heading = Heading("1", "1", XINFU.name, "2024-10-08", "退回", {}, "请改正")
+    heading = Heading("1", "1", XINFU.name, "2024-10-08", "未接收", {}, "请改正")
     annotated = annotate(file, file.name, [Issue.of(one) for one in found.findings], heading, SETTINGS.limits)
     assert annotated is not None and annotated.is_own
     book = openpyxl.load_workbook(io.BytesIO(annotated.content))
