@@ -18,11 +18,12 @@ month           2024-03      2024-03-01 to 2024-03-31
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache, total_ordering
+
+from pipelines.characters import LONGEST_LABEL, folded_name
 
 FIRST_YEAR = 1949
 LAST_YEAR = 2199
@@ -249,8 +250,8 @@ _WRITTEN = re.compile(
 
 
 def _tidy(text: str) -> str:
-    """NFKC, one kind of dash, Chinese year digits as digits, and spaces only where they part two numbers."""
-    text = unicodedata.normalize("NFKC", text)
+    """Folded, one kind of dash, Chinese year digits as digits, and spaces only where they part two numbers."""
+    text = folded_name(text[:LONGEST_LABEL])
     text = re.sub(r"[‐‒–—―−─━~至到-]+", "-", re.sub(r"\s+", " ", text).strip())
     text = re.sub(r"(?<![0-9]) | (?![0-9])", "", text)
     return re.sub(

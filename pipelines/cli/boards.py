@@ -1,5 +1,6 @@
 """The tables that the commands print, each one query on the published file."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -327,6 +328,13 @@ def show_check(result: Screening) -> None:
             f"{filing.queries_n} queries, {filing.infos_n} infos: ",
         )
         console.print(Text(said) + _words(VERDICTS, filing.verdict))
+        if filing.passed_over:
+            told = json.loads(filing.passed_over)
+            kinds = "、".join(f"{one['label']} {one['rows_n']}（{one['rows']}）" for one in told["kinds"])
+            sheets = "、".join(f"“{one['sheet']}” {one['rows_n']}" for one in told["sheets"])
+            others = say(f"；没有报表的工作表：{sheets}", f"; sheets without a return: {sheets}") if sheets else ""
+            tell(say(f"  全表 {told['sheet_rows_n']} 行，未作数据：{kinds or '无'}{others}",
+                     f"  {told['sheet_rows_n']} rows on the sheet, passed over: {kinds or 'none'}{others}"))  # fmt: skip
     if result.findings:
         console.print(_findings_table(finding.__dict__ for finding in result.findings))
 

@@ -165,6 +165,8 @@ def _filing(filing: Mapping[str, Any]) -> str:
         ),
         ("现行有效", _in_force(filing)),
     ]
+    if filing.get("passed_over"):
+        wide.insert(0, ("未读入的行", _passed_over(filing["passed_over"])))
     same = filing.get("same_values_as_version_n")
     if same is not None:
         wide.append(("内容比对", f"数值与第 {_text(same)} 版完全相同"))
@@ -196,6 +198,25 @@ def _filing(filing: Mapping[str, Any]) -> str:
         f'<section class="filing"><h3>{_text(filing.get("form_label"))}　{_text(filing.get("county_name"))}'
         f'<span class="{tone}">{_text(filing.get("verdict_label"))}</span></h3><dl>{short}{long}</dl></section>'
     )
+
+
+def _passed_over(told: Mapping[str, Any]) -> str:
+    """What of the sheet's rows is no data, by kind, with their numbers; those of the sheets without a table by their names."""
+    kinds = "；".join(
+        f"{_text(kind.get('label'))} {int(kind.get('rows_n') or 0):,} 行（第 {_text(_few(kind.get('rows')))} 行）"
+        for kind in told.get("kinds") or []
+    )
+    sheets = "、".join(
+        f"“{_text(one.get('sheet'))}” {int(one.get('rows_n') or 0):,} 行" for one in (told.get("sheets") or [])[:8]
+    )
+    whole = f"全表 {int(told.get('sheet_rows_n') or 0):,} 行，其余：{kinds or '无'}"
+    return f"{whole}。没有报表的工作表：{sheets}" if sheets else whole
+
+
+def _few(rows: Any) -> str:
+    """Row numbers, the first of them where they are many."""
+    spans = str(rows or "").split("、")
+    return "、".join(spans[:6]) + ("等" if len(spans) > 6 else "")
 
 
 def _in_force(filing: Mapping[str, Any]) -> str:

@@ -1,11 +1,10 @@
 """The shape of a return definition, and the reading of the data files that hold them.
 
-Belongs here: the declared facts of a form and the normalisation of the labels it is known by. A definition that
+Belongs here: the declared facts of a form and the labels and units it is known by. A definition that
 contradicts itself is refused when it is loaded, so that nothing downstream has to ask.
 """
 
 import re
-import unicodedata
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -13,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 
+from pipelines.characters import normalise_label
 from pipelines.rule_files import definitions_folder, read_once
 
 ColumnType = Literal["text", "code", "count", "headcount", "money", "date"]
@@ -39,15 +39,16 @@ SQL_TYPES: dict[ColumnType, str] = {
 #: Decimal places that a numeric type may carry.
 DECIMAL_PLACES: dict[ColumnType, int] = {"count": 0, "headcount": 1, "money": 2}
 
-# Letters that look like another and come from font or OCR slips; seen in published tables (巿 U+5DFF for 市 U+5E02).
-_LOOK_ALIKES = str.maketrans({"巿": "市", "—": "-", "–": "-", "－": "-"})
-_UNIT = re.compile(r"^(?P<label>.+?)\((?P<unit>[^()]{1,8})\)$")
+_UNIT = re.compile(r"^(?P<label>.+?)\((?:(?:计量|金额)?单位:)?(?P<unit>[^()]{1,8})\)$")
 _UNITS = frozenset(
     [
         "人",
         "元",
         "万元",
         "千元",
+        "百元",
+        "百万元",
+        "千万元",
         "亿元",
         "百人",
         "千人",
@@ -90,6 +91,11 @@ class Column(_Frozen):
     @property
     def is_number(self) -> bool:
         return self.type in DECIMAL_PLACES
+
+    @property
+    def is_name(self) -> bool:
+        """Free text: no number, date, choice or code, so that any character may stand in it."""
+        return self.type == "text" and self.pattern is None
 
     @property
     def sql_type(self) -> str:
@@ -239,11 +245,6 @@ class ReturnDefinition(_Frozen):
 
 
 @lru_cache(maxsize=65_536)
-def normalise_label(text: str) -> str:
-    """NFKC, look-alike characters mended, all white space gone: the form in which labels are compared."""
-    return "".join(unicodedata.normalize("NFKC", text).translate(_LOOK_ALIKES).split())
-
-
 def split_unit(text: str) -> tuple[str, str | None]:
     """A header text as (normalised label, unit in its trailing brackets or None); unknown brackets stay in the label."""
     label = normalise_label(text)

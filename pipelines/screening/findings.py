@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pipelines.characters import visible
 from pipelines.screening.personal_data import mask, mask_personal
 from pipelines.screening.rules import Rule
 
@@ -131,8 +132,8 @@ def make_finding(
 
 
 def shown(text: str) -> str:
-    """A county's text as a finding may repeat it: long numbers masked, control characters and excess length gone."""
-    plain = "".join(character if character.isprintable() else " " for character in text)
+    """A county's text as a finding may repeat it: long numbers masked, what cannot be seen and excess length gone."""
+    plain = "".join(character if character.isprintable() else " " for character in visible(text))
     masked = _DIGITS.sub(lambda match: mask(match[0]), mask_personal(plain))
     return masked if len(masked) <= _MAX_TEXT else masked[: _MAX_TEXT - 1] + "…"
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from pipelines.characters import is_blank
 from pipelines.screening.archives import ZIP_SIGNATURES, Unsafe, damage, open_archive
 from pipelines.screening.batch_contents import BATCH_KIND, batch_members, is_batch
 from pipelines.screening.second_reading.cells import Cell, Contradiction, SheetReading, disagreement, is_active
@@ -397,7 +398,7 @@ def _read_text(path: Path, name: str, *, max_cells: int) -> Workbook | Refusal:
                 return Refusal("FILE-0-active-content", f"{where} 的公式")
             if cells > max_cells:
                 return Refusal("FILE-0-limits", f"单元格超过 {max_cells:,} 个")
-            rows.append([value if value.strip() else None for value in row])
+            rows.append([None if is_blank(value) else value for value in row])
     except csv.Error as error:
         return Refusal("FILE-0-unreadable", f"不是合格的 CSV：第 {len(rows) + 1} 行 {error}")
     return Workbook("csv", [Sheet("", rows)], encoding)

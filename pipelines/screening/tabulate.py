@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import polars as pl
 
+from pipelines.characters import ENDS, FOLDS, INVISIBLE, folded, ranges_of
 from pipelines.returns import Column, ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_CODES
 from pipelines.screening.identify import Table
@@ -47,10 +48,14 @@ class CellState(StrEnum):
 READ_STATES = (CellState.VALUE, CellState.TEXT_NUMBER)
 #: Cells that another rule has already reported at their place, or that a lower level covers.
 REPORTED_ELSEWHERE = (CellState.ERROR_CELL, CellState.UNCALCULATED, CellState.COLUMN_MISSING)
+#: The states of a cell whose text is none of what its column takes.
+UNREAD_STATES = (CellState.NOT_NUMBER, CellState.NOT_IN_LIST, CellState.PATTERN, CellState.NOT_DATE, CellState.PERCENT)
 
+#: What cannot be seen, for a search in texts as they are stored.
+UNSEEN = ranges_of(INVISIBLE)
 #: Above these a figure is a slip of the keyboard; they also keep sums and products within 128 bits.
 _LARGEST = {"count": 10**7, "headcount": 10**6, "money": 10**11}
-_DASHES = ["-", "--", "—", "——", "－", "/", "无", "…", "...", "......", "N/A", "NA", "null", "NULL", "空"]
+_DASHES = ["-", "--", "—", "——", "/", "无", "…", "……", "...", "......", "N/A", "NA", "null", "NULL", "空"]
 _THOUSANDS = r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$"
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 
@@ -115,8 +120,7 @@ def _typed(column: Column, frame: pl.DataFrame) -> list[pl.Series]:
 def _judged(column: Column) -> list[pl.Expr]:
     """Expressions over `text` and `mark` that yield the cell's `value` and `state`."""
     stored = pl.col("text")
-    # Full-width digits and letters are the same characters typed with another keyboard setting.
-    text = stored.str.normalize("NFKC").str.strip_chars()
+    text = stored.str.replace_many(list(FOLDS), list(FOLDS.values())).str.strip_chars(ENDS)  # as `characters.folded`
     mark = pl.col("mark")
     missing = text.replace_strict(MISSING_CODES, default=None, return_dtype=pl.String)
     if column.is_number:
@@ -124,13 +128,16 @@ def _judged(column: Column) -> list[pl.Expr]:
     elif column.type == "date":
         value, state = _date(text)
     elif column.type == "code":
-        codes = {code.replace("（", "(").replace("）", ")"): code for code in column.codes}
+        codes = {folded(code): code for code in column.codes}
         value = text.replace_strict(codes, default=None, return_dtype=pl.String)
         state = pl.when(value.is_not_null()).then(pl.lit("value")).otherwise(pl.lit("not_in_list"))
     else:
         value = text
         state = pl.lit("value")
-        if column.pattern:
+        if column.pattern is None:
+            plain = text.str.replace_all(UNSEEN, "").str.replace_all(" {2,}", " ")  # as `characters.folded_name`
+            value = plain.str.strip_chars()
+        else:
             state = pl.when(text.str.contains(column.pattern)).then(state).otherwise(pl.lit("pattern"))
     dash = text.is_in(_DASHES) if column.type != "text" else pl.lit(False)
     state = (
@@ -163,7 +170,7 @@ def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl
     limit = _LARGEST[column.type]
     too_fine = "not_integer" if places == 0 else "too_precise"
     state = (
-        pl.when(text.str.contains(r"^-?[\d.,]+%$"))
+        pl.when(text.str.contains(r"^-?[0-9.,]+%$"))
         .then(pl.lit("percent"))
         .when(~is_number)
         .then(pl.lit("not_number"))
@@ -191,7 +198,7 @@ def _date(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
         .str.replace_all(r"[年月/.]", "-")
         .str.strip_chars_end("-")
     )
-    parts = flat.str.extract_groups(r"^(\d{4})-(\d{1,2})(?:-(\d{1,2}))?$")
+    parts = flat.str.extract_groups(r"^([0-9]{4})-([0-9]{1,2})(?:-([0-9]{1,2}))?$")
     iso = pl.concat_str(
         parts.struct.field("1"),
         pl.lit("-"),

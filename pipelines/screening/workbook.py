@@ -8,6 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from pipelines.characters import is_blank
+
 #: Sheets of ours in a county's workbook: what the file is, the list of findings returned with it, the notes of a template.
 METADATA_SHEET, FINDINGS_SHEET, NOTES_SHEET = "_xianbao", "问题清单", "填表说明"
 #: What the names of sheets begin with that quote rows of a file in a findings workbook: no return, though they look like one.
@@ -104,7 +106,7 @@ def cell_text(value: Any) -> str | None:
     if isinstance(value, date):
         return value.isoformat()
     text = str(value)
-    return text if text.strip() else None
+    return None if is_blank(text) else text
 
 
 def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:

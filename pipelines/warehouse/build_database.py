@@ -38,7 +38,7 @@ _TABLES = {
     "landing.filing_version": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, return_version INTEGER,
         county_code VARCHAR, period VARCHAR, period_type VARCHAR, sheet VARCHAR, file_name VARCHAR, received_at TIMESTAMP,
         verdict VARCHAR, errors_n INTEGER, queries_n INTEGER, infos_n INTEGER, waived_n INTEGER, rows_n INTEGER,
-        content_digest VARCHAR, answers_submission_id VARCHAR, rule_set_version VARCHAR""",
+        passed_over VARCHAR, content_digest VARCHAR, answers_submission_id VARCHAR, rule_set_version VARCHAR""",
     "landing.cell_column": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, sheet VARCHAR,
         column_name VARCHAR, column_letter VARCHAR, header_label VARCHAR""",
     "landing.finding": f"finding_id VARCHAR, submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, {_FINDING_TAIL}",

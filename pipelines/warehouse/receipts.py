@@ -4,6 +4,7 @@ Belongs here: gathering it from the build database, and the words. How the page 
 written, and the workbook that goes with it, is `answers`.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -254,6 +255,7 @@ def _filing(known: Known, filing: dict[str, Any], issues: Sequence[Issue]) -> di
         "open_queries_n": open_n,
         "explained_queries_n": explained_n,
         "rows_n": filing["rows_n"],
+        "passed_over": json.loads(filing["passed_over"]) if filing["passed_over"] else None,
         "due_on": filing["due_on"].isoformat() if filing["due_on"] else None,
         "is_on_time": None
         if filing["due_on"] is None or received_at is None
