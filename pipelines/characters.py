@@ -35,11 +35,12 @@ INVISIBLE = _CONTROLS + _MARKS + _TURNING + _SELECTORS + _ZERO_WIDTH + _characte
     (0xE0000, 0xE00FF), (0xE01F0, 0xE0FFF),
 )  # fmt: skip
 
-#: Full-width forms and blanks → the plain character; what takes no room and turns nothing → nothing.
+#: Full-width forms and blanks → the plain character; what takes no room and turns nothing → nothing. Few, for whole columns are
+#: folded by them.
 FOLDS: dict[str, str] = {
     **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
     **dict.fromkeys(BLANKS, " "),
-    **dict.fromkeys(_ZERO_WIDTH + _SELECTORS, ""),
+    **dict.fromkeys(_ZERO_WIDTH + _characters((0xFE00, 0xFE0F)), ""),
 }
 #: What is taken off both ends of a folded text: there a mark of direction turns nothing.
 ENDS = " " + _MARKS

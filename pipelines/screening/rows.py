@@ -88,7 +88,8 @@ SIGN_OFF_ROLES = {
     "审核人": ("审核人", "复核人"),
     "单位负责人": ("单位负责人", "负责人"),
 }
-_NOTE_WORDS = "(?:注|注释|附注|说明|备注|数据说明|填表说明|编制说明)"
+_NOTES = ("注", "注释", "附注", "说明", "备注", "数据说明", "填表说明", "编制说明")
+_NOTE_WORDS = f"(?:{'|'.join(_NOTES)})"
 _NOTE = re.compile(_NOTE_WORDS + "(?:[:(、.,;]|[0-9]|[①-⑳]|$)")
 #: Words that begin such a line, with or without a colon; and those that stand in one, with theirs.
 _LEADING = (
@@ -103,6 +104,7 @@ _STAMP = r"(?:\((?:签字|签章|签名|盖章|公章)\))?"
 _LEADS = "(?:" + "|".join(sorted(_LEADING, key=len, reverse=True)) + ")" + _STAMP
 _WORDS = "(?:" + "|".join(sorted((*_LEADING, *_AMONG), key=len, reverse=True)) + ")" + _STAMP
 _SIGN_OFF = re.compile(_LEADS)
+_FIRST = frozenset(word[0] for word in (*_LEADING, *_NOTES))
 #: A cell that names who or when and leaves the answer to the next cell; one that gives both; a day.
 _ASKS = re.compile(f"{_WORDS}:?")
 _ANSWERS = re.compile(rf"{_LEADS}:?.+|{_WORDS}:.+|[\u4e00-\u9fff()]{{2,10}}:.*|.*(?:盖章|公章)\)?")
@@ -247,14 +249,18 @@ def _kind(form: _Form, cells: Sequence[str | None], under_header: bool) -> RowKi
         if leading is None:
             return RowKind.BLANK
         return RowKind.SIGN_OFF if _SIGN_OFF.match(normalise_label(leading)) else RowKind.NOTE
-    if (kind := _total_kind(form, cells)) is not None:
+    kind = _total_kind(form, cells)
+    if kind is not None:
         return kind
     if under_header and _is_column_numbers(filled, form):
         return RowKind.COLUMN_NUMBERS
     if is_header_again(filled, form.defined):
         return RowKind.HEADER_AGAIN
-    leading_at, leading = next((index, text) for index, text in enumerate(cells) if text)
+    leading = next(filter(None, cells))
     plain = normalise_label(leading)
+    if plain[:1] not in _FIRST and "盖章" not in plain:
+        return RowKind.DATA
+    leading_at = cells.index(leading)
     if _NOTE.match(plain):
         if len(filled) == 1 and leading_at in form.mapped:
             return RowKind.NOTE
@@ -270,7 +276,7 @@ def _total_kind(form: _Form, cells: Sequence[str | None]) -> RowKind | None:
     """A total or subtotal by its label, None where the row is neither; one that has a key of its own is data whatever its name."""
     for index in form.labels:
         text = _at(cells, index)
-        if not text or not _MAY_BE_TOTAL.search(text):
+        if not text or is_digits(text) or not _MAY_BE_TOTAL.search(text):
             continue
         label = _total_label(text)
         is_total = label in form.total_labels or _TOTAL.fullmatch(label) is not None

@@ -53,8 +53,10 @@ def asked_instead(said: Iterable[str], defined: ReturnDefinition, *, alone: bool
     What else is counted (所, 个) leaves money and people as they are. `alone`: whether it is said of this form alone, so that yuan are
     wrong where the form counts people only; beside a unit that is right they are not.
     """
-    asked = {_base(column.unit) for column in defined.number_columns if column.unit}
     units = list(dict.fromkeys(_base(one) for one in said))
+    if not units:
+        return []
+    asked = {_base(column.unit) for column in defined.number_columns if column.unit}
     alone = alone and not asked & set(units)
     wrong = []
     for unit in units:
