@@ -54,6 +54,8 @@ def ranges_of(characters: str) -> str:
     return "[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in zip(first, last, strict=True)) + "]"
 
 
+_INVISIBLE = frozenset(INVISIBLE)
+_UNSEEN = _INVISIBLE | frozenset(BLANKS)
 _FOLD = str.maketrans(FOLDS)
 _SEEN = str.maketrans(dict.fromkeys(INVISIBLE, "") | dict.fromkeys(BLANKS, " "))
 _NAME = _FOLD | _SEEN
@@ -105,7 +107,7 @@ def visible(text: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Whether nothing of a text can be seen."""
-    return not text[0].isalnum() and not text.translate(_SEEN).strip() if text else True
+    return not text or (text[0] in _UNSEEN and not text.translate(_SEEN).strip(" "))
 
 
 def is_digits(text: str) -> bool:
@@ -134,7 +136,6 @@ def searchable(text: str) -> str:
 
 # --- telling characters -----------------------------------------------------------------------------------------------
 
-_INVISIBLE = frozenset(INVISIBLE)
 _KINDS = {
     _ZERO_WIDTH: "零宽字符",
     _MARKS: "文字方向标记",

@@ -345,12 +345,14 @@ _COLUMN_LETTERS, _LATIN_LETTERS = "甲乙丙丁戊己庚辛壬癸", "ABCDEFGHIJK
 
 def _is_column_numbers(filled: Sequence[str], form: _Form) -> bool:
     """The row `甲 乙 1 2 3 …` that statistical forms print under the header: nothing but letters and numbers in their order."""
-    texts = [text.strip("()") for one in filled if (text := normalise_label(one)) != "栏次"]
+    texts = [text.strip("()") for text in map(normalise_label, filled)]
+    is_said = texts[0] == "栏次"
+    texts = texts[is_said:]
     letters = [text for text in texts if text in _COLUMN_LETTERS or text in _LATIN_LETTERS]
     numbers = [int(text) for text in texts if is_digits(text) and len(text) < 4]
     if len(letters) + len(numbers) < max(len(texts), 3, len(form.mapped) / 2):
         return False
-    if not letters and (len(numbers) < len(form.mapped) or len(form.numbers) == len(form.mapped)):
+    if not letters and not is_said and (len(numbers) < len(form.mapped) or len(form.numbers) == len(form.mapped)):
         return False  # numbers alone could be figures, where they do not stand in every column, those of text too
     first = numbers[0] if numbers else 1
     return (

@@ -288,8 +288,21 @@ def _locked() -> BadFile:
 
 def _remark(text: str) -> Made:
     draft = Draft("enrolment")
-    draft.notes.append(["备注：经办人", text])
-    return draft, draft.note_cell(len(draft.notes) - 1, 1)
+    draft.notes.append([f"备注：经办人 {text}"])
+    return draft, draft.note_cell(len(draft.notes) - 1)
+
+
+def _unclear() -> Made:
+    """A note that fills two columns of the table: it could be a row whose code was written over."""
+    draft = Draft("enrolment")
+    draft.notes.append(["说明：", "见附件"])
+    return draft, draft.note_cell(len(draft.notes) - 1)
+
+
+def _subtotal() -> Made:
+    draft = Draft("enrolment")
+    draft.rows.insert(1, {"school_code": "小学小计", "students_total": 60})
+    return draft, draft.cell(1, "school_code")
 
 
 def _zipped(members: dict[str, bytes]) -> bytes:
@@ -385,6 +398,13 @@ def _file_cases() -> list[BadFile]:
         _draft("FILE-1a-bank-card", _remark(BANK_CARD), value="622**************00"),
         _draft("FILE-1b-error-cell", _changed("enrolment", "boarders", boarders="#REF!"), value="#REF!"),
         _draft("FILE-1b-hidden-data", _hidden()),
+        _draft("FILE-0-row-unclear", _unclear(), value="说明："),
+        _draft(
+            "FILE-1a-unseen-character",
+            _changed("enrolment", "school_name", school_name="南关\u200b小学"),
+            value="南关小学",
+        ),
+        _draft("FILE-1b-subtotal", _subtotal(), value="小学小计"),
     ]
 
 

@@ -308,7 +308,10 @@ def test_a_workbook_without_a_cell_is_empty():
         ["注：1. 本表按9月1日统计。"],
         ["  注：缩进的注。"],
         ["备注：甲校撤并。"],
-        ["数据说明", "见附件"],
+        ["数据说明：见附件"],
+        ["填表人 甲", "审核人 乙"],
+        ["五台县教育局（盖章）", "填表人：甲", "2024年10月8日"],
+        ["负责人：甲", "联系电话：", "0350-3022331", "报出日期：", "2024-10-08"],
         [None, None, "单位负责人：丁"],
     ],
 )
@@ -351,11 +354,12 @@ def test_a_total_row_is_told_from_data_by_its_label(column, label):
     assert (table.data_rows, table.total_rows) == ([3, 4], [5])
 
 
-def test_a_total_row_is_data_where_the_form_declares_none():
+def test_a_total_row_where_the_form_declares_none_is_no_data_and_is_told():
     draft = Draft("school")
     draft.rows.append({"school_code": "合计", "school_name": "2所"})
-    table = only_table(("表", draft.grid()))
-    assert (table.data_rows, table.total_rows) == ([3, 4, 5], [])
+    (table,) = found(("表", draft.grid())).tables
+    assert (table.data_rows, table.total_rows) == ([3, 4], [])
+    assert wrong(("表", draft.grid())) == [("FILE-1b-subtotal", "A6")]
 
 
 def test_a_row_of_which_only_a_name_is_filled_is_data():
