@@ -10,7 +10,7 @@ import unicodedata
 from functools import lru_cache
 
 #: No label, title or cover line is longer; what stands behind it is not looked at.
-LONGEST_LABEL = 1_000
+LONGEST_LABEL = 500
 
 
 def _characters(*ranges: int | tuple[int, int]) -> str:
@@ -90,7 +90,7 @@ def folded_name(text: str) -> str:
     return " ".join(text.translate(_NAME).split())
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=32_768)
 def _normalised(text: str) -> str:
     return text.translate(_LABEL)
 

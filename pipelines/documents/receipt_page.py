@@ -216,7 +216,7 @@ def _passed_over(told: Mapping[str, Any]) -> str:
 def _few(rows: Any) -> str:
     """Row numbers, the first of them where they are many."""
     spans = str(rows or "").split("、")
-    return "、".join(spans[:6]) + ("等" if len(spans) > 6 else "")
+    return "、".join(spans[:6]) + (" 等" if len(spans) > 6 else "")
 
 
 def _in_force(filing: Mapping[str, Any]) -> str:

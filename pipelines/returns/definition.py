@@ -240,6 +240,11 @@ class ReturnDefinition(_Frozen):
         return tuple(column for column in self.columns if column.is_number)
 
     @cached_property
+    def sum_columns(self) -> tuple[Column, ...]:
+        """The columns of which a total row can state the sum."""
+        return tuple(column for column in self.number_columns if column.additive)
+
+    @cached_property
     def titles(self) -> tuple[str, ...]:
         return tuple(normalise_label(title) for title in (self.title, *self.aliases))
 

@@ -102,7 +102,7 @@ def _compared(defined: ReturnDefinition, before: dict[str, _Row], after: dict[st
             yield replace(whole, change="row_added" if old is None else "row_removed")
             continue
         # Of a total row only its sums are judged.
-        for column in defined.number_columns if old.values["is_total"] else defined.columns:
+        for column in defined.sum_columns if old.values["is_total"] else defined.columns:
             old_state, new_state = (one.values.get(f"{column.name}__state") for one in (old, new))
             was, now = old.values.get(column.name), new.values.get(column.name)
             texts = [shown((one.values.get(f"{column.name}__text") or "").strip()) for one in (old, new)]

@@ -170,7 +170,7 @@ def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     """On total rows: true when each number equals the sum of its column; `wrong__total` lists the columns that do not."""
     total = defined.total_row
     assert total
-    names = [column.name for column in defined.number_columns if column.additive]
+    names = [column.name for column in defined.sum_columns]
     is_total = pl.col("is_total")
     # A total row that names its group (a register, say) stands for the group; one that does not closes the rows since the
     # total before it, or heads those below it where the table begins with one. Without groups it stands for the table.

@@ -57,7 +57,7 @@ _COVER_KEYS = {
 _COVER_KEY = {key: name for name, keys in _COVER_KEYS.items() for key in keys}
 _COVER_PAIR = re.compile(
     "(?P<key>" + "|".join(sorted(map(re.escape, _COVER_KEY), key=len, reverse=True)) + r"):(?P<value>[^:]*?)"
-    r"(?=(?:" + "|".join(map(re.escape, _COVER_KEY)) + r"|填表人|审核人|单位负责人|报出日期|单位):|$)"
+    r"(?=(?:" + "|".join(map(re.escape, _COVER_KEY)) + r"|填表人|审核人|单位负责人|报出日期|(?:计量|金额)?单位):|$)"
 )
 _ROLE = {word: role for role, words in SIGN_OFF_ROLES.items() for word in words}
 _ROLE_WORDS = "|".join(sorted(_ROLE, key=len, reverse=True))

@@ -483,7 +483,7 @@ def _content_digests(defined: ReturnDefinition, frame: pl.DataFrame) -> dict[int
     ]  # fmt: skip
     values = [pl.col(column.name) for column in defined.columns]
     rows = frame.filter(~pl.col("is_total")).sort("entry", *defined.key).select("entry", *values, *missing)
-    stated = [column.name for column in defined.number_columns if column.additive]
+    stated = [column.name for column in defined.sum_columns]
     totals = frame.filter("is_total").select("entry", *(defined.total_row.per if defined.total_row else ()), *stated)
     told = {
         key[0]: part.drop("entry").sort(pl.all()).write_csv(include_header=False)

@@ -150,6 +150,17 @@ def test_queries_are_counted_by_what_is_answered():
     assert "XB02-2-change（李主任，至 2025年8月31日）：撤点并校" in said
 
 
+def test_every_row_of_the_sheet_is_accounted_for():
+    told = {"sheet_rows_n": 118, "sheets": [{"sheet": "封面", "rows_n": 8}],
+            "kinds": [{"label": "表头", "rows_n": 2, "rows": "2–3"}, {"label": "合计", "rows_n": 1, "rows": "115"},
+                      {"label": "空行", "rows_n": 8, "rows": "1、5、7、9、11、13、15、17"}]}  # fmt: skip
+    said = words(receipt(filings=[filing(passed_over=told)]))
+    assert "全表 118 行，其余：表头 2 行（第 2–3 行）；合计 1 行（第 115 行）" in said
+    assert "空行 8 行（第 1、5、7、9、11、13 等 行）" in said
+    assert "没有报表的工作表：“封面” 8 行" in said
+    assert "未读入的行" not in words(receipt())
+
+
 def test_a_lock_a_decision_and_a_second_arrival_are_said():
     said = words(LOCKED)
     assert "年报已上报省厅" in said and "口径有误" in said

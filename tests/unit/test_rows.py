@@ -1,9 +1,10 @@
 """What every row of a sheet is: nothing that may be data is passed over, and every row is counted once."""
 
+import json
 from typing import Any
 
 import pytest
-from builders import DINGXIANG, SETTINGS, SIGNED, XINFU, Draft, submission
+from builders import DINGXIANG, SETTINGS, SIGNED, XINFU, Draft, submission, xlsx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -287,6 +288,21 @@ def test_read_and_passed_over_are_the_rows_of_the_sheet(below, above, two_tables
             row for row in range(table.first_data_row, table.last_data_row + 1) if "1409020009" in table.sheet.rows[row]
         ]
         assert set(keyed) <= {*table.data_rows}
+
+
+def test_the_counts_of_a_filing_add_up_to_its_sheet_and_name_the_sheets_without_a_table(tmp_path):
+    one, other = Draft("enrolment").with_total(), Draft("population", notes=[["注：甲"], [], SIGNED])
+    content = xlsx(one, other, others={"附注": [["本表为虚构"], [None], ["数据"]]})
+    filings = screen([submission(tmp_path, "报表.xlsx", content)], SETTINGS).filings
+    for draft, filing in zip((one, other), filings, strict=True):
+        told = json.loads(filing.passed_over or "")
+        assert (
+            filing.rows_n + sum(kind["rows_n"] for kind in told["kinds"]) == told["sheet_rows_n"] == len(draft.grid())
+        )
+        assert told["sheets"] == [{"sheet": "附注", "rows_n": 3}]
+    assert {kind["label"]: kind["rows"] for kind in told["kinds"]} == {
+        "标题与封面": "1–2", "表头": "3", "说明": "40", "签名": "42", "空行": "41"
+    }  # fmt: skip
 
 
 def test_a_row_that_is_counted_twice_or_not_at_all_is_our_fault(tmp_path):
