@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pipelines.characters import folded_name, is_digits
+from pipelines.characters import folded_name, is_digits, visible
 from pipelines.periods import Period, read_period_label
 from pipelines.returns import ReturnDefinition, all_definitions, normalise_label, split_unit
 from pipelines.rule_files import read_once
@@ -397,7 +397,7 @@ def _map_columns(
             observations.append(Observation("FILE-0-column-repeated", **at, value=text))  # type: ignore[arg-type]
             continue
         columns[name] = index
-        texts[name] = folded_name(text)
+        texts[name] = " ".join(visible(text).split())
         declared = defined.column(name).unit
         if unit and declared and normalise_label(unit) != normalise_label(declared):
             observations.append(
