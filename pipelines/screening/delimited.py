@@ -104,7 +104,7 @@ def _decode(content: bytes) -> tuple[str, str] | Refusal:
         except UnicodeDecodeError:
             continue
         if "\x00" in text:
-            return Refusal("FILE-0-type", "内容是二进制数据，不是工作簿也不是 CSV")
+            return Refusal("FILE-0-type", "内容是不认识的二进制数据")
         if encoding == "gb18030" and _is_garbled(text):
             break
         return text, encoding

@@ -87,7 +87,8 @@ _OLE_STREAMS = (
 
 
 def _told(rule_id: str, kind: str, name: str = "") -> Refusal:
-    return Refusal(rule_id, f"内容是{kind}" + (f"，文件名是“{name}”" if name else ""))
+    space = " " if kind[0].isascii() else ""
+    return Refusal(rule_id, f"内容是{space}{kind}" + (f"，文件名却是“{name}”" if name else ""))
 
 
 def refused_by_first_bytes(head: bytes, size: int) -> Refusal | None:

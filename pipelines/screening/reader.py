@@ -117,7 +117,7 @@ def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Wo
         if isinstance(error, KeyError):
             return Refusal("FILE-0-unreadable", "文件不完整或已损坏（缺少必要的部分）")
         return Refusal("FILE-0-unreadable", damage(error))
-    return Refusal("FILE-0-type", "内容是某个程序的文档，但不是工作簿")
+    return Refusal("FILE-0-type", "内容是某个程序的文档，不是工作簿")
 
 
 def _check_sums(archive: zipfile.ZipFile) -> None:
