@@ -34,7 +34,9 @@ _DOCUMENT_PARTS = {
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "folder.htt", ".ds_store"}
 #: How the folders of systems and of automatic backups are called; so begins or ends what a program puts aside while it works.
 _SYSTEM_FOLDERS = {"__macosx", "$recycle.bin", "system volume information", "recycler", "@eadir", "lost+found"}
-_BACKUP_FOLDER = re.compile(r"(?:wps|kingsoft|金山).*(?:backup|备份)|(?:backup|备份).*(?:wps|kingsoft|金山)", re.IGNORECASE)
+_BACKUP_FOLDER = re.compile(
+    r"(?:wps|kingsoft|金山).*(?:backup|备份)|(?:backup|备份).*(?:wps|kingsoft|金山)", re.IGNORECASE
+)
 _PUT_ASIDE_STARTS = (".", "~$", "._", "~wrl", "~wrd", "~df")
 _PUT_ASIDE_ENDS = (".temp", ".bak", ".xlk", ".wbk", ".asd")
 #: Names under which editors and transfer programs keep files that are not finished.

@@ -63,12 +63,14 @@ def read_text(path: Path, name: str, *, max_cells: int) -> Workbook | Refusal:
 def _broken(error: str, first: int, last: int) -> Refusal:
     """What is wrong with a row that begins on line `first` and was read until line `last`, both from 1."""
     if "field limit" in error:
-        return Refusal("FILE-0-limits", f"第 {first} 行有一栏超过 {csv.field_size_limit():,} 个字符（可能是引号没有成对）")
+        return Refusal(
+            "FILE-0-limits", f"第 {first} 行有一栏超过 {csv.field_size_limit():,} 个字符（可能是引号没有成对）"
+        )
     if "end of data" in error:
-        return Refusal("FILE-0-quotes", f"第 {first} 行有一个英文双引号（\"）没有与它成对的另一个，此后的内容无法分栏")
+        return Refusal("FILE-0-quotes", f'第 {first} 行有一个英文双引号（"）没有与它成对的另一个，此后的内容无法分栏')
     if "expected after" in error:
         begun = f"（这一栏从第 {first} 行开始）" if first != last else ""
-        return Refusal("FILE-0-quotes", f"第 {last} 行在成对的英文双引号（\"）之后还有文字{begun}")
+        return Refusal("FILE-0-quotes", f'第 {last} 行在成对的英文双引号（"）之后还有文字{begun}')
     return Refusal("FILE-0-quotes", f"第 {last} 行无法分栏")
 
 

@@ -24,7 +24,7 @@ _FIRST_BYTES: tuple[tuple[bytes, str, str], ...] = (
     (b"MM\x00*", _NO_TABLE, "图片（TIFF）"),
     (b"L\x00\x00\x00\x01\x14\x02\x00", _NO_TABLE, "快捷方式，不是文件本身"),
     (b"[InternetShortcut]", _NO_TABLE, "网页快捷方式，不是文件本身"),
-    (b"MZ", _NO_TABLE, "程序"),
+    (b"MZ\x90\x00", _NO_TABLE, "程序"),
     (b"SQLite format 3\x00", _TABLE, "SQLite 数据库"),
     (b"\x00\x01\x00\x00Standard ", _TABLE, "Access 数据库"),
     (b"Rar!\x1a\x07", _ARCHIVE, "rar 压缩包，系统只收 .zip"),
@@ -113,7 +113,7 @@ def _is_dbase(head: bytes, size: int) -> bool:
         return False
     _, month, day = head[1:4]
     records, header, record = struct.unpack_from("<IHH", head, 4)
-    return month <= 12 and day <= 31 and header >= 33 and 0 < record and header + records * record <= size + 1
+    return month <= 12 and day <= 31 and header >= 33 and record > 0 and header + records * record <= size + 1
 
 
 def refused_by_text(text: str, name: str) -> Refusal | None:
@@ -149,8 +149,10 @@ def refused_by_parts(names: Iterable[str], mime_type: str) -> Refusal | None:
     for pattern, rule_id, kind in _ZIP_PARTS:
         if any(pattern.match(name) for name in lowered):
             return _told(rule_id, kind)
-    kind = next((kind for start, kind in _MIME_TYPES.items() if mime_type.startswith(start)), None)
-    return _told(_NO_TABLE, kind) if kind else None
+    for mime, told in _MIME_TYPES.items():
+        if mime_type.startswith(mime):
+            return _told(_NO_TABLE, told)
+    return None
 
 
 def refused_by_streams(streams: Iterable[str]) -> Refusal | None:

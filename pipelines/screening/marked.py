@@ -59,7 +59,9 @@ def marked_cells(table: Table) -> Iterable[Observation]:
         broken = {place: rule_id for place, rule_id in broken.items() if not first <= place[0] <= last}
     for rule_id in (_REFUSED, _ASKED):
         for name, index in table.columns.items():
-            rows = sorted(row for (row, column), broken_rule in broken.items() if (column, broken_rule) == (index, rule_id))
+            rows = sorted(
+                row for (row, column), broken_rule in broken.items() if (column, broken_rule) == (index, rule_id)
+            )
             if len(rows) <= _ONE_BY_ONE:
                 for row in rows:
                     yield _observed(table, rule_id, (row, index), "", name)

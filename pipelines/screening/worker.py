@@ -211,7 +211,9 @@ def _serve(limits: dict[str, Any]) -> None:
         except Exception as error:  # noqa: BLE001 - whatever a hostile file makes a reader raise is that file's refusal
             detail = "其中有系统不认识的写法，读取中止"
             answer = _answer(
-                Refusal("FILE-0-unreadable", detail, leaves_doubt=True, technical=f"{type(error).__name__}: {error}"[:300])
+                Refusal(
+                    "FILE-0-unreadable", detail, leaves_doubt=True, technical=f"{type(error).__name__}: {error}"[:300]
+                )
             )
         # Half a surrogate pair, which a damaged file may hold, is no character and cannot be written.
         sys.stdout.write(answer.encode("utf-8", "replace").decode() + "\n")

@@ -398,7 +398,12 @@ def _file_cases() -> list[BadFile]:
         _draft("FILE-1b-error-cell", _changed("enrolment", "boarders", boarders="#REF!"), value="#REF!"),
         _draft("FILE-1b-hidden-data", _hidden()),
         _marked("FILE-1b-marked-figure", "boarders", [("3", ""), ("1", "上标")], "3[上标 1]"),
-        _marked("FILE-1b-marked-text", "school_name", [("南关", ""), ("完全", "删除线"), ("小学", "")], "南关[删除线 完全]小学"),
+        _marked(
+            "FILE-1b-marked-text",
+            "school_name",
+            [("南关", ""), ("完全", "删除线"), ("小学", "")],
+            "南关[删除线 完全]小学",
+        ),
     ]
 
 

@@ -25,7 +25,9 @@ KINDS = ("xlsx", "xls", "xlsb", "ods", "csv")
 _SCRIPT = {"上标": 1, "下标": 2}
 
 
-def in_format(kind: str, grid: Grid, sheet: str = "表", *, runs: Marks | None = None, fonts: Fonts | None = None) -> bytes:
+def in_format(
+    kind: str, grid: Grid, sheet: str = "表", *, runs: Marks | None = None, fonts: Fonts | None = None
+) -> bytes:
     """The grid as a file of a format; a cell with runs holds their joined text."""
     runs, fonts = runs or {}, fonts or {}
     rows = [list(row) for row in grid]
@@ -59,7 +61,9 @@ def _xlsx(rows: Grid, sheet: str, runs: Marks, fonts: Fonts) -> bytes:
 
     for row, column, value in _cells(rows):
         of_cell = font(fonts[row, column]) if (row, column) in fonts else None
-        parts = [part for text, mark in runs.get((row, column), []) for part in ((font(mark), text) if mark else (text,))]
+        parts = [
+            part for text, mark in runs.get((row, column), []) for part in ((font(mark), text) if mark else (text,))
+        ]
         if len(parts) > 2:
             page.write_rich_string(row, column, *parts, *([of_cell] if of_cell else []))
         elif isinstance(value, str):
@@ -85,7 +89,7 @@ def _xlsx_inline(rows: Grid, sheet: str, runs: Marks, fonts: Fonts) -> bytes:
         if not isinstance(value, str):
             return f'<x:c s="{style}"><x:v>{value}</x:v></x:c>'
         inner = "".join(
-            f'<x:r>{f"<x:rPr><x:b/>{properties[mark]}</x:rPr>" if mark else ""}<x:t>{escape(text)}</x:t></x:r>'
+            f"<x:r>{f'<x:rPr><x:b/>{properties[mark]}</x:rPr>' if mark else ''}<x:t>{escape(text)}</x:t></x:r>"
             for text, mark in runs.get((row, column), [])
         )
         return f'<x:c s="{style}" t="inlineStr"><x:is>{inner or f"<x:t>{escape(value)}</x:t>"}</x:is></x:c>'
@@ -158,9 +162,13 @@ def _xlsb(rows: Grid, sheet: str, runs: Marks, fonts: Fonts) -> bytes:
     styles = record12(278) + record12(611, struct.pack("<I", 4))
     for mark in marks:
         flags = 8 if mark == "删除线" else 0
-        styles += record12(43, struct.pack("<HHHHBBBB", 220, flags, 400, _SCRIPT.get(mark, 0), 0, 0, 134, 0) + bytes(9) + wide("宋体"))
+        styles += record12(
+            43, struct.pack("<HHHHBBBB", 220, flags, 400, _SCRIPT.get(mark, 0), 0, 0, 134, 0) + bytes(9) + wide("宋体")
+        )
     styles += record12(612) + record12(617, struct.pack("<I", 4))
-    styles += b"".join(record12(47, struct.pack("<HHHHHBBHBB", 0, 0, number, 0, 0, 0, 0, 0, 0, 0)) for number in range(4))
+    styles += b"".join(
+        record12(47, struct.pack("<HHHHHBBHBB", 0, 0, number, 0, 0, 0, 0, 0, 0, 0)) for number in range(4)
+    )
     styles += record12(618) + record12(279)
     texts: list[bytes] = []
     body = b""
@@ -202,7 +210,9 @@ def _xlsb(rows: Grid, sheet: str, runs: Marks, fonts: Fonts) -> bytes:
             "xl/workbook.bin": book,
             "xl/_rels/workbook.bin.rels": f'<Relationships xmlns="{package}">{related}</Relationships>',
             "xl/worksheets/sheet1.bin": page,
-            "xl/sharedStrings.bin": record12(159, struct.pack("<II", len(texts), len(texts))) + b"".join(texts) + record12(160),
+            "xl/sharedStrings.bin": record12(159, struct.pack("<II", len(texts), len(texts)))
+            + b"".join(texts)
+            + record12(160),
             "xl/styles.bin": styles,
         }
     )

@@ -104,7 +104,9 @@ def place(draft: Draft, row: int, column: str) -> tuple[int, int]:
         ("school", "school_type", [("小学", ""), ("1", "上标")]),
     ],
 )
-def test_a_figure_a_date_or_a_code_with_marked_runs_is_refused_in_one_finding(tmp_path, kind, return_code, column, runs):
+def test_a_figure_a_date_or_a_code_with_marked_runs_is_refused_in_one_finding(
+    tmp_path, kind, return_code, column, runs
+):
     draft = Draft(return_code)
     verdict, findings = judged(tmp_path, kind, draft, {place(draft, 0, column): runs})
     assert verdict == "rejected"

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
 from pipelines.screening.second_reading.cells import SOME, Cell, Contradiction, SheetReading, Value, number_of
-from pipelines.screening.second_reading.marks import marked_text, mark_of
+from pipelines.screening.second_reading.marks import mark_of, marked_text
 from pipelines.screening.second_reading.xml_walk import Walk
 
 _NAMES = "urn:oasis:names:tc:opendocument:xmlns:"
 #: The names that programs read, by the prefix under which all of them write it.
 NAMESPACES = {prefix: f"{_NAMES}{prefix}:1.0" for prefix in ("office", "table", "text", "style")}
+_PREFIXES = {namespace: prefix for prefix, namespace in NAMESPACES.items()}
 #: LibreOffice marks an error cell with a value type of its own.
 _CALC_VALUE_TYPE = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0}value-type"
 #: So many steps from a style to its parents: more are a circle.
@@ -282,7 +283,6 @@ class _Rewritten(Walk):
 
     namespaces = frozenset(NAMESPACES.values())
     looks_into_foreign = True
-    _prefixes = {namespace: prefix for prefix, namespace in NAMESPACES.items()}
 
     def __init__(self) -> None:
         super().__init__()
@@ -301,13 +301,16 @@ class _Rewritten(Walk):
 
     def _named(self, name: str) -> str:
         namespace, _, local = name.rpartition("}")
-        return f"{self._prefixes[namespace]}:{local}" if namespace in self._prefixes else ""
+        prefix = _PREFIXES.get(namespace)
+        return f"{prefix}:{local}" if prefix else ""
 
     def text(self, text: str) -> None:
         self.written.append(escape(text))
 
 
-def read_ods(content: bytes, styles: bytes, *, max_cells: int) -> tuple[list[str], list[SheetReading], list[list[Cell]], bool]:
+def read_ods(
+    content: bytes, styles: bytes, *, max_cells: int
+) -> tuple[list[str], list[SheetReading], list[list[Cell]], bool]:
     """Sheet names, readings and cells of an OpenDocument `content.xml`, and whether it has a DDE link. `styles`: its `styles.xml`.
 
     Raises Contradiction, also when more than `max_cells` cells are written out.

@@ -107,9 +107,7 @@ def laid_out_as_usual(
             else:
                 place = f"{'worksheets' if one.kind == 'worksheet' else 'others'}/part{number}.{extension}"
             usual.writestr(f"xl/{place}", archive.read(names[member]))
-            written.append(
-                f'<Relationship Id={quoteattr(one.id)} Type="{_OFFICE}/{one.kind}" Target="{place}"/>'
-            )
+            written.append(f'<Relationship Id={quoteattr(one.id)} Type="{_OFFICE}/{one.kind}" Target="{place}"/>')
         usual.writestr(f"xl/workbook.{extension}", main)
         usual.writestr(
             f"xl/_rels/workbook.{extension}.rels",
