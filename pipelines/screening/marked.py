@@ -69,6 +69,10 @@ def marked_cells(table: Table) -> Iterable[Observation]:
                 area = f"{cell_address(rows[0], index)}:{cell_address(rows[-1], index)}"
                 told = f"{area} 中的 {len(rows)} 个单元格"
                 yield _observed(table, rule_id, (rows[0], index), told, name)
+    for row, column in sorted(table.sheet.marked_cells):
+        # What is raised in a header may be why nobody knows the column.
+        if table.header_row <= row < table.first_data_row and column not in table.columns.values():
+            yield _observed(table, _ASKED, (row, column), "表头")
     for claims in table.cover.claims.values():
         for _, sheet, row, column in claims:
             if sheet == table.sheet.name and (row, column) in table.sheet.marked_cells:

@@ -3,7 +3,8 @@
 Belongs here: telling what a file really is by its bytes, and taking every cell as it stands. Calamine reads the values; a
 second reading of our own (`second_reading`) walks the same records and must see the same cells, or the file is refused. It
 also finds what calamine drops: error cells, hidden rows and columns, formulas that were never calculated or that point out of
-the file. Nothing is interpreted: that is `identify` and `tabulate`; nothing is run: macros and objects are left where they are.
+the file, and characters that are raised, lowered or struck out. Nothing is interpreted: that is `identify` and `tabulate`; nothing
+is run: macros and objects are left where they are.
 """
 
 import io

@@ -179,6 +179,14 @@ def test_marks_beside_the_table_are_no_matter_and_those_on_its_cover_are_asked_a
     assert [(rule, cell) for rule, cell, *_ in findings] == [("FILE-1b-marked-text", cell_address(*cover))]
 
 
+def test_a_header_that_nobody_knows_for_its_footnote_is_told_with_it(tmp_path):
+    draft = Draft("enrolment")
+    known = cell_position(draft.header_cell("boarders"))
+    _, findings = judged(tmp_path, "xlsx", draft, {known: [("寄宿生", ""), ("①", "上标")]})
+    assert ("FILE-1b-marked-text", "寄宿生[上标 ①]") in [(rule, value) for rule, _, value, _ in findings]
+    assert judged(tmp_path, "xlsx", draft, {known: [("寄宿", ""), ("生", "上标")]}) == ("accepted", [])
+
+
 def test_marks_as_openpyxl_writes_them_are_seen(tmp_path):
     book = openpyxl.Workbook()
     book.active.append([7, 8])

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from pipelines.screening.second_reading.marks import Runs, marked_text
 from pipelines.screening.workbook import cell_address, cell_text
 
 
@@ -62,9 +61,8 @@ class SheetReading:
     active: list[str] = field(default_factory=list)
     agreed_n: int = 0
 
-    def mark(self, row: int, column: int, runs: Runs | None, of_cell: str) -> None:
-        """Note the marks of a cell that holds something: those of its runs, or that of its own font."""
-        what = marked_text(runs, of_cell) if runs else of_cell
+    def mark(self, row: int, column: int, what: str) -> None:
+        """Note what is marked in a cell; blank: nothing."""
         if what:
             self.marked[(row, column)] = what
 

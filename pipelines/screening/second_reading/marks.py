@@ -68,3 +68,14 @@ class SharedTexts(list[str]):
     def __init__(self, texts: Iterable[str] = (), runs: dict[int, Runs] | None = None) -> None:
         super().__init__(texts)
         self.runs = runs or {}
+        self._told: dict[tuple[int, str], str] = {}
+
+    def marked(self, number: int, of_cell: str) -> str:
+        """What is marked in a cell that holds this text, `of_cell` being the mark of the cell's own font; blank: nothing."""
+        runs = self.runs.get(number)
+        if runs is None:
+            return of_cell
+        # Many cells may hold one long text: it is gone through once.
+        if (number, of_cell) not in self._told:
+            self._told[(number, of_cell)] = marked_text(runs, of_cell)
+        return self._told[(number, of_cell)]

@@ -17,7 +17,7 @@ from pipelines.screening.second_reading.cells import (
     number_of,
     shared_text,
 )
-from pipelines.screening.second_reading.marks import Runs, SharedTexts, mark_of
+from pipelines.screening.second_reading.marks import Runs, SharedTexts, mark_of, marked_text
 from pipelines.screening.second_reading.xml_walk import Walk
 
 _MAIN = frozenset(
@@ -256,14 +256,13 @@ def _plain_marks(
     styles: dict[int, str],
 ) -> None:
     """Note the cells of a piece that hold a text with marked runs, or whose own font is marked."""
-    runs_of = {str(number): runs for number, runs in strings.runs.items()}
     for (letters, digits, kind, _, value, _), style in zip(cells, _STYLE.findall(piece), strict=True):
         of_cell = styles.get(int(style or 0), "") if styles else ""
-        runs = runs_of.get(value) if kind == "s" else None
-        if of_cell or runs:
+        text = int(value) if kind == "s" and value.isdecimal() else -1
+        if of_cell or text in strings.runs:
             row, column = int(digits) - 1, _COLUMNS[letters]
             if row < len(grid) and column < len(grid[row]) and _shows(grid[row][column]):
-                reading.mark(row, column, runs, of_cell)
+                reading.mark(row, column, strings.marked(text, of_cell))
 
 
 def _shows(value: Any) -> bool:
@@ -488,8 +487,12 @@ class _Sheet(_MainWalk):
                     # expat has resolved the references already
                     self.found.append((row, column, self.value) if self.kind in ("str", "d") else cell)
             if len(self.found) > before and _shows(self.found[-1][2]):
-                runs = self.strings.runs.get(int(self.value)) if self.kind == "s" else self.rich.marked(self.of_cell)
-                self.reading.mark(row, column, runs, self.of_cell)
+                if self.kind == "s":
+                    told = self.strings.marked(int(self.value), self.of_cell)
+                else:
+                    runs = self.rich.marked(self.of_cell)
+                    told = marked_text(runs, self.of_cell) if runs else self.of_cell
+                self.reading.mark(row, column, told)
         else:
             self.rich.end(name)
 

@@ -17,7 +17,7 @@ from pipelines.screening.second_reading.cells import (
     packed_number,
     shared_text,
 )
-from pipelines.screening.second_reading.marks import counted_runs, mark_of
+from pipelines.screening.second_reading.marks import Runs, SharedTexts, counted_runs, mark_of, marked_text
 
 #: Where the characters of a text take on a font: (first character, number of the font).
 _FontRuns = list[tuple[int, int]]
@@ -27,15 +27,13 @@ _FontRuns = list[tuple[int, int]]
 class XlsReading:
     """What the second reader saw of an .xls stream: a sheet's type (0 worksheet, 1 Excel 4 macros) and offset by position.
 
-    `font_marks`: the mark of each font; `styles`: number of a cell's style → the mark of its font, of those that have one; `runs`:
-    number of a shared text → its runs, of those in which a font is marked.
+    `font_marks`: the mark of each font; `styles`: number of a cell's style → the mark of its font, of those that have one.
     """
 
     sheets: list[tuple[int, int]] = field(default_factory=list)
-    strings: list[str] = field(default_factory=list)
+    strings: SharedTexts = field(default_factory=SharedTexts)
     font_marks: list[str] = field(default_factory=list)
     styles: dict[int, str] = field(default_factory=dict)
-    runs: dict[int, _FontRuns] = field(default_factory=dict)
     from_1904: bool = False
     is_encrypted: bool = False
     has_dde: bool = False
@@ -46,23 +44,26 @@ class XlsReading:
         at = number - (number > 4)
         return self.font_marks[at] if at < len(self.font_marks) else ""
 
-    def note(self, reading: SheetReading, row: int, column: int, style: int, text: str, runs: _FontRuns | None) -> None:
-        """Note the marks of a cell that shows something."""
+    def runs(self, text: str, fonts: _FontRuns) -> Runs:
+        """The runs of a text of which is told where which font begins."""
+        marks = [(start, self.mark_of_font(font)) for start, font in fonts]
+        return counted_runs(text, marks) if self.version == 0x0600 else counted_runs(text, marks, "gb18030", 1)
+
+    def marked(self, style: int, text: Value, fonts: _FontRuns | None = None) -> str:
+        """What is marked in a cell that holds a text of its own, or no text at all."""
         of_cell = self.styles.get(style, "")
-        if not text.strip() or not (of_cell or runs):
-            return
-        if not runs:
-            reading.mark(row, column, None, of_cell)
-            return
-        encoding, width = ("utf-16-le", 2) if self.version == 0x0600 else ("gb18030", 1)
-        fonts = [(start, self.mark_of_font(font)) for start, font in runs]
-        reading.mark(row, column, counted_runs(text, fonts, encoding, width), of_cell)
+        if not isinstance(text, str):
+            return of_cell
+        if fonts and any(self.mark_of_font(font) for _, font in fonts):
+            return marked_text(self.runs(text, fonts), of_cell)
+        return of_cell if text.strip() else ""
 
 
 def read_xls_globals(stream: bytes) -> XlsReading:
     """The first substream of an .xls: its sheets, texts and links."""
     found = XlsReading()
     fonts_of_styles: list[int] = []
+    fonts_of_texts: dict[int, _FontRuns] = {}
     for kind, data, following in _records8(stream, 0):
         if kind == 0x0809 and len(data) >= 4 and not found.sheets:
             (found.version,) = struct.unpack_from("<H", data, 0)
@@ -74,7 +75,8 @@ def read_xls_globals(stream: bytes) -> XlsReading:
             offset, _, sheet_type = struct.unpack_from("<IBB", data, 0)
             found.sheets.append((sheet_type, offset))
         elif kind == 0x00FC:
-            found.strings, found.runs = _sst([data, *_continued(stream, following)])
+            texts, fonts_of_texts = _sst([data, *_continued(stream, following)])
+            found.strings = SharedTexts(texts)
         elif kind == 0x0031 and len(data) >= 10:
             flags, raised_or_lowered = struct.unpack_from("<2xH4xH", data, 0)
             found.font_marks.append(
@@ -92,9 +94,11 @@ def read_xls_globals(stream: bytes) -> XlsReading:
     if any(found.font_marks):
         marks = ((style, found.mark_of_font(font)) for style, font in enumerate(fonts_of_styles))
         found.styles = {style: mark for style, mark in marks if mark}
-    found.runs = {
-        number: runs for number, runs in found.runs.items() if any(found.mark_of_font(font) for _, font in runs)
-    }
+        found.strings.runs = {
+            number: found.runs(found.strings[number], fonts)
+            for number, fonts in fonts_of_texts.items()
+            if any(found.mark_of_font(font) for _, font in fonts)
+        }
     return found
 
 
@@ -197,13 +201,13 @@ def read_xls_sheet(stream: bytes, offset: int, book: XlsReading, reading: SheetR
             row, column, style = awaits
             if value:
                 if may_be_marked:
-                    book.note(reading, row, column, style, value if isinstance(value, str) else "有", None)
+                    reading.mark(row, column, book.marked(style, value))
                 yield row, column, value
             awaits = None
         elif len(data) >= 6:
             row, column, style = struct.unpack_from("<HHH", data, 0)
             if style in book.styles and kind in _NUMBERS:
-                book.note(reading, row, column, style, "有", None)
+                reading.mark(row, column, book.styles[style])
             if kind == 0x0203:
                 yield row, column, float(struct.unpack_from("<d", data, 6)[0])
             elif kind == 0x027E:
@@ -212,21 +216,21 @@ def read_xls_sheet(stream: bytes, offset: int, book: XlsReading, reading: SheetR
                 for number in range((len(data) - 6) // 6):
                     if may_be_marked:
                         (style,) = struct.unpack_from("<H", data, 4 + 6 * number)
-                        book.note(reading, row, column + number, style, "有", None)
+                        reading.mark(row, column + number, book.styles.get(style, ""))
                     yield row, column + number, packed_number(struct.unpack_from("<I", data, 4 + 6 * number + 2)[0])
             elif kind == 0x00FD:
                 index = struct.unpack_from("<I", data, 6)[0]
                 text = shared_text(book.strings, str(index), row, column)
                 if text:
                     if may_be_marked:
-                        book.note(reading, row, column, style, text, book.runs.get(index))
+                        reading.mark(row, column, book.strings.marked(index, book.styles.get(style, "")))
                     yield row, column, text
             elif kind in (0x0204, 0x00D6):
                 text_or_some = _xls_text(data[6:], book)
                 if text_or_some:
                     if may_be_marked:
-                        runs = _own_runs(data[6:], book) if kind == 0x00D6 else None
-                        book.note(reading, row, column, style, _readable(text_or_some, data[6:]), runs)
+                        fonts = _own_fonts(data[6:], book) if kind == 0x00D6 else None
+                        reading.mark(row, column, book.marked(style, _readable(text_or_some, data[6:]), fonts))
                     yield row, column, text_or_some
             elif kind == 0x0205:
                 if data[7]:
@@ -255,8 +259,8 @@ def _readable(text: Value, data: bytes) -> str:
     return data[2 : 2 + length].decode("gb18030", "replace") or "有"
 
 
-def _own_runs(data: bytes, book: XlsReading) -> _FontRuns | None:
-    """The runs that follow a text which stands in its cell, if one of them is marked."""
+def _own_fonts(data: bytes, book: XlsReading) -> _FontRuns | None:
+    """The runs that follow a text which stands in its cell."""
     (length,) = struct.unpack_from("<H", data, 0)
     if book.version == 0x0600:
         at, count, one = 3 + length * (2 if data[2] & 1 else 1), "<H", "<HH"
@@ -265,10 +269,9 @@ def _own_runs(data: bytes, book: XlsReading) -> _FontRuns | None:
     try:
         (runs_n,) = struct.unpack_from(count, data, at)
         at += struct.calcsize(count)
-        runs = list(struct.iter_unpack(one, data[at : at + runs_n * struct.calcsize(one)]))
+        return list(struct.iter_unpack(one, data[at : at + runs_n * struct.calcsize(one)]))
     except struct.error:
         return None
-    return runs if any(book.mark_of_font(font) for _, font in runs) else None
 
 
 def _xls_text(data: bytes, book: XlsReading) -> Value | None:

@@ -13,7 +13,7 @@ from pipelines.screening.second_reading.cells import (
     packed_number,
     shared_text,
 )
-from pipelines.screening.second_reading.marks import Runs, SharedTexts, counted_runs, mark_of
+from pipelines.screening.second_reading.marks import Runs, SharedTexts, counted_runs, mark_of, marked_text
 
 
 def _records12(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -144,9 +144,12 @@ def read_xlsb_sheet(content: bytes, book: Xlsb, reading: SheetReading) -> Iterat
                 continue
             if may_be_marked or runs:
                 style = struct.unpack_from("<I", data, at - 4)[0] & 0xFFFFFF
+                of_cell = book.styles.get(style, "")
                 if content_kind == 7:
-                    runs = book.strings.runs.get(struct.unpack_from("<I", data, at)[0])
-                reading.mark(row, column, runs, book.styles.get(style, ""))
+                    told = book.strings.marked(struct.unpack_from("<I", data, at)[0], of_cell)
+                else:
+                    told = marked_text(runs, of_cell) if runs else of_cell
+                reading.mark(row, column, told)
             yield row, column, value
 
 
