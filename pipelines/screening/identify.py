@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pipelines.characters import folded_name, is_digits, visible
-from pipelines.periods import Period, read_period_label
+from pipelines.periods import Period, read_period_in_name, read_period_label
 from pipelines.returns import ReturnDefinition, all_definitions, normalise_label, split_unit
 from pipelines.rule_files import read_once
 from pipelines.screening.rows import (
@@ -619,7 +619,8 @@ def _resolve_county(
         )
         # What one county sends stands on its own board, not on that of the county it names by mistake.
         table.county_code = min(sources)
-    hinted = county_in(file_name, counties)
+    named = _counties_in_name(file_name, counties)
+    hinted = next(iter(named)) if len(named) == 1 else None
     if hinted and hinted not in (claimed, table.county_code):
         table.observations.append(
             Observation("FILE-0-name-conflict", value=file_name, expected=by_code[claimed].name,
@@ -634,6 +635,18 @@ def county_in(text: str, counties: Sequence[CountyName]) -> str | None:
     return max(found, key=lambda county: len(county.name)).code if found else None
 
 
+def _counties_in_name(file_name: str, counties: Sequence[CountyName]) -> set[str]:
+    """Codes of the counties that a file's name says in full, as names: 代县 within 现代县域 is none."""
+    normal = normalise_label(file_name)
+    found: set[str] = set()
+    for county in sorted(counties, key=lambda county: -len(county.name)):
+        name = re.escape(normalise_label(county.name))
+        if re.search(rf"{name}(?![域级际])", normal):
+            found.add(county.code)
+            normal = re.sub(name, " ", normal)
+    return found
+
+
 def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name: str) -> None:
     claims: list[tuple[Period, tuple[str, str, int, int]]] = []
     unread: list[tuple[str, str, int, int]] = []
@@ -645,7 +658,7 @@ def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name
     if not claims:
         place = unread[0] if unread else ("", table.sheet.name, table.header_row, 0)
         rule = "FILE-0-period-unreadable" if unread else "FILE-0-period-missing"
-        hint = read_period_label(file_name)
+        hint = read_period_in_name(file_name)
         detail = f"（文件名写的是{hint.label}，但不能以文件名为准）" if hint else ""
         table.observations.append(Observation(rule, place[1], place[2], place[3], value=place[0], detail=detail))
         return
@@ -662,7 +675,7 @@ def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name
         table.observations.append(Observation("FILE-0-period-type", sheet, row, column, value, detail=period.label))
     elif calendar and period.code not in calendar:
         table.observations.append(Observation("FILE-0-period-unexpected", sheet, row, column, value))
-    hinted = read_period_label(file_name)
+    hinted = read_period_in_name(file_name)
     if hinted and hinted != period and hinted.type is period.type:
         table.observations.append(
             Observation("FILE-0-name-conflict", value=file_name, expected=period.label, detail=hinted.label)

@@ -33,6 +33,7 @@ from pipelines.screening.identify import (
     identify,
     sheets_of_the_county,
 )
+from pipelines.screening.marked import marked_cells
 from pipelines.screening.personal_data import mask_personal, personal_data, without_misspelt_codes
 from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
@@ -309,6 +310,7 @@ def _structure(table: Table) -> Iterable[Observation]:
         if row in rows and column in mapped:
             yield Observation("FILE-0-external-link", sheet.name, row, column, value=sheet.cell(row, column) or "",
                               column_name=mapped[column])  # fmt: skip
+    yield from marked_cells(table)
     first = min(mapped, default=0)
     for row in sorted(sheet.hidden_rows & set(table.data_rows)):
         yield Observation("FILE-1b-hidden-data", sheet.name, row, first, detail=f"第 {row + 1} 行")

@@ -17,6 +17,7 @@ from pipelines.characters import ENDS, FOLDS, INVISIBLE, folded, ranges_of
 from pipelines.returns import Column, ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_CODES
 from pipelines.screening.identify import Table
+from pipelines.screening.marked import refused_cells
 
 
 class CellState(StrEnum):
@@ -28,7 +29,7 @@ class CellState(StrEnum):
     NOT_REPORTED = "not_reported"
     INCLUDED_ELSEWHERE = "included_elsewhere"
     BLANK = "blank"
-    ERROR_CELL = "error_cell"
+    ERROR_CELL = "error_cell"  # or one refused for what is struck out in it: nothing can be read from either
     UNCALCULATED = "uncalculated"
     COLUMN_MISSING = "column_missing"
     DASH = "dash"
@@ -69,7 +70,8 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
     marks: dict[str, list[str | None]] = {column.name: [] for column in defined.columns}
     for entry, table in tables:
         sheet = table.sheet
-        marked = bool(sheet.error_cells or sheet.valueless_formulas)
+        refused = sheet.error_cells | refused_cells(table)
+        marked = bool(refused or sheet.valueless_formulas)
         places = sorted([(row, False) for row in table.data_rows] + [(row, True) for row in table.total_rows])
         entries += [entry] * len(places)
         rows += [row + 1 for row, _ in places]
@@ -84,7 +86,7 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
                 continue
             texts[column.name] += [sheet.cell(row, index) for row, _ in places]
             if marked:
-                marks[column.name] += [_mark(table, row, index) for row, _ in places]
+                marks[column.name] += [_mark(table, refused, row, index) for row, _ in places]
             else:
                 marks[column.name] += [None] * len(places)
     frame = pl.DataFrame(
@@ -101,8 +103,8 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
     return frame.drop([f"{column.name}__mark" for column in defined.columns])
 
 
-def _mark(table: Table, row: int, column: int) -> str | None:
-    if (row, column) in table.sheet.error_cells:
+def _mark(table: Table, refused: frozenset[tuple[int, int]], row: int, column: int) -> str | None:
+    if (row, column) in refused:
         return CellState.ERROR_CELL.value
     if (row, column) in table.sheet.valueless_formulas:
         return CellState.UNCALCULATED.value

@@ -16,7 +16,7 @@ import duckdb
 from pipelines.decisions import ACTION_LABELS, Decision, lock_at, ruling_on, waivers
 from pipelines.documents.annotated import Issue
 from pipelines.intake.raw_store import Arrival, RawSubmission
-from pipelines.periods import parse_period, read_period_label
+from pipelines.periods import parse_period, read_period_in_name
 from pipelines.screening.findings import Finding
 from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.rules import OUTCOMES, form_label
@@ -208,7 +208,7 @@ def _misnamed(arrivals: Sequence[Arrival], filings: Sequence[dict[str, Any]]) ->
     """What to say where the same bytes came once more under the name of another period: blank when they did not."""
     periods = {filing["period"]: filing["period_label"] for filing in filings}
     for arrival in arrivals[1:]:
-        hinted = read_period_label(arrival.file_name)
+        hinted = read_period_in_name(arrival.file_name)
         if (
             hinted
             and periods

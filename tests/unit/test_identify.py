@@ -146,6 +146,14 @@ def test_a_period_that_is_wrong_is_an_error_at_the_claim(cover, rule, cell):
         ("定襄县2023-2024学年在校学生.xlsx", ["FILE-0-name-conflict"] * 2),
         ("忻府区2024-2025学年在校学生（第2次报送）.xlsx", []),
         ("忻府区2024年报送.xlsx", []),  # the year of sending is no claim on a school year
+        ("在校学生-2000.xlsx", []),
+        ("忻府区2023-2024.xlsx", []),
+        ("在校学生20231012(2) - 副本.xlsx", []),
+        ("联系电话3022023-2024.xlsx", []),
+        ("v2023_2023.xlsx", []),
+        ("忻府区转定襄县在校学生.xlsx", []),  # two names: neither is said to be whose it is
+        ("定襄县域教育2024-2025学年.xlsx", []),
+        ("140921在校学生.xlsx", []),
         ("最终版.xlsx", []),
     ],
 )
