@@ -336,6 +336,10 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
     def cell(return_code: str, row: int, column: str) -> str:
         return d(return_code, "140934", FILED[return_code][-1]).cell(row, column)
 
+    def cells(return_code: str, first: int, last: int, column: str) -> str:
+        """What is said of a sum points at all of its cells."""
+        return f"{cell(return_code, first, column)}:{cell(return_code, last, column)}"
+
     found: dict[str, Callable[[str, str], Case]] = {
         "XB01-2-school-vanished": lambda a, _: Case(
             [d("school", a, year[0]), _without(d("school", a, school), missing)], [("XB01-2-school-vanished", "")]
@@ -357,7 +361,7 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
         ),
         "XB02-2-cohort-flow": lambda a, _: Case(
             [d("enrolment", a, year[0]), _grades_shifted(d("enrolment", a, school), 80)],
-            [("XB02-2-cohort-flow", cell("enrolment", 0, "grade_3")), ("XB02-2-cohort-flow", cell("enrolment", 0, "grade_4"))],
+            [("XB02-2-cohort-flow", cells("enrolment", 0, last, "grade_3")), ("XB02-2-cohort-flow", cells("enrolment", 0, last, "grade_4"))],
         ),
         "XB02-4-transition": lambda a, _: Case(
             [d("enrolment", a, year[0]), _changed(d("enrolment", a, school), 1, new_entrants=300)], [("XB02-4-transition", "")]
@@ -389,11 +393,11 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
         ),
         "XB03-2-change-register": lambda a, _: Case(
             [d("population", a, "2023"), _people(d("population", a, "2024"), range(18), 1.15, "户籍")],
-            [("XB03-2-change-register", cell("population", 18, "population_total"))],
+            [("XB03-2-change-register", cells("population", 18, 35, "population_total"))],
         ),
         "XB03-4-registers": lambda a, _: Case(
             [_people(d("population", a, "2024"), range(18), 3, "户籍")],
-            [("XB03-4-registers", cell("population", 18, "population_total"))],
+            [("XB03-4-registers", cells("population", 18, 35, "population_total"))],
         ),
         "XB04-2b-register": lambda a, _: Case(
             [d("school", a, school), _without(d("teacher_pay", a, "2024"), missing)], [("XB04-2b-register", "")]

@@ -14,6 +14,7 @@ from pipelines.warehouse.context.scene import (
     judged,
     nearest_bound,
     quotient,
+    summed_rows,
     total,
     within,
 )
@@ -43,7 +44,7 @@ def flow(scene: Scene, rules: Rules) -> Judgements:
     """cohort_flow: a county's pupils of a grade beside those of the grade below in the period before, stage by stage. transition: new
     pupils of junior secondary beside the last grade of primary in the period before.
 
-    Judged over the county, where transfers between its schools cancel; pointed at the school in which most of the change lies.
+    Judged over the county, where transfers between its schools cancel; the school in which most of the change lies is named.
     """
     rows = scene.rows("enrolment")
     pupils = pl.concat(
@@ -101,7 +102,8 @@ def flow(scene: Scene, rules: Rules) -> Judgements:
         .agg(
             total(pl.col("pupils")).alias("value"),
             total(pl.col("pupils_then")).alias("expected"),
-            pl.struct("school_name", "source_row", "moved").sort_by(pl.col("moved") * direction, descending=True, nulls_last=True)
+            *summed_rows(),
+            pl.struct("school_name", "moved").sort_by(pl.col("moved") * direction, descending=True, nulls_last=True)
             .first().alias("most"),
         )
         .unnest("most")
@@ -115,7 +117,7 @@ def flow(scene: Scene, rules: Rules) -> Judgements:
     frame = summed.with_columns(
         pl.format("grade_{}", "grade").alias("column"),
         pl.format("{}/{}年级", "stage", "grade").alias("subject"),
-        pl.format("{}（{}）", "school_name", "stage").alias("row_label"),
+        pl.format("{}各校合计", "stage").alias("row_label"),
         pl.format("{}由{}年级升{}年级，“{}”变化最大（{}）", "stage", below, numeral, "school_name", signed).alias(
             "detail"
         ),
@@ -268,13 +270,13 @@ def people_last_year(scene: Scene, rules: Rules) -> Judgements:
 
 
 def _by_register(rows: pl.DataFrame) -> pl.DataFrame:
-    """All ages of each register: entry, county_code, period, before, register, value, source_row (of its first row)."""
+    """All ages of each register: entry, county_code, period, before, register, value, first_row, last_row."""
     return (
         rows.group_by("entry", "county_code", "period", "before", "register")
         .agg(
             total(pl.col("population_total")).alias("value"),
             pl.col("age").n_unique().alias("ages_n"),
-            pl.col("source_row").min(),
+            *summed_rows(adjacent=True),
         )
         .filter(pl.col("ages_n") == len(_AGES))
         .sort("entry", "register")
@@ -333,7 +335,7 @@ def census_cohorts(scene: Scene, rules: Rules) -> Judgements:
         .agg(
             pl.col("population_total").sum().alias("value"),
             pl.col("population_total").is_not_null().sum().alias("ages_n"),
-            pl.col("source_row").sort_by("age").first(),
+            *summed_rows(adjacent=True),
             pl.col("subject").sort_by("age").first(),
         )
         .sort("entry", "from")
@@ -341,7 +343,7 @@ def census_cohorts(scene: Scene, rules: Rules) -> Judgements:
     whole = pl.col("ages_n") == pl.col("to") - pl.col("from") + 1
     frame = compared.with_columns(
         pl.format("{}–{}", pl.col("from"), pl.col("to")).alias("detail"),
-        pl.format("{} 岁", pl.col("from")).alias("row_label"),
+        pl.format("{}–{} 岁合计", pl.col("from"), pl.col("to")).alias("row_label"),
     )
     ok = pl.when(whole).then(~far_apart(rules["census_2020"].parameters))
     return {"census_2020": judged(frame, ok, places=0)}
