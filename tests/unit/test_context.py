@@ -318,10 +318,11 @@ def _any_return(code: str, form: str, return_code: str, kind: str, other: str) -
     # As in 万元; as if every head were a hundred.
     changed = _scaled(draft, 1 / 10_000 if "pay" in return_code else 100, *_SCALED.get(return_code, ()))
     names = _SCALED.get(return_code) or [column.name for column in draft.definition.number_columns if column.additive]
-    first = {
+    filled = {
         name: [number for number, row in enumerate(changed.rows) if row[name] not in (0, "不适用")] for name in names
     }
-    asked = [(f"{form}-4-unit", changed.cell(rows[0], name)) for name, rows in first.items() if len(rows) > 1]
+    asked = [(f"{form}-4-unit", f"{changed.cell(rows[0], name)}:{changed.cell(rows[-1], name)}")
+             for name, rows in filled.items() if len(rows) > 1]  # fmt: skip
     return Case([then, changed], asked)
 
 
@@ -511,8 +512,8 @@ def _hardship_cases() -> dict[str, Case]:
                 ("XB04-5-hardship-category", pay.cell(0, "hardship_allowance_yuan")),
                 ("XB05-5-hardship-category", servants.cell(0, "hardship_allowance_yuan")),
                 ("XB03-5-census-2020", pay_free_cell("population", 4, "population_total")),
-                ("XB03-5-census-2020", pay_free_cell("population", 5, "population_total")),
-                ("XB03-5-census-2020", pay_free_cell("population", 9, "population_total")),
+                ("XB03-5-census-2020", pay_free_cells("population", 5, 8, "population_total")),
+                ("XB03-5-census-2020", pay_free_cells("population", 9, 13, "population_total")),
             ],
         ),
         "140981": Case(
@@ -523,6 +524,10 @@ def _hardship_cases() -> dict[str, Case]:
 
 def pay_free_cell(return_code: str, row: int, column: str) -> str:
     return towns.draft(return_code, "140921", "2024").cell(row, column)
+
+
+def pay_free_cells(return_code: str, first: int, last: int, column: str) -> str:
+    return f"{pay_free_cell(return_code, first, column)}:{pay_free_cell(return_code, last, column)}"
 
 
 @dataclass
