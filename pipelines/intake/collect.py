@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipelines.files import replace_file
-from pipelines.home import Home
+from pipelines.home import OUTBOX_INDEX, Home
 from pipelines.intake.batches import unpack
 from pipelines.intake.parallel import in_parallel
 from pipelines.intake.places import masked, opened, what_failed
@@ -33,7 +33,7 @@ from pipelines.screening.batch_contents import UNFINISHED, is_left_behind, plain
 _FAILURES_OF_A_SOURCE = 3
 
 #: What the pipeline itself puts into a county's outbox, which a county may have put into its inbox.
-_OWN_ANSWER = re.compile(r"_回执\.(?:html|json)$")
+_OWN_ANSWER = re.compile(rf"_回执\.(?:html|json)$|(?:^|/){re.escape(OUTBOX_INDEX)}$")
 
 #: So many files that programs left behind are named; the others are counted.
 _NAMED = 5

@@ -5,6 +5,7 @@ Belongs here: putting them together, and when they run. `build_defs` takes the h
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -21,6 +22,7 @@ from pipelines.orchestration.assets import (
     postgres_asset,
     publish_asset,
     screen_asset,
+    seed_specs,
 )
 from pipelines.orchestration.liveness import bury_dead_runs
 from pipelines.orchestration.sources import look_for_news
@@ -51,12 +53,32 @@ def county_range(home: Home, counties: Sequence[str] | None = None) -> dict[str,
     return {_RANGE_START: wanted[0], _RANGE_END: wanted[-1]}
 
 
+def _by_county_and_period(home: Home) -> dg.PartitionedConfig:
+    """County × period of the calendar, each partition the configuration that judges it again: what Dagster's backfills choose from."""
+    periods = list(dict.fromkeys(row.period for row in home.municipality.calendar_rows()))
+    partitions = dg.MultiPartitionsDefinition(
+        {
+            "county": county_partitions(home),
+            "period": dg.StaticPartitionsDefinition(
+                [one.code for one in sorted(periods, key=lambda one: (one.start, one.end))]
+            ),
+        }
+    )
+
+    def configured(key: str) -> dict[str, Any]:
+        county, _, period = key.partition("|")  # the dimensions stand in the order of their names
+        return {"ops": {"screen": {"config": {"county_code": county, "period": period}}}}
+
+    return dg.PartitionedConfig(partitions_def=partitions, run_config_for_partition_key_fn=configured)
+
+
 def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None) -> dg.Definitions:
     """The definitions of one home. `progress` is told of each file screened. Raises ConfigurationError when its municipality.yaml is wrong or missing."""
     manifest = dbt.manifest_json()
-    assets = [
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        *seed_specs(manifest),
         *collect_assets(home),
-        screen_asset(home, progress),
+        screen_asset(home, manifest, progress),
         marts_asset(home, manifest),
         publish_asset(home),
         outbox_asset(home),
@@ -72,6 +94,12 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
     )
     rescreen = dg.define_asset_job(
         "rescreen", selection=modelled, description="规则变更后，按县区或报告期重新审核 raw/ 中已有的报送件。"
+    )
+    backfill = dg.define_asset_job(
+        "backfill",
+        selection=modelled,
+        config=_by_county_and_period(home),
+        description="补审：在 Partitions 页选县区和报告期，逐格重新审核 raw/ 中已有的报送件。",
     )
     deadline = dg.define_asset_job(
         "deadline", selection=modelled | dg.AssetSelection.assets(LATENESS), description="记录截止日后的缺报情况。"
@@ -127,7 +155,7 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
 
     return dg.Definitions(
         assets=assets,
-        jobs=[update, rescreen, deadline],
+        jobs=[update, rescreen, backfill, deadline],
         sensors=[county_sources],
         schedules=[nightly, daily_deadlines],
         executor=dg.in_process_executor,

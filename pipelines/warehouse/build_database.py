@@ -69,7 +69,9 @@ _TABLES = {
     # What stands in the way of skipping work: returns whose marts are out of date, and digests of what was last built.
     "control.dirty_return": "return_code VARCHAR",
     "control.state": "name VARCHAR, value VARCHAR",
-    "control.answer": "submission_id VARCHAR, county_code VARCHAR, arrivals_n INTEGER, digest VARCHAR, file_names VARCHAR",
+    # What each county was answered: digest of the answer, names of its files, the receipt's data.
+    "control.answer": """submission_id VARCHAR, county_code VARCHAR, arrivals_n INTEGER, digest VARCHAR, file_names VARCHAR,
+        content VARCHAR""",
 }
 
 # Versions that the bureau has sent back: the last word on them was a return that stands.
