@@ -5,6 +5,7 @@ contradicts itself is refused when it is loaded, so that nothing downstream has 
 """
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -23,6 +24,12 @@ MISSING_CODES: dict[str, MissingCode] = {
     "不适用": "not_applicable",
     "缺报": "not_reported",
     "并入": "included_elsewhere",
+}
+#: What each of them says, for the one who fills the form.
+MISSING_MEANINGS: dict[MissingCode, str] = {
+    "not_applicable": "本行没有这一项",
+    "not_reported": "有这一项而拿不到数，用到它的指标将缺少本县（市、区）",
+    "included_elsewhere": "数已并入本表别处，不另填",
 }
 MISSING_LABELS: dict[str, str] = {code: label for label, code in MISSING_CODES.items()}
 
@@ -80,6 +87,8 @@ class Column(_Frozen):
     group: str | None = None
     required: bool
     codes: tuple[str, ...] = ()
+    code_labels: dict[str, str] = {}  # what a code that is no word stands for
+    label_by: dict[str, dict[str, str]] = {}  # code column → its code → what this column is called in such a row
     missing: tuple[MissingCode, ...] = ()
     pattern: str | None = None
     pattern_hint: str | None = None
@@ -102,10 +111,26 @@ class Column(_Frozen):
         return SQL_TYPES[self.type]
 
     @property
+    def heading(self) -> str:
+        """The label as a header prints it, with what some rows call the column: 一年级（学前小班）."""
+        others = [f"{code}{label}" for labels in self.label_by.values() for code, label in labels.items()]
+        return f"{self.label}（{'、'.join(others)}）" if others else self.label
+
+    def label_in(self, codes: Mapping[str, object]) -> str:
+        """What the column is called in a row; `codes`: the row's values of code columns, by name."""
+        called = (labels.get(str(codes.get(name))) for name, labels in self.label_by.items())
+        return next((label for label in called if label), self.label)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The codes, each with its words where it is none itself: 111（主城区）."""
+        return tuple(f"{code}（{self.code_labels[code]}）" if code in self.code_labels else code for code in self.codes)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Every label the column is known by, normalised; a label that ends in a bracketed unit also without it."""
         seen: dict[str, None] = {}
-        for label in (self.label, *self.aliases):
+        for label in (self.label, self.heading, *self.aliases):
             seen[normalise_label(label)] = None
             seen[split_unit(label)[0]] = None
         return tuple(seen)
@@ -190,6 +215,8 @@ class ReturnDefinition(_Frozen):
     columns: tuple[Column, ...]
     identities: tuple[Identity, ...] = ()
     ratios: tuple[Ratio, ...] = ()
+    #: 指标解释 of each column: who counts, as of when. It changes nothing that is read.
+    explanations: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "ReturnDefinition":
@@ -207,6 +234,7 @@ class ReturnDefinition(_Frozen):
             used |= {*self.total_row.label_columns, *self.total_row.per}
         if self.complete:
             used |= {self.complete.column, *self.complete.per}
+        used |= {*self.explanations, *(name for column in self.columns for name in column.label_by)}
         if unknown := used - set(names):
             raise ValueError(f"{self.return_code}: undeclared columns are used: {sorted(unknown)}")
         owner: dict[str, str] = {}

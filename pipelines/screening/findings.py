@@ -84,6 +84,8 @@ def make_finding(
     value, detail, row_label = shown(value), shown(detail), shown(place.row_label)
     words = _Words(
         value=value,
+        # A cell that holds nothing is not quoted.
+        stated=f"填的是“{value}”，" if value else "",
         expected=expected,
         difference=difference,
         detail=detail,

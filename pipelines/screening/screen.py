@@ -579,7 +579,7 @@ def _write_findings(
                 column,
                 row_label=row_label,
                 subject="" if row["is_total"] else _subject(entry.table, source_row - 1),
-                column_label=defined.column(column_name).label,
+                column_label=defined.column(column_name).label_in(row),
             )
             finding = make_finding(
                 rule, place, value=value, expected=expected, difference=difference, detail=detail, problem=problem

@@ -244,7 +244,7 @@ def _finding(
         cell=rows if letter else "",
         source_row=source_row if isinstance(source_row, int) else None,
         row_label=str(row["row_label"] or ""),
-        column_label=definition(return_code).column(column).label if column else "",
+        column_label=str(row["column_label"] or definition(return_code).column(column).label) if column else "",
         subject=str(row["subject"] or ""),
     )
     return make_finding(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from pipelines.returns import definition
 from pipelines.screening.reference import CENSUS, CENSUS_YEAR
 from pipelines.screening.rules import Rule
 from pipelines.warehouse.context.filings import unless_unit_suspected
@@ -24,7 +25,6 @@ Judgements = dict[str, pl.DataFrame]
 
 _GRADES = tuple(range(1, 7))
 _AGES = tuple(range(18))
-_NUMERALS = "一二三四五六"
 _PRIMARY, _JUNIOR = "小学", "初中"
 #: Truth → stage of the seed of stages.
 _GROSS = {"gross_preschool": "学前", "gross_primary": "小学", "gross_junior": "初中", "gross_senior": "高中阶段"}
@@ -111,16 +111,29 @@ def flow(scene: Scene, rules: Rules) -> Judgements:
         .join(grades_there_are, on=["entry", "stage", "grade"], how="semi")
         .sort("entry", "stage", "grade")
     )  # fmt: skip
-    numeral = pl.col("grade").replace_strict(dict(enumerate(_NUMERALS, 1)), return_dtype=pl.String)
-    below = (pl.col("grade") - 1).replace_strict(dict(enumerate(_NUMERALS, 1)), return_dtype=pl.String)
+    called = {
+        f"{stage}{grade}": definition("enrolment").column(f"grade_{grade}").label_in({"stage": stage})
+        for stage in definition("enrolment").column("stage").codes
+        for grade in _GRADES
+    }
+
+    def class_of(grade: pl.Expr) -> pl.Expr:
+        return pl.concat_str("stage", grade).replace_strict(called, return_dtype=pl.String)
+
     signed = pl.when(pl.col("moved") > 0).then(pl.format("+{}", "moved")).otherwise(pl.col("moved").cast(pl.String))
     frame = summed.with_columns(
         pl.format("grade_{}", "grade").alias("column"),
         pl.format("{}/{}年级", "stage", "grade").alias("subject"),
         pl.format("{}各校合计", "stage").alias("row_label"),
-        pl.format("{}由{}年级升{}年级，“{}”变化最大（{}）", "stage", below, numeral, "school_name", signed).alias(
-            "detail"
-        ),
+        class_of(pl.col("grade")).alias("column_label"),
+        pl.format(
+            "{}由{}升{}，“{}”变化最大（{}）",
+            "stage",
+            class_of(pl.col("grade") - 1),
+            class_of(pl.col("grade")),
+            "school_name",
+            signed,
+        ).alias("detail"),
     )
     ok = ~far_apart(rules["cohort_flow"].parameters)
     frame, ok = unless_unit_suspected(scene, "enrolment", "students_total", frame, ok)

@@ -28,6 +28,7 @@ JUDGEMENT: dict[str, type[pl.DataType] | pl.DataType] = {
     "row_label": pl.String,
     "subject": pl.String,
     "column": pl.String,
+    "column_label": pl.String,
     "value": pl.Int64,
     "expected": pl.Int64,
     "places": pl.Int8,
