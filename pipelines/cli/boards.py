@@ -90,6 +90,14 @@ def show_places(home: Home) -> None:
     tell(say(f"回执与标注工作簿：{home.outbox}", f"Receipts and annotated workbooks: {home.outbox}"))
 
 
+def show_example(home: Home) -> None:
+    """What a county gets back for a file with slips, where the sample has written such an example."""
+    example = next(iter(sorted((home.root / "examples").glob("标注_*.xlsx"))), None)
+    if example is not None:
+        tell(say(f"县区的文件有差错时发回什么：{example}（示例，不计入指标）",
+                 f"What a county gets back for a faulty file: {example} (an example, in no figure)"))  # fmt: skip
+
+
 def show_status(home: Home, period: str | None) -> None:
     """Counties × returns for one period, or for each return's newest."""
     rows = query(
