@@ -611,7 +611,7 @@ class _Template:
                     if identity.tolerance
                     else "无",
                     words,
-                    next((rule.remedy for rule in rules if rule.truth == identity.name), ""),
+                    next((_PLACEHOLDER.sub("××", rule.remedy) for rule in rules if rule.truth == identity.name), ""),
                 )
                 for identity in self.defined.identities
                 for words in identity_in_words(self.defined, identity, self.period)

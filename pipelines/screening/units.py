@@ -82,13 +82,13 @@ def _is_money(unit: str) -> bool:
 
 
 def too_small(factor: int, unit: str) -> str:
-    """疑似以万元填报: the figure would fit, were it `factor` times as large."""
-    return f"疑似以{_NAMES[factor]}{unit}填报"
+    """疑似以万元填报（相差约 10000 倍）: the figure would fit, were it `factor` times as large."""
+    return f"疑似以{_NAMES[factor]}{unit}填报（相差约 {factor} 倍）"
 
 
 def too_large(factor: int, unit: str) -> str:
     """The figure would fit, were it divided by `factor`."""
-    return "疑似以分填报" if (factor, unit) == (100, "元") else f"疑似放大了 {factor} 倍"
+    return "疑似以分填报（相差约 100 倍）" if (factor, unit) == (100, "元") else f"疑似放大了约 {factor} 倍"
 
 
 def suspected(value: float, low: float, high: float, unit: str) -> str:
