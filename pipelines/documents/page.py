@@ -10,14 +10,10 @@ from typing import Any
 
 #: Verdict → the tone in which it is told.
 TONES = {"accepted": "good", "accepted_with_queries": "ask", "rejected": "bad"}
-COMMON_STYLE = """
+_COMMON_STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; color: #1f2933; background: #eef1f4; font: 10pt/1.5 "Microsoft YaHei", "PingFang SC", "Noto Sans CJK SC", "SimSun", sans-serif; }
 .code { font-family: Consolas, "DejaVu Sans Mono", monospace; word-break: break-all; }
-.good { border-color: #2e7d4f; background: #edf7f0; } .good .mark, .good strong { color: #1f6b3f; }
-.ask { border-color: #b7791f; background: #fff8e6; } .ask .mark, .ask strong { color: #8a5a10; }
-.bad { border-color: #c0392b; background: #fdeeec; } .bad .mark, .bad strong { color: #a42a1e; }
-.fault { border-color: #5b4b8a; background: #f3f0fa; } .fault .mark, .fault strong { color: #4a3b78; }
 table { width: 100%; border-collapse: collapse; }
 th, td { padding: .9mm 2mm; border: 1px solid #c9d1db; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
 th { background: #eef2f6; font-weight: 600; white-space: nowrap; }
@@ -25,6 +21,14 @@ thead { display: table-header-group; }
 tr { break-inside: avoid; }
 .small { font-size: 8.5pt; color: #52606d; }
 footer { margin-top: 4mm; padding-top: 2mm; border-top: 1px solid #c9d1db; }
+"""
+
+#: After the page's own: a tone colours whatever border that has drawn.
+_TONE_STYLE = """
+.good { border-color: #2e7d4f; background: #edf7f0; } .good .mark, .good strong { color: #1f6b3f; }
+.ask { border-color: #b7791f; background: #fff8e6; } .ask .mark, .ask strong { color: #8a5a10; }
+.bad { border-color: #c0392b; background: #fdeeec; } .bad .mark, .bad strong { color: #a42a1e; }
+.fault { border-color: #5b4b8a; background: #f3f0fa; } .fault .mark, .fault strong { color: #4a3b78; }
 """
 
 
@@ -35,7 +39,7 @@ def page(title: str, style: str, body: str) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
         "form-action 'none'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
-        f"<title>{text(title)}</title><style>{COMMON_STYLE}{style}</style></head>\n<body><main>{body}</main></body></html>\n"
+        f"<title>{text(title)}</title><style>{_COMMON_STYLE}{style}{_TONE_STYLE}</style></head>\n<body><main>{body}</main></body></html>\n"
     )
 
 
