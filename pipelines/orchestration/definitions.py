@@ -5,7 +5,6 @@ Belongs here: putting them together, and when they run. `build_defs` takes the h
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import dagster as dg
 
@@ -14,6 +13,7 @@ from pipelines.orchestration.assets import (
     LATENESS,
     PUBLISHED,
     REFERENCES,
+    RESCREENED,
     SUBMISSIONS,
     collect_assets,
     county_partitions,
@@ -21,6 +21,7 @@ from pipelines.orchestration.assets import (
     outbox_asset,
     postgres_asset,
     publish_asset,
+    rescreened_asset,
     screen_asset,
     seed_specs,
 )
@@ -53,31 +54,13 @@ def county_range(home: Home, counties: Sequence[str] | None = None) -> dict[str,
     return {_RANGE_START: wanted[0], _RANGE_END: wanted[-1]}
 
 
-def _by_county_and_period(home: Home) -> dg.PartitionedConfig:
-    """County × period of the calendar, each partition the configuration that judges it again: what Dagster's backfills choose from."""
-    periods = list(dict.fromkeys(row.period for row in home.municipality.calendar_rows()))
-    partitions = dg.MultiPartitionsDefinition(
-        {
-            "county": county_partitions(home),
-            "period": dg.StaticPartitionsDefinition(
-                [one.code for one in sorted(periods, key=lambda one: (one.start, one.end))]
-            ),
-        }
-    )
-
-    def configured(key: str) -> dict[str, Any]:
-        county, _, period = key.partition("|")  # the dimensions stand in the order of their names
-        return {"ops": {"screen": {"config": {"county_code": county, "period": period}}}}
-
-    return dg.PartitionedConfig(partitions_def=partitions, run_config_for_partition_key_fn=configured)
-
-
 def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None) -> dg.Definitions:
     """The definitions of one home. `progress` is told of each file screened. Raises ConfigurationError when its municipality.yaml is wrong or missing."""
     manifest = dbt.manifest_json()
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *seed_specs(manifest),
         *collect_assets(home),
+        rescreened_asset(home, progress),
         screen_asset(home, manifest, progress),
         marts_asset(home, manifest),
         publish_asset(home),
@@ -86,10 +69,10 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
     if home.municipality.publish.postgres:
         assets.append(postgres_asset(home, home.municipality.publish.postgres))
     everything = dg.AssetSelection.all()
-    modelled = everything - dg.AssetSelection.assets(SUBMISSIONS, REFERENCES, LATENESS)
+    modelled = everything - dg.AssetSelection.assets(SUBMISSIONS, REFERENCES, LATENESS, RESCREENED)
     update = dg.define_asset_job(
         UPDATE_JOB,
-        selection=everything - dg.AssetSelection.assets(LATENESS),
+        selection=everything - dg.AssetSelection.assets(LATENESS, RESCREENED),
         description="收取、审核、建模、发布：一次运行处理所有新到的报送件。",
     )
     rescreen = dg.define_asset_job(
@@ -97,9 +80,8 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
     )
     backfill = dg.define_asset_job(
         "backfill",
-        selection=modelled,
-        config=_by_county_and_period(home),
-        description="补审：在 Partitions 页选县区和报告期，逐格重新审核 raw/ 中已有的报送件。",
+        selection=modelled | dg.AssetSelection.assets(RESCREENED),
+        description="补审：在 Partitions 页选县区和报告期，重新审核 raw/ 中已有的报送件，然后建模、发布。",
     )
     deadline = dg.define_asset_job(
         "deadline", selection=modelled | dg.AssetSelection.assets(LATENESS), description="记录截止日后的缺报情况。"

@@ -122,7 +122,7 @@ def test_a_county_and_a_period_are_backfilled_by_their_partition(home: Home, sch
         assert result.success
         told = {event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
                 for event in result.get_asset_materialization_events()}  # fmt: skip
-        screened[key] = told["landing/submission"]["screened"].value
+        screened[key] = told["landing/rescreened"]["screened"].value
     assert screened == {"140926|2024-2025": 1, "140925|2024-2025": 0}
 
 
