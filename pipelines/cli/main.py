@@ -81,7 +81,8 @@ def sample(
     )  # fmt: skip
     if faults:
         boards.show_faults(report.faults)
-    annotated_example(home, home.root / report.example)
+    if report.example:
+        annotated_example(home, home.root / report.example)
 
 
 @app.command()

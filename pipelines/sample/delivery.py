@@ -105,31 +105,36 @@ def write_sample(
             files[file.path] = [digest, len(file.content), target.stat().st_mtime_ns]
             if progress:
                 progress(done, max(total, done))
-        example = _write_example(home, world, aside)
-        files[example.path] = [
-            hashlib.sha256(example.content).hexdigest(), len(example.content), (home / example.path).stat().st_mtime_ns,
-        ]  # fmt: skip
+        example = _example(world)
+        if example:
+            modified_ns = int(example.dropped_at.timestamp()) * 1_000_000_000
+            _write_whole(home / example.path, example.content, modified_ns, aside)
+            digest = hashlib.sha256(example.content).hexdigest()
+            files[example.path] = [digest, len(example.content), (home / example.path).stat().st_mtime_ns]
         removed = _remove_stale(home, known, files)
         record = {
             "fingerprint": fingerprint,
             "files": files,
             "faults": [asdict(fault) for fault in placed],
-            "example": example.path,
+            "example": example.path if example else "",
         }
         text = json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True)
         _write_whole(folder / LEDGER, text.encode(), None, aside)
-    return SampleReport(tuple(sorted(written)), tuple(sorted(unchanged)), tuple(removed), tuple(placed), example.path)
+    return SampleReport(
+        tuple(sorted(written)), tuple(sorted(unchanged)), tuple(removed), tuple(placed), str(record["example"])
+    )
 
 
-def _write_example(home: Path, world: World, aside: Path) -> SampleFile:
+def _example(world: World) -> SampleFile | None:
+    """The example; None in a world without its county."""
     county_code, return_code, period = EXAMPLE
-    county = next(county for county in world.counties if county.code == county_code)
+    county = next((county for county in world.counties if county.code == county_code), None)
+    if county is None:
+        return None
     dropped_at = dropped(county_code, period, return_code)
     filings = [(return_code, world.rows(return_code, county_code, period))]
     made = example_file(partial(lay_out, county, period, filings, dropped_at.date()))
-    file = SampleFile(f"{EXAMPLES}/{made.file_name}", made.content, dropped_at)
-    _write_whole(home / file.path, file.content, int(dropped_at.timestamp()) * 1_000_000_000, aside)
-    return file
+    return SampleFile(f"{EXAMPLES}/{made.file_name}", made.content, dropped_at)
 
 
 def sample_files(world: World, *, faults: bool, placed: list[Fault] | None = None) -> Iterator[SampleFile]:
@@ -238,7 +243,7 @@ def _read_ledger(folder: Path) -> dict:
             "fingerprint": ledger["fingerprint"],
             "files": dict(ledger["files"]),
             "faults": list(ledger["faults"]),
-            "example": str(ledger["example"]),
+            "example": str(ledger.get("example", "")),
         }
     except (OSError, ValueError, KeyError, TypeError):
         return {"fingerprint": None, "files": {}, "faults": [], "example": ""}
