@@ -305,6 +305,8 @@ def broken_identities(definition: ReturnDefinition, row: dict, months: int) -> l
     for identity in definition.identities:
         if identity.selector:
             column, sums = identity.selector
+            if row[column] not in sums:  # the identity is not asked of such a row
+                continue
             right = sum(map(value, sums[row[column]]), Decimal(0))
         elif identity.product:
             right = Decimal(1)

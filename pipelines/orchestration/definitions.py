@@ -80,8 +80,8 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
     )
     backfill = dg.define_asset_job(
         "backfill",
-        selection=modelled | dg.AssetSelection.assets(RESCREENED),
-        description="补审：在 Partitions 页选县区和报告期，重新审核 raw/ 中已有的报送件，然后建模、发布。",
+        selection=dg.AssetSelection.assets(RESCREENED),
+        description="补审：在 Partitions 页选县区和报告期，重新审核 raw/ 中已有的报送件；随后由传感器建模、发布。",
     )
     deadline = dg.define_asset_job(
         "deadline", selection=modelled | dg.AssetSelection.assets(LATENESS), description="记录截止日后的缺报情况。"
@@ -109,6 +109,16 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
             tags=county_range(home, news.counties) | {"xianbao/news": ",".join(news.counties)},
         )
         return dg.SensorResult(run_requests=[request], cursor=news.cursor)
+
+    @dg.asset_sensor(
+        asset_key=RESCREENED,
+        job=rescreen,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="补审之后，请求一次建模与发布。",
+    )
+    def backfilled(context: dg.SensorEvaluationContext, asset_event: dg.EventLogEntry) -> dg.RunRequest:
+        return dg.RunRequest(run_key=f"backfilled-{asset_event.run_id}")
 
     @dg.schedule(
         job=update,
@@ -138,7 +148,7 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
     return dg.Definitions(
         assets=assets,
         jobs=[update, rescreen, backfill, deadline],
-        sensors=[county_sources],
+        sensors=[county_sources, backfilled],
         schedules=[nightly, daily_deadlines],
         executor=dg.in_process_executor,
     )
