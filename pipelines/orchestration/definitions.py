@@ -117,7 +117,7 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="补审之后，请求一次建模与发布。",
     )
-    def backfilled(context: dg.SensorEvaluationContext, asset_event: dg.EventLogEntry) -> dg.RunRequest:
+    def backfilled(_context: dg.SensorEvaluationContext, asset_event: dg.EventLogEntry) -> dg.RunRequest:
         return dg.RunRequest(run_key=f"backfilled-{asset_event.run_id}")
 
     @dg.schedule(
