@@ -102,6 +102,12 @@ def _tree(traced: Trace, cells_n: int) -> Tree:
                   + say("发布编号 ", "release ") + traced.release_id))  # fmt: skip
     if figure["missing_areas"]:
         root.add(Text(say("缺数的县区：", "Counties without figures: ") + figure["missing_areas"], style="red"))
+    if figure["implausible_areas"]:
+        said = say("数值不合理的县区：", "Counties with implausible figures: ") + figure["implausible_areas"]
+        root.add(Text(said, style="red"))
+    if figure["open_queries_n"]:
+        said = say(f"核实中 {figure['open_queries_n']} 条：", f"{figure['open_queries_n']} open queries: ")
+        root.add(county_text(f"{said}{figure['heaviest_query']}（{figure['heaviest_rule_id']}）"))
     for term in traced.terms:
         branch = root.add(Text(f"{_term_label(traced, term)} = {whole_or_cents(term.total)}", style="bold"))
         for county in term.counties:
