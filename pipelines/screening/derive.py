@@ -11,7 +11,7 @@ from decimal import Decimal
 import polars as pl
 
 from pipelines.returns import Identity, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, Ratio
+from pipelines.returns.definition import DECIMAL_PLACES, Present, Ratio
 from pipelines.screening.rules import bounds_of
 from pipelines.screening.tabulate import READ_STATES, CellState
 
@@ -26,6 +26,8 @@ def derive(defined: ReturnDefinition, frame: pl.DataFrame, period_months: Mappin
     frame = frame.with_columns(
         *(expression for identity in defined.identities for expression in _identity(defined, identity, data)),
         *(_ratio(defined, ratio, data) for ratio in defined.ratios),
+        *(_over_zero(defined, ratio, data) for ratio in defined.ratios if ratio.per),
+        *(_present(defined, present, data) for present in defined.present),
         _unique_key(defined, data),
         *([_text_numbers(defined), _not_reported(defined, data)] if defined.number_columns else []),
     )
@@ -112,6 +114,29 @@ def _ratio(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> pl.Expr:
     return (
         pl.when(judged).then((left >= right * low) & (left <= right * high)).otherwise(None).alias(f"ok__{ratio.name}")
     )
+
+
+def _over_zero(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> pl.Expr:
+    """Over nothing stands nothing: false where `per` is 0 and `of` is not, from the least on that counts for `per`."""
+    assert ratio.per
+    least = max(int(bounds_of(defined.return_code, ratio.name).get("least", 0) * 10 ** scale(defined, ratio.of)), 1)
+    of, per = pl.col(ratio.of), pl.col(ratio.per)
+    known = data & of.is_not_null() & per.is_not_null()
+    return pl.when(known).then((per > 0) | (of < least)).otherwise(None).alias(f"ok__{ratio.over_zero}")
+
+
+def _present(defined: ReturnDefinition, present: Present, data: pl.Expr) -> pl.Expr:
+    """False on the first row of a group (of the rows that are meant, where there are any) that lacks what must be there; null on
+    every other row, and where a cell of the group could not be read or is not reported."""
+    group = ["entry", *present.per]
+    meant = data & pl.all_horizontal([pl.col(name) == code for name, code in present.where.items()] or [pl.lit(True)])
+    keyed = data & _all_read([*present.per, *present.where])
+    unread = data & (~_all_read([*present.per, *present.where]) | (meant & _summand(defined, present.column).is_null()))
+    total = pl.col(present.column).filter(meant).sum().over(group)
+    any_meant = meant.any().over(group)
+    first = pl.col("source_row").filter(pl.when(any_meant).then(meant).otherwise(keyed)).min().over(group)
+    judged = keyed & (pl.col("source_row") == first) & ~unread.any().over("entry")
+    return pl.when(judged).then(total > 0).otherwise(None).alias(f"ok__{present.name}")
 
 
 def _unique_key(defined: ReturnDefinition, data: pl.Expr) -> pl.Expr:

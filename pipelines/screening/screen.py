@@ -619,6 +619,11 @@ def explain(
         yield rule.column or defined.key[0], "", "", "", missing, ""
     elif ratio := next((ratio for ratio in defined.ratios if ratio.name == rule.truth), None):
         yield _out_of_range(defined, rule, ratio, row)
+    elif zero := next((ratio for ratio in defined.ratios if ratio.per and ratio.over_zero == rule.truth), None):
+        yield zero.per or "", "0", "", "", plain_number(row[zero.of], scale(defined, zero.of)), ""
+    elif present := next((present for present in defined.present if present.name == rule.truth), None):
+        group = "、".join([*present.where.values(), *(str(row[name]) for name in present.per)])
+        yield present.column, "0", "", "", group, ""
     else:
         left = next(identity.left for identity in defined.identities if identity.name == rule.truth)
         value = row[left]

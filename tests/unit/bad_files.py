@@ -109,7 +109,35 @@ def _changed(return_code: str, at: str, **values: Any) -> Made:
     return draft, draft.cell(0, at)
 
 
+def _emptied(return_code: str, at: str, rows: slice = slice(None), **kept: Any) -> Made:
+    """Nothing but zeros in some rows; the finding stands at the column `at` of the first."""
+    draft = Draft(return_code)
+    for row in draft.rows[rows]:
+        names = (column.name for column in draft.definition.number_columns if column.additive)
+        row.update({name: 0 for name in names if not isinstance(row[name], str)} | kept)
+    return draft, draft.cell(0, at)
+
+
+def _staff_without_heads() -> Made:
+    draft = Draft("civil_servant_pay")
+    draft.rows[1]["civil_servants_average"] = 0
+    return draft, draft.cell(1, "civil_servants_average")
+
+
 ROWS: dict[tuple[str, str], Callable[[], Made]] = {
+    ("enrolment", "XB02-4-nobody"): lambda: _emptied("enrolment", "students_total"),
+    ("population", "XB03-4-nobody"): lambda: _emptied("population", "population_total", slice(0, 18)),
+    ("population", "XB03-4-no-women"): lambda: _changed(
+        "population", "population_female", population_total=600, population_male=600, population_female=0
+    ),
+    ("teacher_pay", "XB04-4-nobody"): lambda: _emptied("teacher_pay", "teachers_average"),
+    ("teacher_pay", "XB04-4-pay-over-nobody"): lambda: _changed("teacher_pay", "teachers_average", teachers_average=0),
+    ("civil_servant_pay", "XB05-4-nobody"): lambda: _emptied("civil_servant_pay", "civil_servants_average", slice(0, 1)),
+    ("civil_servant_pay", "XB05-4-pay-over-nobody"): _staff_without_heads,
+    ("rural_subsidy", "XB06-4-nobody"): lambda: _emptied("rural_subsidy", "teachers_entitled"),
+    ("rural_subsidy", "XB06-4-paid-over-nothing"): lambda: _changed(
+        "rural_subsidy", "due_yuan", teachers_entitled=0, teachers_paid=0, due_yuan=0, paid_yuan=900, arrears_yuan=-900
+    ),
     ("enrolment", "XB02-1c-total-equals-ages"): lambda: _changed("enrolment", "students_total", age_13=2),
     ("enrolment", "XB02-1c-total-equals-grades"): lambda: _changed("enrolment", "students_total", grade_6=12),
     ("enrolment", "XB02-1c-female-within-total"): lambda: _changed("enrolment", "students_female", students_female=61),

@@ -211,6 +211,16 @@ def _without(draft: Draft, school: str) -> Draft:
     return draft
 
 
+def _without_register(draft: Draft, register: str) -> Draft:
+    draft.rows = [row for row in draft.rows if row["register"] != register]
+    return draft
+
+
+def _another_programme(draft: Draft) -> Draft:
+    draft.rows = [towns.subsidy(draft.county.code, towns.RURAL[0], towns.SENT, "不分档", 12, 2000)]
+    return draft
+
+
 def _scaled(draft: Draft, factor: float, *columns: str, rows: slice = slice(None)) -> Draft:
     """The numbers of some columns (of all that add up, when none is named) times a factor."""
     counts = {column.name for column in draft.definition.columns if column.type == "count"}
@@ -372,17 +382,42 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
         ),
         "XB02-4-gross-primary": lambda a, _: Case(
             [d("enrolment", a, school), _people(d("population", a, "2024"), range(6, 12), 0.8)],
-            [("XB02-4-gross-primary", ""), ("XB02-4-net-compulsory", "")],
+            [("XB02-4-gross-primary", ""), ("XB02-4-net-compulsory", ""), ("XB02-4-net-primary", "")],
         ),
         "XB02-4-gross-junior": lambda a, _: Case(
             [d("enrolment", a, school), _people(d("population", a, "2024"), range(12, 15), 0.8)],
-            [("XB02-4-gross-junior", ""), ("XB02-4-net-compulsory", "")],
+            [("XB02-4-gross-junior", ""), ("XB02-4-net-compulsory", ""), ("XB02-4-net-junior", "")],
         ),
         "XB02-4-gross-senior": lambda a, _: Case(
             [d("enrolment", a, school), _people(d("population", a, "2024"), range(15, 18), 0.42)], [("XB02-4-gross-senior", "")]
         ),
         "XB02-4-net-compulsory": lambda a, _: Case(
-            [d("enrolment", a, school), _people(d("population", a, "2024"), range(6, 15), 0.98)], [("XB02-4-net-compulsory", "")]
+            [d("enrolment", a, school), _people(d("population", a, "2024"), range(6, 15), 0.98)],
+            [("XB02-4-net-compulsory", ""), ("XB02-4-net-junior", ""), ("XB02-4-net-primary", "")],
+        ),
+        "XB02-4-net-primary": lambda a, _: Case(
+            [d("enrolment", a, school), _people(d("population", a, "2024"), range(6, 12), 0.99)], [("XB02-4-net-primary", "")]
+        ),
+        "XB02-4-net-junior": lambda a, _: Case(
+            [d("enrolment", a, school), _people(d("population", a, "2024"), range(12, 15), 0.99)], [("XB02-4-net-junior", "")]
+        ),
+        "XB02-4-zero-population": lambda a, _: Case(
+            [d("enrolment", a, school), _people(d("population", a, "2024"), range(15, 18), 0)], [("XB02-4-zero-population", "")]
+        ),
+        "XB02-2b-stage-missing": lambda a, _: Case(
+            [d("school", a, school), _without(d("enrolment", a, school), towns.JUNIOR)],
+            [("XB02-1b-register", ""), ("XB02-2b-stage-missing", "")],
+        ),
+        "XB03-2-register-missing": lambda a, _: Case(
+            [d("population", a, "2023"), _without_register(d("population", a, "2024"), "户籍")], [("XB03-2-register-missing", "")]
+        ),
+        "XB04-2b-stage-missing": lambda a, _: Case(
+            [d("school", a, school), _without(d("teacher_pay", a, "2024"), towns.JUNIOR)],
+            [("XB04-2b-register", ""), ("XB04-2b-stage-missing", "")],
+        ),
+        "XB06-2b-programme-missing": lambda a, _: Case(
+            [d("rural_subsidy", a, "2024Q3"), _another_programme(d("rural_subsidy", a, "2024Q4"))],
+            [("XB06-2b-programme-missing", "")],
         ),
         "XB02-4-gender-parity": lambda a, _: Case(
             [d("population", a, "2024"), _changed(d("enrolment", a, school), 0, students_female=900)],

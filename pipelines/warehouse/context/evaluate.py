@@ -53,11 +53,13 @@ def _frames(between: Between) -> dict[tuple[str, str], Frame]:
         ("rural_subsidy", "payroll"): money.payroll,
         ("rural_subsidy", "tiers"): money.tiers,
         ("rural_subsidy", "policy"): money.policy,
+        ("rural_subsidy", "programmes"): money.programmes,
     }
     by_school = ("enrolment", "teacher_pay", "rural_subsidy")
     of_several: list[tuple[str, _FrameOfReturn, Iterable[str]]] = [
         ("known", schools.known, by_school),
         ("register", schools.register, by_school),
+        ("stages", schools.stages, ("enrolment", "teacher_pay")),
         ("last_year", money.pay_last_year, ("teacher_pay", "civil_servant_pay")),
         ("hardship", money.hardship_pay, ("teacher_pay", "civil_servant_pay")),
         ("round", filings.round_numbers, between.digests),
