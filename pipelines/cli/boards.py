@@ -78,8 +78,8 @@ def show_municipal(home: Home) -> None:
             "" if row["published_value"] is None else figure(row["published_value"], 1),
         )
     console.print(table)
-    if missing := sorted({area for text in rows["missing_areas"] if text for area in text.split("、")}):
-        tell(say("缺数的县区：", "Counties without figures: ") + "、".join(missing))
+    if missing := _missing(rows["missing_areas"]):
+        tell(say("缺数的县区：", "Counties without figures: ") + missing)
     _tell_queries(rows.to_dicts())
 
 
@@ -99,11 +99,22 @@ def _side(row: dict[str, Any], side: str) -> str:
     return whole_or_cents(quotient(total, None, base, None, factor=100 if row["direction"] == "parity" else 1, places=2))
 
 
+def _missing(lists: Iterable[str]) -> str:
+    """The counties that some figure leaves out, each once with all its reasons."""
+    reasons: dict[str, list[str]] = {}
+    for named in (one for text in lists if text for one in text.split("、")):
+        county, _, reason = named.partition("（")
+        found = reasons.setdefault(county, [])
+        if reason and (reason := reason.removesuffix("）")) not in found:
+            found.append(reason)
+    return "、".join(f"{county}（{'；'.join(found)}）" if found else county for county, found in sorted(reasons.items()))
+
+
 def _tell_queries(rows: list[dict[str, Any]]) -> None:
     """The heaviest open query of each figure that has one, each once; figures of one return mostly share it."""
     told = {row["heaviest_query"]: row for row in rows if row["open_queries_n"]}
     for message, row in told.items():
-        tell(say("核实中：", "Open query: ") + f"{message}（{row['heaviest_rule_id']}）")
+        tell(say("核实中：", "Open query: ") + f"{message}  {row['heaviest_rule_id']}")
 
 
 def show_places(home: Home) -> None:

@@ -200,6 +200,7 @@ class Case:
     withhold_below: str = "0.5"
 
 
+NO_SUCH = "（名录中没有该学段的学校）"
 CASES = {
     "every missing code": Case(
         every_missing_code,
@@ -207,14 +208,14 @@ CASES = {
            FROM marts.mart_gross_enrolment
            WHERE area_code = '140900' AND caliber_id = 'registered' AND stage IN ('学前', '小学') ORDER BY stage""",
         [
-            ("学前", 2, "定襄县", 3, "", "complete", 29),
+            ("学前", 0, f"忻府区{NO_SUCH}、定襄县、原平市{NO_SUCH}", 1, f"忻府区{NO_SUCH}、原平市{NO_SUCH}", "withheld", None),
             ("小学", 2, "忻府区", 1, "忻府区、原平市", "withheld", None),
         ],
     ),
     "zeros everywhere": Case(
         zeros_everywhere,
-        "SELECT DISTINCT status, value FROM marts.fct_indicator WHERE coverage_n > 0 AND denominator_sum = 0",
-        [("not_applicable", None)],
+        "SELECT DISTINCT status, value, coverage_n FROM marts.fct_indicator WHERE denominator_sum = 0",
+        [("not_applicable", None, 0)],
     ),
     "rounded rows": Case(
         rounded_rows,
@@ -227,12 +228,12 @@ CASES = {
         """SELECT area_code, status, ratio > 1000000000, is_compliant FROM marts.mart_teacher_pay_parity
            WHERE caliber_id = 'pay_comparable' ORDER BY area_code""",
         [
-            ("140900", "complete", False, False),
+            ("140900", "partial", False, False),
             ("140902", "complete", True, True),
             ("140921", "complete", False, False),
             ("140981", "not_applicable", None, None),
         ],
-        withhold_below="0.95",
+        withhold_below="0.65",
     ),
     "schools astray": Case(
         schools_astray,

@@ -65,4 +65,6 @@ def test_touched_returns_select_their_models_and_the_boards():
         "mart_submission_status",
         "mart_filing_version",
         "mart_decision",
+        "fct_indicator",
+        "mart_overview",
     ]

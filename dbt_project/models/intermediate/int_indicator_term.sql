@@ -7,7 +7,8 @@
 --
 -- county_status, the same for all parts of a county's period: covered; missing (a term lacks in some part); error or
 -- not_applicable (over a zero there is no figure, or what is counted does not exist there). Only what is covered enters a
--- sum (is_covered), and what does not exist there and adds nothing to any side: its answer is there, and it is nothing.
+-- sum (is_covered), and a programme or rural school that does not exist there and adds nothing to any side: the answer is
+-- there, and it is nothing.
 with indicator as (
     select
         indicators.indicator_code,
@@ -60,6 +61,8 @@ enrolment_part as (
             {{ of_measure('expected_part.measure', side ~ '_return', ['enrolment'], is_text=true) }} as {{ side }}_return,
         {% endfor %}
         coalesce(enrolment.is_absent, false) as is_absent,
+        -- There are people of every age everywhere.
+        false as is_nothing,
         concat_ws(
             '，',
             nullif(
@@ -108,6 +111,7 @@ pay_part as (
             {{ of_measure('expected_part.measure', side ~ '_return', ['teacher_pay', 'civil_servant_pay'], is_text=true) }} as {{ side }}_return,
         {% endfor %}
         false as is_absent,
+        false as is_nothing,
         concat_ws(
             '，',
             case when 'teacher_pay' in (numerator_return, denominator_return) then nullif(pay.teacher_lacking, '') end,
@@ -175,8 +179,9 @@ subsidy_part as (
         -- The register has no rural school, or nobody is entitled to the programme and nothing says that somebody is.
         case denominator_return
             when 'school' then coalesce(subsidy.rural_schools_n = 0, false)
-            else coalesce(not subsidy.is_expected and subsidy.teachers_entitled_n = 0, false)
-        end as is_absent,
+            when 'rural_subsidy' then coalesce(not subsidy.is_expected and subsidy.teachers_entitled_n = 0, false)
+        end as is_nothing,
+        is_nothing as is_absent,
         coalesce(subsidy.lacking, '') as lacking,
         subsidy.submission_id as numerator_submission_id,
         -- The rural schools stand in the register, not in the subsidy return.
@@ -256,6 +261,7 @@ of_county as (
         any_value(ceiling) as ceiling,
         bool_and(has_both_terms) as has_both_terms,
         bool_and(is_absent) as is_absent,
+        bool_and(is_nothing) as is_nothing,
         {% for side in figure_terms() %}
             sum({{ side }}) as {{ side }}{{ ',' if not loop.last }}
         {% endfor %}
@@ -282,7 +288,7 @@ county_status as (
         county_status = 'covered'
         or (
             county_status = 'not_applicable'
-            and is_absent
+            and is_nothing
             {% for side in figure_terms() %}
                 and coalesce({{ side }}, 0) = 0
             {% endfor %}
