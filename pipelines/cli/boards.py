@@ -96,7 +96,9 @@ def _side(row: dict[str, Any], side: str) -> str:
     total, base = row[f"{side}_sum"], row[f"{side}_base_sum"]
     if base is None:
         return whole_or_cents(total)
-    return whole_or_cents(quotient(total, None, base, None, factor=100 if row["direction"] == "parity" else 1, places=2))
+    return whole_or_cents(
+        quotient(total, None, base, None, factor=100 if row["direction"] == "parity" else 1, places=2)
+    )
 
 
 def _missing(lists: Iterable[str]) -> str:
@@ -107,7 +109,9 @@ def _missing(lists: Iterable[str]) -> str:
         found = reasons.setdefault(county, [])
         if reason and (reason := reason.removesuffix("）")) not in found:
             found.append(reason)
-    return "、".join(f"{county}（{'；'.join(found)}）" if found else county for county, found in sorted(reasons.items()))
+    return "、".join(
+        f"{county}（{'；'.join(found)}）" if found else county for county, found in sorted(reasons.items())
+    )
 
 
 def _tell_queries(rows: list[dict[str, Any]]) -> None:

@@ -23,7 +23,14 @@ _TARGET = DBT_PROJECT / "target"
 _TRACKER = "//d1fc8wv8zag5ca.cloudfront.net/2.9.0/sp.js"
 
 #: Models that change with every screened file, whatever it holds: the boards, and the figures for the open queries beside them.
-_BOARDS = ("mart_finding", "mart_submission_status", "mart_filing_version", "mart_decision", "fct_indicator", "mart_overview")
+_BOARDS = (
+    "mart_finding",
+    "mart_submission_status",
+    "mart_filing_version",
+    "mart_decision",
+    "fct_indicator",
+    "mart_overview",
+)
 
 
 class DbtFault(RuntimeError):

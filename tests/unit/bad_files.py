@@ -132,7 +132,9 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ),
     ("teacher_pay", "XB04-4-nobody"): lambda: _emptied("teacher_pay", "teachers_average"),
     ("teacher_pay", "XB04-4-pay-over-nobody"): lambda: _changed("teacher_pay", "teachers_average", teachers_average=0),
-    ("civil_servant_pay", "XB05-4-nobody"): lambda: _emptied("civil_servant_pay", "civil_servants_average", slice(0, 1)),
+    ("civil_servant_pay", "XB05-4-nobody"): lambda: _emptied(
+        "civil_servant_pay", "civil_servants_average", slice(0, 1)
+    ),
     ("civil_servant_pay", "XB05-4-pay-over-nobody"): _staff_without_heads,
     ("rural_subsidy", "XB06-4-nobody"): lambda: _emptied("rural_subsidy", "teachers_entitled"),
     ("rural_subsidy", "XB06-4-paid-over-nothing"): lambda: _changed(

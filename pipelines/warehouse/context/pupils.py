@@ -353,9 +353,7 @@ def _register_missing(scene: Scene) -> pl.DataFrame:
         there.select("entry", "register", pl.lit(True).alias("is_there")), on=["entry", "register"], how="left"
     ).sort("entry", "register")
     word = pl.format("{}人口", "register")
-    return judged(
-        frame, pl.col("is_there").fill_null(False), subject=pl.col("register"), row_label=word, detail=word
-    )
+    return judged(frame, pl.col("is_there").fill_null(False), subject=pl.col("register"), row_label=word, detail=word)
 
 
 def census_cohorts(scene: Scene, rules: Rules) -> Judgements:

@@ -116,10 +116,13 @@ def stages(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     if return_code == "teacher_pay":
         members = scene.policy.members
         schools = schools.filter(
-            pl.col("organiser").is_in(members["pay", "teacher_organiser"]) & pl.col("stage").is_in(members["pay", "teacher_stage"])
+            pl.col("organiser").is_in(members["pay", "teacher_organiser"])
+            & pl.col("stage").is_in(members["pay", "teacher_stage"])
         )
     day = pl.col("starts_on") if return_code == "enrolment" else pl.col("ends_on")
-    filings = scene.of_return(return_code).select("entry", "county_code", pl.col("school_year").alias("register_year"), "starts_on", "ends_on")
+    filings = scene.of_return(return_code).select(
+        "entry", "county_code", pl.col("school_year").alias("register_year"), "starts_on", "ends_on"
+    )
     reported = scene.rows(return_code).select("entry", "stage", pl.lit(True).alias("is_reported")).unique()
     frame = (
         filings.join(schools.select("county_code", "register_year", "stage", "school_code", "school_name", "closed_on"),
