@@ -5,7 +5,7 @@ to compare with, `expected__X` (in the scaled integers of `tabulate`). Great Exp
 expected values go into the findings. What a broken rule means is said in `expectations/`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import polars as pl
@@ -19,9 +19,9 @@ _NOTHING_TO_ADD = ("not_applicable", "included_elsewhere")
 
 
 def derive(defined: ReturnDefinition, frame: pl.DataFrame, period_months: Mapping[int, int]) -> pl.DataFrame:
-    """Add every truth column of a return. `period_months`: entry → months in its period."""
+    """Add every truth column of a return. `period_months`: filing → months in its period."""
     data = ~pl.col("is_total")
-    months = pl.col("entry").replace_strict(dict(period_months), default=None, return_dtype=pl.Int64)
+    months = pl.col("filing").replace_strict(dict(period_months), default=None, return_dtype=pl.Int64)
     frame = frame.with_columns(months.alias("period_months"))
     frame = frame.with_columns(
         *(expression for identity in defined.identities for expression in _identity(defined, identity, data)),
@@ -169,10 +169,10 @@ def _complete(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     """False on the first row of a group that lacks a value; `missing__complete` lists which."""
     complete = defined.complete
     assert complete
-    group = ["entry", *complete.per]
+    group = ["filing", *complete.per]
     # A value or group that could not be read has its own finding; what is missing besides cannot be told.
     read = _all_read([*complete.per, complete.column])
-    judged = frame.filter(~pl.col("is_total")).filter(read.all().over("entry"))
+    judged = frame.filter(~pl.col("is_total")).filter(read.all().over("filing"))
     if judged.is_empty():  # total rows alone: there is no group to be complete
         nothing = [
             pl.lit(None, pl.Boolean).alias("ok__complete"),
@@ -180,15 +180,20 @@ def _complete(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
         ]
         return frame.with_columns(nothing)
     found = (
-        judged.group_by(group)
-        .agg(pl.col(complete.column).drop_nulls().unique().alias("found"), pl.col("source_row").min())
+        judged.sort("entry", "source_row")
+        .group_by(group, maintain_order=True)
+        .agg(
+            pl.col(complete.column).drop_nulls().unique().alias("found"),
+            pl.col("entry").first(),
+            pl.col("source_row").first(),
+        )
         .with_columns(
             pl.lit(list(complete.values)).list.set_difference(pl.col("found")).list.sort().alias("missing__complete")
         )
         .with_columns((pl.col("missing__complete").list.len() == 0).alias("ok__complete"))
         .drop("found")
     )
-    return frame.join(found, on=[*group, "source_row"], how="left")
+    return frame.join(found, on=[*group, "entry", "source_row"], how="left")
 
 
 def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
@@ -206,17 +211,36 @@ def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     block = pl.col("is_total").cum_sum().over("entry") - closing
     frame = frame.sort("entry", "source_row").with_columns(block.alias("_block"))
     # A row whose group could not be read has its own finding; which total it belongs to is not known.
-    astray = (~pl.col("is_total") & ~_all_read(total.per)).any().over("entry")
-    columns, wrong = [], []
-    for name in names:
-        known = [*_countable(defined, name), "not_reported"]
-        unread = (~is_total & ~pl.col(f"{name}__state").is_in(known)).any()
-        summed = pl.col(name).filter(~is_total).sum()
-        expected = pl.when(named).then(summed.over(*group)).otherwise(summed.over("entry", "_block"))
-        judged = is_total & pl.col(name).is_not_null() & ~unread.over("entry") & ~astray
-        columns.append(pl.when(judged).then(expected).otherwise(None).alias(f"total__{name}"))
-        wrong.append(pl.when(judged & (pl.col(name) != expected)).then(pl.lit(name)).otherwise(None))
-    frame = frame.with_columns(*columns, pl.concat_list(wrong).list.drop_nulls().alias("wrong__total"))
+    astray = ~pl.col("is_total") & ~_all_read(total.per)
+
+    def compared(within: str, expected: Callable[[pl.Expr], pl.Expr]) -> tuple[list[pl.Expr], pl.Expr]:
+        columns, wrong = [], []
+        for name in names:
+            known = [*_countable(defined, name), "not_reported"]
+            unread = (~is_total & ~pl.col(f"{name}__state").is_in(known)).any().over(within)
+            sums = expected(pl.col(name).filter(~is_total).sum())
+            judged = is_total & pl.col(name).is_not_null() & ~unread & ~astray.any().over(within)
+            columns.append(pl.when(judged).then(sums).otherwise(None).alias(f"total__{name}"))
+            wrong.append(pl.when(judged & (pl.col(name) != sums)).then(pl.lit(name)).otherwise(None))
+        return columns, pl.concat_list(wrong).list.drop_nulls().alias("wrong__total")
+
+    columns, wrong = compared(
+        "entry", lambda sums: pl.when(named).then(sums.over(*group)).otherwise(sums.over("entry", "_block"))
+    )
+    own = frame.with_columns(*columns, wrong)
+    if frame.select("entry", "filing").unique()["filing"].is_duplicated().any():
+        # In a filing of several parts a total may also close all of them: it is taken for whichever it is nearer to.
+        columns, wrong = compared(
+            "filing", lambda sums: pl.when(named).then(sums.over("filing", *total.per)).otherwise(sums.over("filing"))
+        )
+        whole = frame.with_columns(*columns, wrong)
+        judged = [f"total__{name}" for name in names]
+        nearer = (whole["wrong__total"].list.len() < own["wrong__total"].list.len()).fill_null(False)
+        frame = own.with_columns(
+            pl.when(nearer).then(whole[name]).otherwise(own[name]).alias(name) for name in (*judged, "wrong__total")
+        )
+    else:
+        frame = own
     return frame.with_columns(
         pl.when(is_total).then(pl.col("wrong__total").list.len() == 0).otherwise(None).alias("ok__total_row")
     ).drop("_block")

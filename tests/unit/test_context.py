@@ -89,6 +89,18 @@ def _census_of(*people: tuple[str, int]) -> bytes:
     return xlsx(others={"普查": [header, *rows]})
 
 
+def test_a_finding_names_the_sheet_on_which_its_row_stands(desk):
+    """The sheets of one filing have rows of the same number; their columns may differ."""
+    desk.send(enrolment("2023-2024", 10).xlsx())
+    draft = enrolment("2024-2025", 40)
+    upper = Draft("enrolment", rows=draft.rows[1:], sheet="初中")
+    lower = Draft("enrolment", rows=draft.rows[:1], sheet="小学", columns=list(reversed(draft.columns)))
+    desk.send(xlsx(upper, lower))
+    desk.land()
+    places = desk.query(f"SELECT sheet, cell FROM landing.context_finding WHERE rule_id = '{CHANGE}'")
+    assert places == [("小学", lower.cell(0, "students_total"))]
+
+
 def test_a_change_counts_only_when_large_in_share_and_in_pupils(desk):
     pupils_a_grade = {
         XINFU: (10, 20, True),
