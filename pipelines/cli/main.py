@@ -1,21 +1,59 @@
-"""The commands of `xianbao`. Exit codes: 0 done; 1 the file checked has errors, or the system failed; 2 a mistake in the call."""
+"""The commands of `xianbao`. Exit codes: 0 done; 1 the file checked has errors, or the system failed; 2 a mistake in the call,
+or something of the user's own in the way: nothing was done."""
 
 import os
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from typer.core import TyperGroup
 
 from pipelines.cli import boards, decide
 from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
 from pipelines.municipality import ConfigurationError, write_template
+from pipelines.returns import DefinitionError
+from pipelines.warehouse.opened import FileUnusable, in_words
+
+
+class _Border(TyperGroup):
+    """Where a user meets the program: what is no fault of the code is told in words, and only our own faults leave a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ConfigurationError, DefinitionError) as error:
+            refuse(str(error))
+        except (HomeBusy, DecisionLogDamaged) as error:
+            complain(str(error))
+            sys.exit(1)
+        except FileUnusable as unusable:
+            _stop_at(unusable)
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] not in _PIPELINE_PACKAGES:
+                raise
+            refuse(say("这台机器只装了自查部分（xianbao check）；这条命令要在市局的安装环境中运行：pip install 'xianbao[pipeline]'。",
+                       "Only the pre-check (xianbao check) is installed here; this needs: pip install 'xianbao[pipeline]'"))  # fmt: skip
+        except Exception as error:
+            # Of a database that is not opened here but deeper down, by whatever way.
+            duckdb = sys.modules.get("duckdb")
+            if duckdb is None or not isinstance(error, duckdb.Error):
+                raise
+            _stop_at(in_words(str(error)))
+
+
+def _stop_at(unusable: FileUnusable) -> NoReturn:
+    """Say why a database file cannot be used; exit code 1 where something of ours is broken, else 2."""
+    complain(say(unusable.chinese, unusable.english))
+    sys.exit(1 if unusable.is_fault else 2)
+
 
 app = typer.Typer(
+    cls=_Border,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -442,22 +480,9 @@ class _progress:
 
 
 def main() -> None:
-    """Entry point: a user's mistake is told in words; only our own faults leave a traceback in the log."""
+    """Entry point."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    try:
-        app()
-    except ConfigurationError as error:
-        complain(str(error))
-        sys.exit(2)
-    except (HomeBusy, DecisionLogDamaged) as error:
-        complain(str(error))
-        sys.exit(1)
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in _PIPELINE_PACKAGES:
-            raise
-        complain(say("这台机器只装了自查部分（xianbao check）；这条命令要在市局的安装环境中运行：pip install 'xianbao[pipeline]'。",
-                     "Only the pre-check (xianbao check) is installed here; this needs: pip install 'xianbao[pipeline]'"))  # fmt: skip
-        sys.exit(2)
+    app()
 
 
 if __name__ == "__main__":

@@ -309,7 +309,7 @@ class _Template:
         total = self.defined.total_row
         blocks: list[_Block] = []
         row = first
-        if self.known is not None and total and total.per:
+        if self.known is not None and total and total.per and set(total.per) <= set(self.defined.key):
             groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
             for values in self.rows:
                 groups.setdefault(tuple(values[name] for name in total.per), []).append(values)

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,6 +22,7 @@ import duckdb
 from pipelines.exports.public import DEFAULT_THRESHOLD, allowed, public_copy
 from pipelines.files import replace_file
 from pipelines.warehouse.chinese import SCHEMA, ColumnFacts, catalogue, labels, unit_of
+from pipelines.warehouse.opened import opened, telling_of
 
 FORMATS = ("parquet", "csv", "xlsx")
 PROFILES = ("internal", "public")
@@ -75,17 +76,14 @@ def export(
     """Write every table of the published file into `folder`, and `manifest.json` last.
 
     Files that an earlier export left there and that are not of this one are removed, so that a folder never mixes releases or
-    profiles. Raises ValueError for an unknown format or profile.
+    profiles. Raises ValueError for an unknown format or profile, FileUnusable.
     """
     if not set(formats) <= set(FORMATS) or profile not in PROFILES:
         raise ValueError(f"formats: {FORMATS}, profiles: {PROFILES}")
     _forget(folder)
-    opened = (
-        public_copy(published, threshold) if profile == "public" else duckdb.connect(str(published), read_only=True)
-    )
     done: list[Exported] = []
     digests: dict[str, str] = {}
-    with closing(opened) as connection:
+    with _tables(published, profile, threshold) as connection:
         ((release_id,),) = connection.execute("SELECT release_id FROM marts.release").fetchall()
         tables = catalogue(connection)
         views = _views(connection, tables)
@@ -116,6 +114,16 @@ def export(
     }
     replace_file(folder / MANIFEST, (json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode())
     return done
+
+
+@contextmanager
+def _tables(published: Path, profile: str, threshold: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    if profile == "internal":
+        with opened(published) as connection:
+            yield connection
+        return
+    with telling_of(published), closing(public_copy(published, threshold)) as connection:
+        yield connection
 
 
 def _forget(folder: Path) -> None:

@@ -211,7 +211,9 @@ class Identity(_Frozen):
             raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
         said = [bool(self.sum or self.minus), bool(self.product), self.sum_by is not None, self.period_months]
         if sum(said) != 1:
-            raise ValueError(f"{self.name}: needs one right-hand side: sum (and minus), product, sum_by or period_months")
+            raise ValueError(
+                f"{self.name}: needs one right-hand side: sum (and minus), product, sum_by or period_months"
+            )
         if self.sum_by is not None:
             column, sums = self.sum_by.get("column"), self.sum_by.get("sums")
             if set(self.sum_by) != {"column", "sums"} or not isinstance(column, str) or not isinstance(sums, dict):
@@ -330,13 +332,15 @@ class ReturnDefinition(_Frozen):
         used |= {*self.explanations, *(name for column in self.columns for name in column.label_by)}
         if unknown := used - set(names):
             raise ValueError(f"{self.return_code}: undeclared columns are used: {sorted(unknown)}")
-        truths = [one.name for one in (*self.identities, *self.ratios)]
+        truths = [*(one.name for one in self.identities), *(one.name for one in self.ratios)]
         if len(truths) != len(set(truths)):
             raise ValueError(f"{self.return_code}: two identities or ratios have one name")
         computed = {name for one in self.identities for name in (one.left, *one.terms)}
         computed |= {name for ratio in self.ratios for name in ratio.terms}
         if words := sorted(name for name in computed if not self.column(name).is_number):
-            raise ValueError(f"{self.return_code}: identities and ratios compute with columns that are no numbers: {words}")
+            raise ValueError(
+                f"{self.return_code}: identities and ratios compute with columns that are no numbers: {words}"
+            )
         for identity in self.identities:
             self._computes(identity)
         if self.complete and self.column(self.complete.column).type != "count":
@@ -361,7 +365,9 @@ class ReturnDefinition(_Frozen):
         types = [self.column(name).type for name in identity.product]
         digits = sum(len(str(LARGEST[one])) - 1 + DECIMAL_PLACES[one] for one in types)
         if digits > _MOST_DIGITS:
-            raise ValueError(f"{self.return_code}: {identity.name}: a product of {len(types)} such columns is too large")
+            raise ValueError(
+                f"{self.return_code}: {identity.name}: a product of {len(types)} such columns is too large"
+            )
 
     def column(self, name: str) -> Column:
         return self._by_name[name]
@@ -465,7 +471,9 @@ def _read(path: Path) -> ReturnDefinition:
 @read_once
 def declared_units() -> frozenset[str]:
     """Every unit that a definition declares, normalised."""
-    return frozenset(normalise_label(column.unit) for defined in all_definitions() for column in defined.columns if column.unit)
+    return frozenset(
+        normalise_label(column.unit) for defined in all_definitions() for column in defined.columns if column.unit
+    )
 
 
 def current_definitions() -> dict[str, ReturnDefinition]:

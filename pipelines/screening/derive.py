@@ -221,7 +221,8 @@ def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
             judged = is_total & pl.col(name).is_not_null() & ~unread & ~astray.any().over(within)
             columns.append(pl.when(judged).then(sums).otherwise(None).alias(f"total__{name}"))
             wrong.append(pl.when(judged & (pl.col(name) != sums)).then(pl.lit(name)).otherwise(None))
-        return columns, pl.concat_list(wrong).list.drop_nulls().alias("wrong__total")
+        listed = pl.concat_list(wrong).list.drop_nulls() if wrong else pl.lit([], dtype=pl.List(pl.String))
+        return columns, listed.alias("wrong__total")
 
     columns, wrong = compared(
         "entry", lambda sums: pl.when(named).then(sums.over(*group)).otherwise(sums.over("entry", "_block"))

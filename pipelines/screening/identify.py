@@ -509,10 +509,10 @@ def _header_at(
     sheet: Sheet, row: int, named: set[str]
 ) -> tuple[ReturnDefinition, int, dict[str, int], dict[str, str], list[Observation]] | None:
     """The header that starts in this row, if one does: the definition and depth that know the most of its labels."""
-    # The first row of a header names at least two columns; a data row may hold one label as a value (a programme, say). A form of
-    # one column has no more, and is known where the cover names it.
+    # The first row of a header names at least two columns; a data row may hold one label as a value (a programme, say). Of a form that
+    # the cover names one may do: there may be no more, or they stand under their groups.
     known = [_owners()[label] for text in sheet.rows[row] if text and (label := _label(text)[0]) in _owners()]
-    if len(known) < 2 and not any(_is_named_alone(defined, named) for owners in known for defined, _ in owners):
+    if len(known) < 2 and not any(defined.return_code in named for owners in known for defined, _ in owners):
         return None
     best: tuple[tuple[int, int, int, int, int], ReturnDefinition, int] | None = None
     for depth in range(1, _HEADER_DEPTH + 1):
@@ -536,7 +536,7 @@ def _header_at(
             defined = definitions[key]
             required = sum(1 for column in defined.columns if column.required)
             share = _HEADER_SHARE_WHEN_NAMED if defined.return_code in named else _HEADER_SHARE
-            least = 1 if _is_named_alone(defined, named) else 2
+            least = min(2, len(defined.columns)) if defined.return_code in named else 2
             if len(names) < max(least, share * required) or not first_row[key]:
                 continue
             # Of two versions of a form that know the same labels, the one that lacks none of its own.
@@ -548,10 +548,6 @@ def _header_at(
         return None
     _, defined, depth = best
     return (defined, depth, *_map_columns(sheet, row, depth, defined))
-
-
-def _is_named_alone(defined: ReturnDefinition, named: set[str]) -> bool:
-    return len(defined.columns) == 1 and defined.return_code in named
 
 
 def _map_columns(

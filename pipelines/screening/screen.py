@@ -250,7 +250,7 @@ def screen(
         try:
             entries += _identified(submission, outcome, settings, result)
         except Exception as fault:  # noqa: BLE001 - our fault with one file must not hold up the other counties
-            result.faults[submission.submission_id] = _told(fault)
+            result.faults[submission.submission_id] = told(fault)
     for defined in all_definitions():
         filings = {index: entry for index, entry in enumerate(entries) if entry.definition is defined}
         if filings:
@@ -258,7 +258,8 @@ def screen(
     return _without_faulty(result)
 
 
-def _told(fault: Exception) -> str:
+def told(fault: Exception) -> str:
+    """What went wrong in us, on one line."""
     return f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:300]
 
 
@@ -270,7 +271,7 @@ def _judge_together(defined: ReturnDefinition, entries: dict[int, _Entry], resul
     except Exception as fault:  # noqa: BLE001 - our fault with one file or return must not hold up the others
         submissions = list(dict.fromkeys(entry.submission.submission_id for entry in entries.values()))
         if len(submissions) == 1:
-            result.faults[submissions[0]] = f"{defined.form} v{defined.version}: {_told(fault)}"
+            result.faults[submissions[0]] = f"{defined.form} v{defined.version}: {told(fault)}"
             return
         first = set(submissions[: len(submissions) // 2])
         for half in (first, set(submissions) - first):
