@@ -19,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.exports.public import DEFAULT_THRESHOLD, allowed, public_copy
+from pipelines.exports.public import DEFAULT_THRESHOLD, declared, public_copy, undeclared
 from pipelines.files import replace_file
 from pipelines.warehouse.chinese import SCHEMA, ColumnFacts, catalogue, labels, unit_of
 from pipelines.warehouse.opened import opened, telling_of
@@ -110,6 +110,7 @@ def export(
         "release_id": str(release_id),
         "profile": profile,
         "suppressed_below_persons": threshold if profile == "public" else None,
+        "left_out": undeclared(published) if profile == "public" else [],
         "files": {one.name: {"rows_n": one.rows_n, "sha256": digests[one.name]} for one in done},
     }
     replace_file(folder / MANIFEST, (json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode())
@@ -156,7 +157,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, view: View, profile: str) -> It
     selected = ", ".join(f'"{column.name}"' for column in view.columns)
     cursor = connection.execute(f'SELECT {selected} FROM "{SCHEMA}"."{view.name}" {view.order}')
     names = [column.name for column in view.columns]
-    own = {labels().column(view.stem, name) for name in allowed().get(view.stem, {}).get("figures", ())}
+    public = declared().tables.get(view.stem)
+    own = {labels().column(view.stem, name) for name in (public.figures if public else ())}
     figures = [number for number, name in enumerate(names) if name in own]
     hidden_at = names.index("是否隐去") if "是否隐去" in names else None
     status_at = names.index("数据状态") if "数据状态" in names else None
