@@ -8,9 +8,11 @@ against each other. Everything else in a suite is written by hand.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any, Literal
 
 from pipelines.periods import Period
@@ -111,6 +113,34 @@ def file_rules() -> dict[str, Rule]:
 def reference_rules() -> dict[str, Rule]:
     """Rule id → rule, for the census as an external reference."""
     return _catalogue("census_2020")
+
+
+@dataclass(frozen=True)
+class Census:
+    """A count of the country's people: the words by which a table names it, and the totals that were published (with servicemen and
+    without)."""
+
+    year: int
+    name: str
+    words: tuple[str, ...]
+    national_totals: tuple[int, ...]
+
+    def is_named_in(self, text: str) -> bool:
+        """Whether a title names it; a year only where no further digit makes it part of another number."""
+        return any(re.search(rf"(?<![0-9]){re.escape(word)}(?![0-9])", text) for word in self.words)
+
+    def counted(self, total: int, share: Decimal) -> bool:
+        """Whether a total of the country is this census's, give or take a share of it."""
+        return any(abs(total - published) <= share * published for published in self.national_totals)
+
+
+@read_once
+def censuses() -> tuple[Census, ...]:
+    """The censuses that a table may be of, that of the reference first."""
+    return tuple(
+        Census(one["year"], one["name"], tuple(one["words"]), tuple(one["national_totals"]))
+        for one in _load("census_2020")["censuses"]
+    )
 
 
 def _day(text: str | None) -> date | None:

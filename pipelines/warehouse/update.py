@@ -16,7 +16,7 @@ from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.screening.identify import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import rule_set_version
-from pipelines.screening.screen import Filing, Screening, ScreenSettings, screen
+from pipelines.screening.screen import Filing, Screening, ScreenSettings, screen, told
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import (
     ALL_RETURNS,
@@ -134,12 +134,16 @@ def screen_batch(
     census = [entry for entry in entries if references & {arrival.county_code for arrival in entry.arrivals}]
     returns = [entry for entry in entries if entry not in census]
     city = home.municipality.city
-    screened_census = [
-        screen_census(store.to_screen(entry), city=CountyName(city.code, city.name), counties=settings.counties,
-                      limits=settings.limits)
-        for entry in census
-    ]  # fmt: skip
     screening = screen([store.to_screen(entry) for entry in returns], settings, progress=progress)
+    screened_census = []
+    for entry in census:
+        try:
+            screened_census.append(
+                screen_census(store.to_screen(entry), city=CountyName(city.code, city.name), counties=settings.counties,
+                              limits=settings.limits)
+            )  # fmt: skip
+        except Exception as fault:  # noqa: BLE001 - our fault with a reference must not hold up the counties
+            screening.faults[entry.submission_id] = told(fault)
     return Batch(screening, screened_census, frozenset(county.code for county in settings.counties))
 
 
