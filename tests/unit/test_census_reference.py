@@ -126,7 +126,8 @@ BAD: dict[str, tuple[bytes, list[tuple[str, str]], str]] = {
     ),
     "CENSUS-1c-sexes": (
         book(changed(XINFU_ROW, "人口数_合计", census()[XINFU_ROW][4] + 1)),
-        [("CENSUS-1c-sexes", cell(XINFU_ROW, "人口数_合计")), ("CENSUS-1c-city-total", cell(CITY_ROW, "人口数_合计"))],
+        [("CENSUS-1c-sexes", cell(XINFU_ROW, "人口数_合计")), ("CENSUS-1c-share", cell(XINFU_ROW, "人口比重_0-14岁")),
+         ("CENSUS-1c-city-total", cell(CITY_ROW, "人口数_合计"))],
         "rejected",
     ),
     "CENSUS-1c-ages": (
