@@ -66,7 +66,7 @@ _TAKEN_TRUTHS = frozenset(["complete", "not_reported", "text_number", "total_row
 TAKEN_RETURNS = frozenset(
     [
         "cell_column", "cell_states", "context_evaluation", "context_finding", "context_rule_result", "decision", "explanation",
-        "file", "filing_in_force", "filing_version", "finding", "lateness", "returned_version", "rule_result", "screened",
+        "file", "filing_in_force", "filing_version", "finding", "lateness", "returned_version", "routine", "rule_result", "screened",
         "submission",
     ]
 )  # fmt: skip
@@ -285,6 +285,12 @@ class Present(_Frozen):
     per: tuple[str, ...] = ()
     where: dict[str, str] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _is_its_own(self) -> "Present":
+        if self.name in _TAKEN_TRUTHS or "__" in self.name:
+            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
+        return self
+
 
 class ReturnDefinition(_Frozen):
     """One version of a statistical form."""
@@ -332,17 +338,27 @@ class ReturnDefinition(_Frozen):
         used |= {*self.explanations, *(name for column in self.columns for name in column.label_by)}
         if unknown := used - set(names):
             raise ValueError(f"{self.return_code}: undeclared columns are used: {sorted(unknown)}")
-        truths = [*(one.name for one in self.identities), *(one.name for one in self.ratios)]
+        truths = [
+            *(one.name for one in self.identities),
+            *(one.name for one in self.ratios),
+            *(one.name for one in self.present),
+        ]
+        truths += [one.over_zero for one in self.ratios if one.per]
         if len(truths) != len(set(truths)):
-            raise ValueError(f"{self.return_code}: two identities or ratios have one name")
+            raise ValueError(f"{self.return_code}: two identities, ratios or presences have one name")
         computed = {name for one in self.identities for name in (one.left, *one.terms)}
         computed |= {name for ratio in self.ratios for name in ratio.terms}
+        computed |= {present.column for present in self.present}
         if words := sorted(name for name in computed if not self.column(name).is_number):
             raise ValueError(
-                f"{self.return_code}: identities and ratios compute with columns that are no numbers: {words}"
+                f"{self.return_code}: identities, ratios and presences compute with columns that are no numbers: {words}"
             )
         for identity in self.identities:
             self._computes(identity)
+        for present in self.present:
+            for name, code in present.where.items():
+                if code not in self.column(name).codes:
+                    raise ValueError(f"{self.return_code}: {present.name}: {name} has no code {code}")
         if self.complete and self.column(self.complete.column).type != "count":
             raise ValueError(f"{self.return_code}: complete.column must be a count")
         if self.complete and self.complete.column in self.complete.per:
@@ -385,7 +401,8 @@ class ReturnDefinition(_Frozen):
     def declared_truths(self) -> frozenset[str]:
         """Names of the identities, ratios and of what must be present: what rules of this version may assert."""
         over_zero = [ratio.over_zero for ratio in self.ratios if ratio.per]
-        return frozenset([*(one.name for one in (*self.identities, *self.ratios, *self.present)), *over_zero])
+        named = [*(one.name for one in self.identities), *(one.name for one in self.ratios)]
+        return frozenset([*named, *(one.name for one in self.present), *over_zero])
 
     @cached_property
     def number_columns(self) -> tuple[Column, ...]:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from pipelines.returns import ReturnDefinition
 from pipelines.rule_files import rules_from
-from pipelines.screening.rules import with_cell_expectations
+from pipelines.screening.rules import write_suites
 from tests.homes import PROJECT
 
 #: What every return can be asked beside its own rules: truth → (level, frame, parameters).
@@ -44,25 +44,19 @@ def expectation(form: str, truth: str, level: str, outcome: str, **meta: Any) ->
     }
 
 
-def suite_of(defined: ReturnDefinition) -> dict[str, Any]:
-    """The part of a suite that is written by hand: a rule for everything that the definition declares, and for what any return can
-    be asked."""
+def by_hand(defined: ReturnDefinition) -> list[dict[str, Any]]:
+    """The rules of a suite that nothing writes by itself: ranges, what must be there, and what any return can be asked."""
     form = defined.form
-    rules = [expectation(form, "unique_key", "1b", "error")]
-    rules += [expectation(form, one.name, "1c", "error", column=one.left) for one in defined.identities]
-    rules += [
+    rules = [
         expectation(form, one.name, "4", "query", column=one.of, parameters={"low": 1, "high": 100, "least": 1})
         for one in defined.ratios
     ]
-    rules += [expectation(form, "total_row", "1c", "error")] if defined.total_row else []
-    rules += [expectation(form, "complete", "1b", "error")] if defined.complete else []
-    if defined.number_columns:
-        rules += [expectation("FILE", name, "1a", "query") for name in ("text_number", "not_reported")]
-    rules += [
+    rules += [expectation(form, one.over_zero, "4", "query", column=one.per) for one in defined.ratios if one.per]
+    rules += [expectation(form, one.name, "4", "query", column=one.column) for one in defined.present]
+    return rules + [
         expectation(form, truth, level, "query", scope="context", frame=frame, parameters=parameters)
         for truth, (level, frame, parameters) in _OF_ANY_RETURN.items()
     ]
-    return {"name": defined.return_code, "expectations": rules}
 
 
 @contextmanager
@@ -78,8 +72,8 @@ def declared(folder: Path, definitions: Iterable[dict[str, Any]]) -> Iterator[li
     with rules_from(folder):
         found = list(all_definitions())
         for defined in found:
-            suite = suite_of(defined)
-            suite["expectations"] = with_cell_expectations(defined.return_code, suite["expectations"])
             path = folder / "expectations" / f"{defined.return_code}.json"
-            path.write_text(json.dumps(suite, ensure_ascii=False), encoding="utf-8")
+            content = {"name": defined.return_code, "expectations": by_hand(defined)}
+            path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        write_suites()
         yield found

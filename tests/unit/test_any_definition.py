@@ -125,6 +125,16 @@ def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, 
             defined["ratios"] = [
                 {"name": "ratio", "of": draw(st.sampled_from(numbers)), **({"per": per} if per else {})}
             ]
+        if draw(st.booleans()):
+            coded = [column for column in columns if column["type"] == "code"]
+            where = {coded[0]["name"]: coded[0]["codes"][0]} if coded and draw(st.booleans()) else {}
+            present = {
+                "name": "there",
+                "column": draw(st.sampled_from(numbers)),
+                "where": where,
+                "per": draw(st.lists(st.sampled_from(names), max_size=1)),
+            }
+            defined["present"] = [present]
     return defined
 
 
@@ -320,6 +330,8 @@ def changed(column: str | None = None, **values: Any) -> dict[str, Any]:
         (changed(identities=[{"name": "a", "left": "staff", "relation": "=",
                               "sum_by": {"column": "kind", "sums": {"丙": ["staff"]}}}]), "丙"),
         (changed(ratios=[{"name": "r", "of": "kind"}]), "no numbers"),
+        (changed(present=[{"name": "p", "column": "kind"}]), "no numbers"),
+        (changed(present=[{"name": "p", "column": "staff", "where": {"kind": "丙"}}]), "丙"),
         (changed(identities=[{"name": "a", "left": "staff", "relation": "=", "sum": ["staff"]}], ratios=[{"name": "a", "of": "staff"}]),
          "one name"),
     ],
