@@ -30,7 +30,7 @@ LOOKING = ("status", "findings", "show", "releases")
 #: Commands that write, but nothing in the home.
 WRITING_ASIDE = ("trace", "export", "template", "check", "bundle", "diff")
 #: The return that docs/adding-a-return.md makes up.
-EXAMPLE_RETURN = "staffing"
+EXAMPLE_RETURN = "class_size"
 
 
 def blocks(language: str, page: str = README) -> list[str]:

@@ -551,9 +551,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
                     (submission_id, return_code, mask_personal(table.sheet.name), table.first_data_row + 1,
                      table.last_data_row + 1, name, column_letter(column), table.header_texts[name])
                 )  # fmt: skip
-    result.rows[defined.return_code] = _landing_rows(
-        defined, placed, frame.filter(pl.col("filing").is_in(accepted))
-    )
+    result.rows[defined.return_code] = _landing_rows(defined, placed, frame.filter(pl.col("filing").is_in(accepted)))
 
 
 def _content_digests(defined: ReturnDefinition, frame: pl.DataFrame) -> dict[int, str]:

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import polars as pl
 
-from pipelines.characters import ENDS, FOLDS, INVISIBLE, folded, ranges_of
+from pipelines.characters import ENDS, FOLDS, INVISIBLE, ranges_of
 from pipelines.returns import Column, ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES, LARGEST, MISSING_CODES, typed
 from pipelines.screening.identify import Table
