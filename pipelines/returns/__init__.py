@@ -7,22 +7,26 @@ read (`screening`), which rules apply to it and what they say (`expectations/`),
 from pipelines.characters import normalise_label
 from pipelines.returns.definition import (
     Column,
+    DefinitionError,
     Identity,
     ReturnDefinition,
     TotalRow,
     all_definitions,
     current_definitions,
+    declared_units,
     definition,
     split_unit,
 )
 
 __all__ = [
     "Column",
+    "DefinitionError",
     "Identity",
     "ReturnDefinition",
     "TotalRow",
     "all_definitions",
     "current_definitions",
+    "declared_units",
     "definition",
     "normalise_label",
     "split_unit",

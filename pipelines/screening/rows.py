@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from pipelines.characters import folded, is_digits, normalise_label
-from pipelines.returns import Column, ReturnDefinition, split_unit
+from pipelines.returns import Column, ReturnDefinition, declared_units, split_unit
 from pipelines.returns.definition import MISSING_CODES
 from pipelines.screening.workbook import Sheet
 
@@ -366,7 +366,7 @@ def _is_column_numbers(filled: Sequence[str], form: _Form) -> bool:
 
 def is_header_again(filled: Sequence[str], defined: ReturnDefinition) -> bool:
     """Whether the filled cells of a row are the labels of the form once more, and no figure among them."""
-    if len(filled) < 2 or split_unit(filled[0])[0] not in defined.label_owner:
+    if len(filled) < 2 or split_unit(filled[0], declared_units())[0] not in defined.label_owner:
         return False
     known_n = sum(split_unit(text)[0] in defined.label_owner for text in filled)
     return known_n >= 0.8 * len(filled) and all(_number(text) is None for text in filled)
@@ -381,7 +381,8 @@ def leave_unfilled(
     of it is data, and what is blank in it is told.
     """
     labels = {*defined.key, defined.row_label}
-    stated = [index for name, index in columns.items() if name not in labels]
+    # Where the form asks for nothing but labels, they are what is stated.
+    stated = [index for name, index in columns.items() if name not in labels] or [*columns.values()]
     per = [columns[name] for name in (defined.complete.per if defined.complete else ()) if name in columns]
     blocks: dict[tuple[str | None, ...], list[int]] = {}
     for row in data_rows:
