@@ -6,6 +6,7 @@ read (`screening`), which rules apply to it and what they say (`expectations/`),
 
 from pipelines.returns.definition import (
     Column,
+    DateCheck,
     Identity,
     ReturnDefinition,
     TotalRow,
@@ -13,11 +14,13 @@ from pipelines.returns.definition import (
     current_definitions,
     definition,
     normalise_label,
+    reference_on,
     split_unit,
 )
 
 __all__ = [
     "Column",
+    "DateCheck",
     "Identity",
     "ReturnDefinition",
     "TotalRow",
@@ -25,5 +28,6 @@ __all__ = [
     "current_definitions",
     "definition",
     "normalise_label",
+    "reference_on",
     "split_unit",
 ]

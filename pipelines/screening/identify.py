@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import lru_cache
 
 from pipelines.periods import Period, read_period_label
@@ -68,8 +69,21 @@ _COLUMN_NUMBERS = frozenset("甲乙丙丁戊己庚辛壬癸")
 
 @dataclass(frozen=True)
 class CountyName:
+    """What screening knows of a county. It exists from `valid_from` on and no longer on `valid_to`; None: as far as is known.
+
+    `passed_into`, `came_from`: codes of the counties that it became when it ended, and that it was made of.
+    """
+
     code: str
     name: str
+    valid_from: date | None = None
+    valid_to: date | None = None
+    passed_into: tuple[str, ...] = ()
+    came_from: tuple[str, ...] = ()
+
+    def valid_on(self, day: date) -> bool:
+        """Whether the county exists on `day`."""
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day < self.valid_to)
 
 
 @dataclass(frozen=True)
@@ -196,6 +210,7 @@ def identify(
         _check_sign_off(table, [sheet for sheet in sheets if sheet.name not in with_tables])
         _resolve_county(table, counties, set(source_counties), metadata, file_name)
         _resolve_period(table, periods.get(table.definition.return_code, set()), metadata, file_name)
+        _check_existence(table, counties)
     return Identified(*_without_repeated(tables))
 
 
@@ -644,3 +659,44 @@ def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name
         table.observations.append(
             Observation("FILE-0-name-conflict", value=file_name, expected=period.label, detail=hinted.label)
         )
+
+
+def _check_existence(table: Table, counties: Sequence[CountyName]) -> None:
+    """A return is filed by the counties of its reference day: a file of one that is gone by then, or not yet there, is refused."""
+    county = next((county for county in counties if county.code == table.county_code), None)
+    period = table.period
+    if county is None or period is None or period.type.value not in table.definition.period_types:
+        return
+    day = table.definition.reference_on(period)
+    if county.valid_on(day):
+        return
+    has_ended = county.valid_to is not None and county.valid_to <= day
+    others = _counties_of(county, day, counties, "passed_into" if has_ended else "came_from")
+    by_whom = f"应由{'、'.join(others)}报送" if others else "不由它报送"
+    claim = table.cover.first("period") or table.cover.first("title") or ("", table.sheet.name, table.header_row, 0)
+    _, sheet, row, column = claim
+    table.observations.append(
+        Observation(
+            "FILE-0-county-ended" if has_ended else "FILE-0-county-not-yet", sheet, row, column, value=county.name,
+            expected=(county.valid_to if has_ended else county.valid_from or day).isoformat(),
+            detail=f"{period.label}的本表以 {day.isoformat()} 的县区为准，{by_whom}",
+        )
+    )  # fmt: skip
+
+
+def _counties_of(county: CountyName, day: date, counties: Sequence[CountyName], link: str) -> list[str]:
+    """Names of the counties that hold on a day what belongs to a county that is not there on it, in the order of the municipality.
+
+    `link`: the attribute to follow, forwards or backwards in time.
+    """
+    by_code = {one.code: one for one in counties}
+    found: set[str] = set()
+    seen = {county.code}
+    waiting = [county]
+    while waiting:
+        for code in getattr(waiting.pop(), link):
+            if code in by_code and code not in seen:
+                seen.add(code)
+                other = by_code[code]
+                (found.add(code) if other.valid_on(day) else waiting.append(other))
+    return [one.name for one in counties if one.code in found]

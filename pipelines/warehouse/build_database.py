@@ -18,7 +18,7 @@ import polars as pl
 
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore, RawSubmission
-from pipelines.returns import ReturnDefinition, current_definitions
+from pipelines.returns import ReturnDefinition, current_definitions, reference_on
 from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.findings import Finding
 from pipelines.screening.personal_data import mask_personal
@@ -64,7 +64,7 @@ _TABLES = {
     "control.county_successor": """county_code VARCHAR, successor_code VARCHAR, valid_from DATE, share BIGINT,
         share_before BIGINT, share_of BIGINT""",
     "control.calendar": """return_code VARCHAR, period VARCHAR, period_type VARCHAR, period_start DATE, period_end DATE,
-        period_label VARCHAR, due_on DATE""",
+        reference_on DATE, period_label VARCHAR, due_on DATE""",
     "control.run": "status_on DATE, withhold_below DECIMAL(5,4)",
     # What stands in the way of skipping work: returns whose marts are out of date, and digests of what was last built.
     "control.dirty_return": "return_code VARCHAR",
@@ -215,8 +215,8 @@ def write_control(connection: duckdb.DuckDBPyConnection, home: Home, *, status_o
         for code, share, before, whole in succession.shares()
     ]
     calendar = [
-        (row.return_code, row.period.code, row.period.type.value, row.period.start, row.period.end, row.period.label,
-         row.due_on)
+        (row.return_code, row.period.code, row.period.type.value, row.period.start, row.period.end,
+         reference_on(row.return_code, row.period), row.period.label, row.due_on)
         for row in municipality.calendar_rows()
     ]  # fmt: skip
     run = [(status_on, municipality.publish.withhold_below)]

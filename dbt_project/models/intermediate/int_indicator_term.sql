@@ -31,6 +31,8 @@ expected_part as (
         expected.calendar_year,
         expected.period_type,
         expected.is_year_spanned,
+        expected.is_year_spanned_by_all,
+        expected.reference_on,
         expected.school_year
     from {{ ref('stg_expected_filing') }} as expected
     inner join indicator
@@ -61,6 +63,9 @@ enrolment_part as (
         enrolment.submission_id as numerator_submission_id,
         population.submission_id as denominator_submission_id,
         greatest(enrolment.received_at, population.received_at) as known_at,
+        population.vintage_from as population_vintage_from,
+        population.vintage_to as population_vintage_to,
+        population.source as population_source,
         'enrolment' as numerator_return,
         expected_part.part_period as numerator_period,
         'population' as denominator_return,
@@ -116,6 +121,9 @@ pay_part as (
             when 'civil_servant_average' then pay.civil_servant_received_at
             else greatest(pay.teacher_received_at, pay.civil_servant_received_at)
         end as known_at,
+        cast(null as date) as population_vintage_from,
+        cast(null as date) as population_vintage_to,
+        cast(null as varchar) as population_source,
         case expected_part.measure when 'civil_servant_average' then 'civil_servant_pay' else 'teacher_pay' end
             as numerator_return,
         expected_part.part_period as numerator_period,
@@ -162,6 +170,9 @@ subsidy_part as (
             when 'school_coverage' then greatest(subsidy.received_at, subsidy.register_received_at)
             else subsidy.received_at
         end as known_at,
+        cast(null as date) as population_vintage_from,
+        cast(null as date) as population_vintage_to,
+        cast(null as varchar) as population_source,
         'rural_subsidy' as numerator_return,
         expected_part.part_period as numerator_period,
         case expected_part.measure when 'school_coverage' then 'school' else 'rural_subsidy' end as denominator_return,
@@ -192,14 +203,16 @@ part_of_period as (
     select
         *,
         part_period as period,
-        true as is_period_spanned
+        true as is_period_spanned,
+        true as is_period_spanned_by_all
     from part
     union all
     -- Yuan and months add up over a year; the same teachers and schools, reported every quarter, do not.
     select
         *,
         calendar_year as period,
-        is_year_spanned as is_period_spanned
+        is_year_spanned as is_period_spanned,
+        is_year_spanned_by_all as is_period_spanned_by_all
     from part
     where period_type in ('quarter', 'month') and measure not in ('teacher_coverage', 'school_coverage')
 )
@@ -214,7 +227,9 @@ select
     part_of_period.city_code,
     part_of_period.sort_order,
     part_of_period.part_period,
+    part_of_period.reference_on,
     part_of_period.is_period_spanned,
+    part_of_period.is_period_spanned_by_all,
     -- A ratio of averages needs all four terms, a simple one two.
     part_of_period.numerator is not null
     and part_of_period.denominator is not null
@@ -229,6 +244,9 @@ select
     part_of_period.numerator_submission_id,
     part_of_period.denominator_submission_id,
     part_of_period.known_at,
+    part_of_period.population_vintage_from,
+    part_of_period.population_vintage_to,
+    part_of_period.population_source,
     coalesce(numerator_filing.is_settled and denominator_filing.is_settled, false) as is_settled,
     coalesce(numerator_filing.is_revised, false) or coalesce(denominator_filing.is_revised, false) as is_revised
 from part_of_period

@@ -12,6 +12,11 @@ with county_figure as (
         any_value(city_code) as city_code,
         any_value(sort_order) as sort_order,
         any_value(is_period_spanned) as is_period_spanned,
+        any_value(is_period_spanned_by_all) as is_period_spanned_by_all,
+        list(part_period) as part_periods,
+        min(population_vintage_from) as population_vintage_from,
+        max(population_vintage_to) as population_vintage_to,
+        any_value(population_source) as population_source,
         bool_and(has_both_terms) as has_both_terms,
         string_agg(
             county_name || case when part_period != period then '（' || part_period || '）' else '' end,
@@ -47,7 +52,15 @@ rolled_up as (
         any_value(calendar_year) as calendar_year,
         count(*) as expected_n,
         count(*) filter (where has_both_terms) as coverage_n,
-        bool_and(coalesce(is_period_spanned, true)) as is_period_spanned,
+        -- A county that was there for a part of the year has a part of its figure; in the city's, its successor has the rest.
+        bool_and(
+            coalesce(case when is_city then is_period_spanned_by_all else is_period_spanned end, true)
+        ) as is_period_spanned,
+        list_sort(list_distinct(flatten(list(part_periods)))) as part_periods,
+        min(population_vintage_from) filter (where has_both_terms) as population_vintage_from,
+        max(population_vintage_to) filter (where has_both_terms) as population_vintage_to,
+        min(population_source) filter (where has_both_terms) as population_source,
+        count(distinct population_source) filter (where has_both_terms) as population_sources_n,
         string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas,
         {% for term in terms %}
             cast(sum({{ term }}) filter (where has_both_terms) as decimal(38, 2)) as {{ term }},
@@ -75,6 +88,20 @@ judged as (
         rolled_up.known_at,
         rolled_up.is_settled,
         rolled_up.is_revised,
+        case
+            when rolled_up.population_vintage_from = rolled_up.population_vintage_to
+                then cast(rolled_up.population_vintage_from as varchar)
+            else rolled_up.population_vintage_from || ' 至 ' || rolled_up.population_vintage_to
+        end as population_vintage_on,
+        case
+            when rolled_up.population_sources_n = 1 then rolled_up.population_source
+            else rolled_up.population_source || '等 ' || rolled_up.population_sources_n || ' 种来源'
+        end as population_source,
+        case
+            when not rolled_up.is_period_spanned
+                then '；只含 ' || array_to_string(rolled_up.part_periods, '、') || '，不是全年'
+            else ''
+        end as part_of_period,
         indicators.unit,
         indicators.factor,
         indicators.measure,
@@ -173,6 +200,10 @@ select
         when value is not null
             then worked_terms || ' = ' || cast(value as varchar) || case unit when '比值' then '' else ' ' || unit end
         else worked_terms || '：分母为 0，不能计算'
+    end
+    || case
+        when coverage_status = 'withheld' then ''
+        else coalesce('；人口时点 ' || population_vintage_on || '，来源：' || population_source, '') || part_of_period
     end as formula,
     numerator_sum,
     numerator_base_sum,
@@ -184,6 +215,8 @@ select
         when value is not null and standard is not null
             then {{ meets_standard('cross_numerator', 'cross_denominator', 'standard', 'comparison', 'factor') }}
     end as is_standard_met,
+    population_vintage_on,
+    population_source,
     numerator_submission_id,
     denominator_submission_id,
     known_at

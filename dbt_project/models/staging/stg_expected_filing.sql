@@ -1,4 +1,5 @@
--- Every filing that is expected: the reporting calendar times the counties that exist at the period's end.
+-- Every filing that is expected: the reporting calendar times the counties that exist on the return's reference day.
+{% set year_days = 'dayofyear(make_date(year(calendar.period_start), 12, 31))' %}
 with year_of_parts as (
     select
         return_code,
@@ -16,6 +17,7 @@ select
     calendar.period_type,
     calendar.period_start,
     calendar.period_end,
+    calendar.reference_on,
     calendar.period_label,
     calendar.due_on,
     county.county_name,
@@ -31,14 +33,19 @@ select
             then strftime(calendar.period_start, '%Y') || '-' || cast(year(calendar.period_start) + 1 as varchar)
         else cast(year(calendar.period_end) - 1 as varchar) || '-' || strftime(calendar.period_end, '%Y')
     end as school_year,
-    -- Do the calendar's quarters or months of the return make up the whole year? The sum of two quarters is no year.
+    -- Do the quarters or months that the county files make up the whole year? The sum of two quarters is no year, be it
+    -- that the calendar has no others or that the county was not there for them.
     year_of_parts.days_n is null
-    or year_of_parts.days_n = dayofyear(make_date(year(calendar.period_start), 12, 31)) as is_year_spanned
+    or sum(calendar.period_end - calendar.period_start + 1) over (
+        partition by calendar.return_code, county.county_code, strftime(calendar.period_start, '%Y')
+    ) = {{ year_days }} as is_year_spanned,
+    -- Do those of the calendar, whoever files them? What a county no longer files, its successor does.
+    year_of_parts.days_n is null or year_of_parts.days_n = {{ year_days }} as is_year_spanned_by_all
 from {{ source('control', 'calendar') }} as calendar
 inner join {{ source('control', 'county') }} as county
     on
-        calendar.period_end >= county.valid_from
-        and (county.valid_to is null or calendar.period_end < county.valid_to)
+        calendar.reference_on >= county.valid_from
+        and (county.valid_to is null or calendar.reference_on < county.valid_to)
 left join year_of_parts
     on
         calendar.return_code = year_of_parts.return_code
