@@ -177,8 +177,18 @@ class DateCheck(_Frozen):
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> "DateCheck":
-        if sum([self.earliest is not None or self.within_period, *(bool(k) for k in (self.not_after, self.near, self.per))]) != 1:
-            raise ValueError(f"{self.name}: asks for a plausible range, an order, a nearness or sameness, and for one of them")
+        if (
+            sum(
+                [
+                    self.earliest is not None or self.within_period,
+                    *(bool(k) for k in (self.not_after, self.near, self.per)),
+                ]
+            )
+            != 1
+        ):
+            raise ValueError(
+                f"{self.name}: asks for a plausible range, an order, a nearness or sameness, and for one of them"
+            )
         return self
 
     @property

@@ -13,7 +13,7 @@ from datetime import date
 from functools import lru_cache
 
 from pipelines.periods import Period, read_period_label
-from pipelines.returns import ReturnDefinition, all_definitions, normalise_label, split_unit
+from pipelines.returns import ReturnDefinition, all_definitions, normalise_label, reference_on, split_unit
 from pipelines.rule_files import read_once
 from pipelines.screening.workbook import (
     FINDINGS_SHEET,
@@ -663,11 +663,16 @@ def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name
 
 def _check_existence(table: Table, counties: Sequence[CountyName]) -> None:
     """A return is filed by the counties of its reference day: a file of one that is gone by then, or not yet there, is refused."""
+    # Of another county's file, or of a period that nobody reports, enough has been said.
+    if {"FILE-0-county-conflict", "FILE-0-period-type", "FILE-0-period-unexpected"} & {
+        observation.rule_id for observation in table.observations
+    }:
+        return
     county = next((county for county in counties if county.code == table.county_code), None)
     period = table.period
-    if county is None or period is None or period.type.value not in table.definition.period_types:
+    if county is None or period is None:
         return
-    day = table.definition.reference_on(period)
+    day = reference_on(table.definition.return_code, period)
     if county.valid_on(day):
         return
     has_ended = county.valid_to is not None and county.valid_to <= day

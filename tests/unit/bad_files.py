@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from builders import DINGXIANG, LOCKED, PAY, XINFU, CountyName, Draft, csv_bytes, xlsx
+from builders import DINGXIANG, FORMER, LOCKED, NEW, PAY, XINFU, CountyName, Draft, csv_bytes, xlsx
 
 from pipelines.returns import Column, current_definitions
 from pipelines.returns.definition import MISSING_LABELS
@@ -214,6 +214,12 @@ def _covered(
     return draft, draft.cover_cell(label)
 
 
+def _of_another_day(rule: str, county: CountyName, period: str) -> BadFile:
+    """A faultless return of a county that is not there on its reference day, in the county's own inbox."""
+    draft = Draft("enrolment", county=county, period=period)
+    return _draft(rule, (draft, draft.cover_cell("报告期")), source=county.code, value=county.name)
+
+
 def _without_cover(*labels: str) -> Made:
     draft = Draft("enrolment", title="在校（园）学生统计表")
     draft.cover = [(key, value) for key, value in draft.cover if key not in labels]
@@ -355,6 +361,8 @@ def _file_cases() -> list[BadFile]:
         _draft("FILE-0-period-unreadable", _covered("报告期", "本学期"), value="本学期"),
         _draft("FILE-0-period-type", _covered("报告期", "2024年第3季度")),
         _draft("FILE-0-period-unexpected", _covered("报告期", "2019-2020学年")),
+        _of_another_day("FILE-0-county-ended", FORMER, "2024-2025"),
+        _of_another_day("FILE-0-county-not-yet", NEW, "2024-2025"),
         _draft("FILE-0-period-conflict", _two_periods()),
         _draft("FILE-0-name-conflict", (Draft("enrolment"), ""), name="定襄县在校学生.xlsx"),
         _draft("FILE-0-missing-column", _missing_column()),

@@ -10,7 +10,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,10 @@ XINFU, DINGXIANG, YUANPING = (
     CountyName("140921", "定襄县"),
     CountyName("140981", "原平市"),
 )
-COUNTIES = (XINFU, DINGXIANG, YUANPING)
+#: One that went into 忻府区, and one that was made of it, in the course of 2024.
+FORMER = CountyName("140998", "旧城县", valid_to=date(2024, 7, 1), passed_into=("140902",))
+NEW = CountyName("140999", "新城县", valid_from=date(2024, 10, 1), came_from=("140902",))
+COUNTIES = (XINFU, DINGXIANG, YUANPING, FORMER, NEW)
 PERIODS = {
     "school": {"2023-2024", "2024-2025"},
     "enrolment": {"2023-2024", "2024-2025"},
@@ -125,7 +128,7 @@ def faultless_rows(return_code: str, county_code: str) -> list[dict[str, Any]]:
     if return_code == "enrolment":
         return [{**one, "stage": "小学", **_pupils(6, 6, 10)}, {**two, "stage": "初中", **_pupils(12, 3, 20)}]
     if return_code == "population":
-        kept = {"source": "统计局", "vintage_on": "2024-12-31"}
+        kept = {"source": "统计局", "vintage_on": "2024-08-31"}
         return [
             {
                 "age": age,

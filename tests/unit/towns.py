@@ -129,5 +129,5 @@ def _registered(code: str, school: str) -> dict[str, Any]:
 def _people(register: str, age: int, people: int) -> dict[str, Any]:
     return {
         "age": age, "register": register, "population_total": people, "population_male": people // 2 + 5,
-        "population_female": people - people // 2 - 5, "source": "统计局", "vintage_on": "2024-12-31",
+        "population_female": people - people // 2 - 5, "source": "统计局", "vintage_on": "2024-08-31",
     }  # fmt: skip
