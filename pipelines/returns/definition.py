@@ -192,6 +192,10 @@ class DateCheck(_Frozen):
         return self
 
     @property
+    def kind(self) -> Literal["plausible", "order", "near", "same"]:
+        return "order" if self.not_after else "near" if self.near else "same" if self.per else "plausible"
+
+    @property
     def terms(self) -> tuple[str, ...]:
         return tuple(name for name in (self.of, self.not_after, self.per) if name)
 

@@ -8,6 +8,7 @@ the file. Nothing is interpreted: that is `identify` and `tabulate`; nothing is 
 
 import csv
 import io
+import re
 import struct
 import zipfile
 import zlib
@@ -28,6 +29,7 @@ from pipelines.screening.workbook import Refusal, Sheet, Workbook, cell_address,
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _WORKBOOK_NAMES = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et"}
 _CHUNK = 1 << 20
+_MONTH = re.compile(r"[0-9]{4}\.(?:0[1-9]|1[0-2])")
 
 #: One sheet's second reading: its cells, what else was seen, and whether days count from 1904.
 Seen = tuple[Iterable[Cell], SheetReading, bool]
@@ -160,8 +162,9 @@ def _read_calamine(
             grid = sheet.to_python(skip_empty_area=False)
             hidden = meta.visible != calamine.SheetVisibleEnum.Visible
             seen = second_reader(number, meta.name, grid)
+            as_read = Sheet(meta.name, _as_text(grid), hidden, month_numbers=_month_numbers(grid))
             if seen is None:
-                sheets.append(Sheet(meta.name, _as_text(grid), hidden))
+                sheets.append(as_read)
                 continue
             found, reading, from_1904 = seen
             difference = disagreement(found, grid, reading, from_1904=from_1904)
@@ -169,7 +172,7 @@ def _read_calamine(
                 return Refusal("FILE-0-readers-disagree", f"表“{meta.name}”{difference}")
             if reading.active:
                 return Refusal("FILE-0-active-content", f"表“{meta.name}”{reading.active[0]}")
-            sheets.append(_with_reading(Sheet(meta.name, _as_text(grid), hidden), reading))
+            sheets.append(_with_reading(as_read, reading))
     except (MemoryError, Contradiction, struct.error, zipfile.BadZipFile):
         raise
     except calamine.PasswordError:
@@ -202,6 +205,16 @@ def _as_text(grid: list[list[Any]]) -> list[list[str | None]]:
     ]
 
 
+def _month_numbers(grid: list[list[Any]]) -> frozenset[tuple[int, int]]:
+    """Where a number reads like a year and a month: 2009.11 is one, while the text 2009.11 is a date."""
+    return frozenset(
+        (row, column)
+        for row, values in enumerate(grid)
+        for column, value in enumerate(values)
+        if value.__class__ is float and 1000 < value < 10_000 and _MONTH.fullmatch(cell_text(value) or "")
+    )
+
+
 def _with_reading(sheet: Sheet, reading: SheetReading) -> Sheet:
     rows = sheet.rows
     for (row, column), text in reading.errors.items():
@@ -218,6 +231,7 @@ def _with_reading(sheet: Sheet, reading: SheetReading) -> Sheet:
         frozenset(reading.errors),
         frozenset(reading.valueless),
         frozenset(reading.external),
+        sheet.month_numbers,
     )
 
 

@@ -41,6 +41,8 @@ class CellState(StrEnum):
     NOT_IN_LIST = "not_in_list"
     PATTERN = "pattern"
     NOT_DATE = "not_date"
+    NUMBER_NOT_DATE = "number_not_date"
+    MONTH_AMBIGUOUS = "month_ambiguous"
 
 
 #: The states in which a cell holds something that is loaded.
@@ -65,6 +67,7 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
     for entry, table in tables:
         sheet = table.sheet
         marked = bool(sheet.error_cells or sheet.valueless_formulas)
+        numbers = sheet.month_numbers
         places = sorted([(row, False) for row in table.data_rows] + [(row, True) for row in table.total_rows])
         entries += [entry] * len(places)
         rows += [row + 1 for row, _ in places]
@@ -78,8 +81,8 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
                 marks[column.name] += [mark] * len(places)
                 continue
             texts[column.name] += [sheet.cell(row, index) for row, _ in places]
-            if marked:
-                marks[column.name] += [_mark(table, row, index) for row, _ in places]
+            if marked or (numbers and column.type == "date"):
+                marks[column.name] += [_mark(table, row, index, column) for row, _ in places]
             else:
                 marks[column.name] += [None] * len(places)
     frame = pl.DataFrame(
@@ -96,11 +99,13 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
     return frame.drop([f"{column.name}__mark" for column in defined.columns])
 
 
-def _mark(table: Table, row: int, column: int) -> str | None:
-    if (row, column) in table.sheet.error_cells:
+def _mark(table: Table, row: int, index: int, column: Column) -> str | None:
+    if (row, index) in table.sheet.error_cells:
         return CellState.ERROR_CELL.value
-    if (row, column) in table.sheet.valueless_formulas:
+    if (row, index) in table.sheet.valueless_formulas:
         return CellState.UNCALCULATED.value
+    if column.type == "date" and (row, index) in table.sheet.month_numbers:
+        return CellState.NUMBER_NOT_DATE.value
     return None
 
 
@@ -185,12 +190,9 @@ def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl
 
 
 def _date(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    flat = (
-        text.str.replace_all(r"\s", "")
-        .str.replace(r"日$", "")
-        .str.replace_all(r"[年月/.]", "-")
-        .str.strip_chars_end("-")
-    )
+    """A day, or a month as its first day. A number is no date: it may be a year, a month, or the days since 1900."""
+    text = text.str.replace(r"[ T]0?0:00(:00(\.0+)?)?$", "").str.replace_all(r"\s", "")
+    flat = text.str.replace(r"日$", "").str.replace_all(r"[年月/.]", "-").str.strip_chars_end("-")
     parts = flat.str.extract_groups(r"^(\d{4})-(\d{1,2})(?:-(\d{1,2}))?$")
     iso = pl.concat_str(
         parts.struct.field("1"),
@@ -200,5 +202,15 @@ def _date(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
         parts.struct.field("3").fill_null("01").str.zfill(2),
     )
     value = iso.str.to_date("%Y-%m-%d", strict=False)
-    state = pl.when(value.is_not_null()).then(pl.lit("value")).otherwise(pl.lit("not_date"))
+    state = (
+        # Somewhere on its way 2009.10 may have been a number, which is 2009.1.
+        pl.when(text.str.contains(r"^\d{4}\.\d\.?$"))
+        .then(pl.lit("month_ambiguous"))
+        # Written with both digits of the month it was a text all along, or it would be marked as a number.
+        .when(text.str.contains(r"^[-+]?\d+(\.\d*)?$") & ~text.str.contains(r"^\d{4}\.\d{2}$"))
+        .then(pl.lit("number_not_date"))
+        .when(value.is_null())
+        .then(pl.lit("not_date"))
+        .otherwise(pl.lit("value"))
+    )
     return value, state

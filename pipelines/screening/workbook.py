@@ -21,7 +21,8 @@ class Sheet:
     """One sheet; `rows[0][0]` is A1. A cell is its text as stored, None when blank.
 
     `error_cells`, `valueless_formulas`, `external_formulas` (fed by another workbook): (row, column) from 0. `hidden_rows`,
-    `hidden_columns`: indexes from 0.
+    `hidden_columns`: indexes from 0. `month_numbers`: (row, column) of numbers that read like a year and a month (2009.11), whose text
+    alone does not tell that a number stands there.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Sheet:
     error_cells: frozenset[tuple[int, int]] = frozenset()
     valueless_formulas: frozenset[tuple[int, int]] = frozenset()
     external_formulas: frozenset[tuple[int, int]] = frozenset()
+    month_numbers: frozenset[tuple[int, int]] = frozenset()
 
     def cell(self, row: int, column: int) -> str | None:
         """The text at (row, column), None outside the sheet."""
@@ -121,6 +123,7 @@ def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
             "error_cells": sorted(sheet.error_cells),
             "valueless_formulas": sorted(sheet.valueless_formulas),
             "external_formulas": sorted(sheet.external_formulas),
+            "month_numbers": sorted(sheet.month_numbers),
         }
         for sheet in outcome.sheets
     ]
@@ -140,6 +143,7 @@ def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
             error_cells=frozenset(tuple(cell) for cell in sheet["error_cells"]),
             valueless_formulas=frozenset(tuple(cell) for cell in sheet["valueless_formulas"]),
             external_formulas=frozenset(tuple(cell) for cell in sheet["external_formulas"]),
+            month_numbers=frozenset(tuple(cell) for cell in sheet["month_numbers"]),
         )
         for sheet in plain["sheets"]
     ]

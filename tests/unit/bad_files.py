@@ -8,6 +8,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from importlib import resources
 from typing import Any
 
@@ -107,6 +108,12 @@ def _changed(return_code: str, at: str, **values: Any) -> Made:
     return draft, draft.cell(0, at)
 
 
+def _dated_twice() -> Made:
+    draft = Draft("population")
+    draft.rows[3]["vintage_on"] = "2024-06-30"
+    return draft, draft.cell(3, "vintage_on")
+
+
 ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ("enrolment", "XB02-1c-total-equals-ages"): lambda: _changed("enrolment", "students_total", age_13=2),
     ("enrolment", "XB02-1c-total-equals-grades"): lambda: _changed("enrolment", "students_total", grade_6=12),
@@ -123,6 +130,13 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ("enrolment", "XB02-1c-boarders-within-total"): lambda: _changed("enrolment", "boarders", boarders=61),
     ("enrolment", "XB02-1c-total-row"): lambda: _wrong_total("enrolment", "age_7"),
     ("enrolment", "FILE-1a-text-number"): lambda: _full_width("enrolment", "boarders"),
+    ("school", "XB01-1c-opened-before-closed"): lambda: _changed(
+        "school", "opened_on", opened_on="2020-09-01", closed_on="2019年7月"
+    ),
+    ("school", "XB01-4-opened-on"): lambda: _changed("school", "opened_on", opened_on=date(1905, 7, 1)),
+    ("school", "XB01-4-closed-on"): lambda: _changed("school", "closed_on", closed_on="2025-09-01"),
+    ("population", "XB03-4-vintage"): lambda: _changed("population", "vintage_on", vintage_on="2024-06-29"),
+    ("population", "XB03-4-vintage-mixed"): _dated_twice,
     ("population", "XB03-1b-complete-age"): _age_left_out,
     ("population", "XB03-1c-total-equals-sexes"): lambda: _changed(
         "population", "population_total", population_total=601

@@ -123,7 +123,14 @@ def faultless_rows(return_code: str, county_code: str) -> list[dict[str, Any]]:
         kept = {"organiser": "公办", "boarding": "否", "opened_on": "1983-09-01", "closed_on": None}
         return [
             {**one, "school_type": "小学", "location_code": "111", "subsidy_tier": "不适用", **kept},
-            {**two, "school_type": "初中", "location_code": "220", "subsidy_tier": "一档", **kept},
+            {
+                **two,
+                "school_type": "初中",
+                "location_code": "220",
+                "subsidy_tier": "一档",
+                **kept,
+                "closed_on": "2024-12-20",
+            },
         ]
     if return_code == "enrolment":
         return [{**one, "stage": "小学", **_pupils(6, 6, 10)}, {**two, "stage": "初中", **_pupils(12, 3, 20)}]

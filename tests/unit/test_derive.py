@@ -8,17 +8,20 @@ from builders import faultless_rows, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.periods import parse_period
 from pipelines.returns import definition
 from pipelines.screening.derive import derive
 from pipelines.screening.tabulate import tabulate
 
 Row = dict[str, Any]
+#: A period of so many months.
+PERIODS = {months: parse_period(code) for months, code in {1: "2024-08", 3: "2024Q3", 12: "2024"}.items()}
 
 
 def judged(return_code: str, rows: list[Row], totals: list[Row] | None = None, *, months: int = 3) -> pl.DataFrame:
     table = table_of(return_code, rows, totals)
     defined = definition(return_code)
-    return derive(defined, tabulate(defined, [(0, table)]), {0: months}).sort("source_row")
+    return derive(defined, tabulate(defined, [(0, table)]), {0: PERIODS[months]}).sort("source_row")
 
 
 def first(return_code: str, **values: Any) -> Row:
@@ -168,7 +171,7 @@ def test_a_key_that_cannot_be_read_is_no_repetition():
 def test_the_same_key_in_two_files_of_a_batch_is_no_repetition():
     defined = definition("school")
     tables = [table_of("school", faultless_rows("school", "140902")) for _ in range(2)]
-    frame = derive(defined, tabulate(defined, list(enumerate(tables))), {0: 12, 1: 12})
+    frame = derive(defined, tabulate(defined, list(enumerate(tables))), {0: PERIODS[12], 1: PERIODS[12]})
     assert frame["ok__unique_key"].to_list() == [True] * 4
 
 
