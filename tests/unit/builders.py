@@ -189,7 +189,10 @@ class Draft:
         defined = self.definition
         self.period = self.period or DEFAULT_PERIOD[self.return_code]
         label = parse_period(self.period).label
-        self.rows = self.rows or faultless_rows(self.return_code, self.county.code)
+        if not self.rows:
+            self.rows = faultless_rows(self.return_code, self.county.code)
+            if self.return_code == "population":
+                self.rows = [row | {"vintage_on": f"{self.period}-08-31"} for row in self.rows]
         self.columns = self.columns or [column.name for column in defined.columns]
         self.headers = self.headers or {
             column.name: column.label + (f"（{column.unit}）" if column.unit else "") for column in defined.columns
