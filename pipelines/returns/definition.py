@@ -288,7 +288,13 @@ class ReturnDefinition(_Frozen):
     @cached_property
     def declared_truths(self) -> frozenset[str]:
         """Names of the identities, ratios and date checks: what rules of this version may assert."""
-        return frozenset(one.name for one in (*self.identities, *self.ratios, *self.dates))
+        return frozenset(
+            [
+                *(one.name for one in self.identities),
+                *(one.name for one in self.ratios),
+                *(one.name for one in self.dates),
+            ]
+        )
 
     @cached_property
     def number_columns(self) -> tuple[Column, ...]:

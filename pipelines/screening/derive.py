@@ -218,15 +218,17 @@ def _plausible_date(_: ReturnDefinition, check: DateCheck, frame: pl.DataFrame, 
     year = _year_typed(day, periods)
     typed = judged & year.is_not_null()
     rows = row.filter(typed)
-    wrong = pl.when(typed).then(
-        pl.format("像是在日期格里只填了年份 {}{}", year, _rows_in_words(rows, ["entry"]))
-    )  # fmt: skip
-    if check.earliest:
-        wrong = wrong.when(day < check.earliest).then(pl.lit(f"早于 {check.earliest.isoformat()}"))
-    if check.within_period:
-        wrong = wrong.when(day > ends).then(pl.format("晚于报告期的最后一天 {}", ends.dt.to_string("%Y-%m-%d")))
+    reasons = [
+        pl.when(typed).then(pl.format("像是在日期格里只填了年份 {}{}", year, _rows_in_words(rows, ["entry"]))),
+        pl.when(day < check.earliest).then(pl.lit(f"早于 {check.earliest}")),
+        *(
+            [pl.when(day > ends).then(pl.format("晚于报告期的最后一天 {}", ends.dt.to_string("%Y-%m-%d")))]
+            if check.within_period
+            else []
+        ),
+    ]
     told = ~typed | (row == rows.min().over("entry"))
-    return frame.with_columns(wrong.otherwise(None).alias(f"detail__{check.name}")).with_columns(
+    return frame.with_columns(pl.coalesce(reasons).alias(f"detail__{check.name}")).with_columns(
         pl.when(judged & told).then(pl.col(f"detail__{check.name}").is_null()).alias(f"ok__{check.name}")
     )
 

@@ -675,18 +675,23 @@ def _check_existence(table: Table, counties: Sequence[CountyName]) -> None:
     day = reference_on(table.definition.return_code, period)
     if county.valid_on(day):
         return
-    has_ended = county.valid_to is not None and county.valid_to <= day
-    others = _counties_of(county, day, counties, "passed_into" if has_ended else "came_from")
+    ended = county.valid_to if county.valid_to and county.valid_to <= day else None
+    turn = ended or county.valid_from or day
+    others = _counties_of(county, day, counties, "passed_into" if ended else "came_from")
     by_whom = f"应由{'、'.join(others)}报送" if others else "不由它报送"
     claim = table.cover.first("period") or table.cover.first("title") or ("", table.sheet.name, table.header_row, 0)
     _, sheet, row, column = claim
     table.observations.append(
         Observation(
-            "FILE-0-county-ended" if has_ended else "FILE-0-county-not-yet", sheet, row, column, value=county.name,
-            expected=(county.valid_to if has_ended else county.valid_from or day).isoformat(),
+            "FILE-0-county-ended" if ended else "FILE-0-county-not-yet",
+            sheet,
+            row,
+            column,
+            value=county.name,
+            expected=turn.isoformat(),
             detail=f"{period.label}的本表以 {day.isoformat()} 的县区为准，{by_whom}",
         )
-    )  # fmt: skip
+    )
 
 
 def _counties_of(county: CountyName, day: date, counties: Sequence[CountyName], link: str) -> list[str]:

@@ -52,7 +52,7 @@ rolled_up as (
         any_value(calendar_year) as calendar_year,
         count(*) as expected_n,
         count(*) filter (where has_both_terms) as coverage_n,
-        -- A county that was there for a part of the year has a part of its figure; in the city's, its successor has the rest.
+        -- A county that was there for a part of the year has a part of it; of the city's its successor has the rest.
         bool_and(
             coalesce(case when is_city then is_period_spanned_by_all else is_period_spanned end, true)
         ) as is_period_spanned,

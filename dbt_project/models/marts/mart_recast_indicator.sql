@@ -137,8 +137,8 @@ recast_term as (
     from {{ ref('int_indicator_term') }} as term
 ),
 
--- Do the parts that an area is made of, whoever filed them, make up the period? Half a year of a county that is gone and
--- the other half of its successor do.
+-- Do the parts that an area is made of, whoever filed them, make up the period? Half a year of a county that is gone
+-- and the other half of its successor do.
 span as (
     select
         part.indicator_code,

@@ -128,7 +128,7 @@ rolled_up as (
         programme,
         tier,
         is_total,
-        -- A county that was there for a part of the year has a part of its figure; in the city's, its successor has the rest.
+        -- A county that was there for a part of the year has a part of it; of the city's its successor has the rest.
         bool_and(case when is_city then is_period_spanned_by_all else is_period_spanned end) as is_period_spanned,
         count(*) as expected_n,
         count(*) filter (where is_covered) as coverage_n,
