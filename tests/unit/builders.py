@@ -31,10 +31,10 @@ XINFU, DINGXIANG, YUANPING = (
     CountyName("140921", "定襄县"),
     CountyName("140981", "原平市"),
 )
+COUNTIES = (XINFU, DINGXIANG, YUANPING)
 #: One that went into 忻府区, and one that was made of it, in the course of 2024.
 FORMER = CountyName("140998", "旧城县", valid_to=date(2024, 7, 1), passed_into=("140902",))
 NEW = CountyName("140999", "新城县", valid_from=date(2024, 10, 1), came_from=("140902",))
-COUNTIES = (XINFU, DINGXIANG, YUANPING, FORMER, NEW)
 PERIODS = {
     "school": {"2023-2024", "2024-2025"},
     "enrolment": {"2023-2024", "2024-2025"},
@@ -58,7 +58,7 @@ SIGNED: list[Any] = ["填表人：甲", None, "审核人：乙", None, "单位�
 LOCKED = ("civil_servant_pay", YUANPING, "2023")
 _LOCK = Decision(1, datetime(2024, 10, 1), "市局甲", "lock", "数据已上报", LOCKED[0], LOCKED[1].code, LOCKED[2])
 #: Few cells are allowed, so that a small file can hold too many.
-SETTINGS = ScreenSettings(COUNTIES, PERIODS, ReadLimits(cells=100_000, seconds=60), (_LOCK,))
+SETTINGS = ScreenSettings((*COUNTIES, FORMER, NEW), PERIODS, ReadLimits(cells=100_000, seconds=60), (_LOCK,))
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 PAY = {

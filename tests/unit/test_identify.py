@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from builders import COUNTIES, DINGXIANG, FORMER, NEW, PERIODS, SIGNED, XINFU, CountyName, Draft
+from builders import DINGXIANG, FORMER, NEW, PERIODS, SETTINGS, SIGNED, XINFU, CountyName, Draft
 
 from pipelines.returns import current_definitions
 from pipelines.screening.identify import Identified, Table, county_in, identify
@@ -19,7 +19,11 @@ def found(
 ) -> Identified:
     pages = [Sheet(name, [[cell_text(value) for value in row] for row in rows], **more) for name, rows in sheets]
     return identify(
-        Workbook("xlsx", pages), file_name=file_name, counties=COUNTIES, source_counties=sources, periods=PERIODS
+        Workbook("xlsx", pages),
+        file_name=file_name,
+        counties=SETTINGS.counties,
+        source_counties=sources,
+        periods=PERIODS,
     )
 
 
