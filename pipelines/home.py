@@ -9,7 +9,7 @@ the business of the modules that own them.
     warehouse/xianbao.duckdb    the published file
     warehouse/xianbao.manifest.json, .docs.html   what it was made of, and what its tables mean
     warehouse/releases/         earlier releases
-    warehouse/outbox/           receipts and annotated workbooks, by county
+    warehouse/outbox/           receipts and annotated workbooks, by county, each with an index.html
     warehouse/private/          the build database, the unpublished marts, caches: nobody but the pipeline opens these
 """
 
@@ -31,6 +31,8 @@ from pipelines.screening.screen import ScreenSettings
 from pipelines.screening.worker import ReadLimits
 
 PROJECT = Path(__file__).resolve().parents[1]
+#: The page in every county's outbox that leads to all else there.
+OUTBOX_INDEX = "index.html"
 
 
 class HomeBusy(RuntimeError):

@@ -18,11 +18,12 @@ month           2024-03      2024-03-01 to 2024-03-31
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache, total_ordering
+
+from pipelines.characters import LONGEST_LABEL, folded_name
 
 FIRST_YEAR = 1949
 LAST_YEAR = 2199
@@ -183,6 +184,22 @@ def read_period_label(text: str) -> Period | None:
     return found.pop() if len(found) == 1 else None
 
 
+def read_period_in_name(file_name: str) -> Period | None:
+    """Return the one period that a file's name claims in words (2023-2024学年, 2024年第3季度), or None.
+
+    A bare number in a name may be a date of sending, a version or a count (…-2000.xlsx, 20241012, v2024): it claims nothing. No more
+    does the year in which a form was issued or is sent in (2025年报送). None also when the name claims two periods.
+    """
+    text = _tidy(file_name)
+    found: set[Period | None] = set()
+    for match in _WRITTEN.finditer(text):
+        is_in_words = re.search("[年季月]", match[0])
+        if match["passed_over"] or not is_in_words or _NOT_OF_THE_DATA.match(text, match.end()):
+            continue
+        found.add(_written_period(match))
+    return found.pop() if len(found) == 1 else None
+
+
 def _period(type_: PeriodType, year: int, month: int) -> Period:
     first_month = year * 12 + month - 1
     last_month = first_month + type_.months - 1
@@ -247,10 +264,15 @@ _WRITTEN = re.compile(
     re.VERBOSE,
 )
 
+#: What follows upon the time of an act, not upon the period of the data.
+_NOT_OF_THE_DATA = re.compile(
+    r"度?(?:底|末|初)?(?:再次|重新|补充?)?(?:报送|上报|填报|报出|报来|提交|发来|收到|下发|印发|布置|模板|表样|样表|新版|改版|修改|更新)"
+)
+
 
 def _tidy(text: str) -> str:
-    """NFKC, one kind of dash, Chinese year digits as digits, and spaces only where they part two numbers."""
-    text = unicodedata.normalize("NFKC", text)
+    """Folded, one kind of dash, Chinese year digits as digits, and spaces only where they part two numbers."""
+    text = folded_name(text[:LONGEST_LABEL])
     text = re.sub(r"[‐‒–—―−─━~至到-]+", "-", re.sub(r"\s+", " ", text).strip())
     text = re.sub(r"(?<![0-9]) | (?![0-9])", "", text)
     return re.sub(

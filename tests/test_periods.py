@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.periods import Period, PeriodType, parse_period, periods_between, read_period_label
+from pipelines.periods import (
+    Period,
+    PeriodType,
+    parse_period,
+    periods_between,
+    read_period_in_name,
+    read_period_label,
+)
 
 YEARS = st.integers(min_value=1950, max_value=2197)
 
@@ -218,3 +225,29 @@ def test_what_is_no_period_or_more_than_one_is_not_guessed(text: str) -> None:
 def test_no_text_makes_the_reader_fail(text: str) -> None:
     period = read_period_label(text)
     assert period is None or parse_period(period.code) == period
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("五台县2023-2024学年在校学生.xlsx", "2023-2024"),
+        ("五台县2024年第3季度补助(2).xlsx", "2024Q3"),
+        ("二〇二四年工资 - 副本.xlsx", "2024"),
+        ("2025年1月报送的2024年工资.xlsx", "2024"),
+        ("population_2024.xlsx", None),
+        ("工资-2000.xlsx", None),
+        ("2023-2024.xlsx", None),
+        ("2024-03.xlsx", None),
+        ("2024Q3.xlsx", None),
+        ("工资20241012.xlsx", None),
+        ("工资2025年报送.xlsx", None),
+        ("2025年市局.xlsx", "2025"),
+        ("工资2024年修订版.xlsx", None),
+        ("工资2025年模板.xlsx", None),
+        ("2023年和2024年.xlsx", None),
+        ("2024年上半年.xlsx", None),
+    ],
+)
+def test_a_file_name_claims_a_period_in_words_or_not_at_all(name, code):
+    period = read_period_in_name(name)
+    assert (period.code if period else None) == code

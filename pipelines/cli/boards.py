@@ -1,5 +1,6 @@
 """The tables that the commands print, each one query on the published file."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -87,6 +88,14 @@ def show_places(home: Home) -> None:
     tell(say(f"审核问题：marts.mart_finding（{said or '无'}），查看：xianbao findings",
                       f"Findings: marts.mart_finding ({said or 'none'}); see xianbao findings"))  # fmt: skip
     tell(say(f"回执与标注工作簿：{home.outbox}", f"Receipts and annotated workbooks: {home.outbox}"))
+
+
+def show_example(home: Home) -> None:
+    """What a county gets back for a file with slips, where the sample has written such an example."""
+    example = next(iter(sorted((home.root / "examples").glob("标注_*.xlsx"))), None)
+    if example is not None:
+        tell(say(f"县区的文件有差错时发回什么：{example}（示例，不计入指标）",
+                 f"What a county gets back for a faulty file: {example} (an example, in no figure)"))  # fmt: skip
 
 
 def show_status(home: Home, period: str | None) -> None:
@@ -327,6 +336,13 @@ def show_check(result: Screening) -> None:
             f"{filing.queries_n} queries, {filing.infos_n} infos: ",
         )
         console.print(Text(said) + _words(VERDICTS, filing.verdict))
+        if filing.passed_over:
+            told = json.loads(filing.passed_over)
+            kinds = "、".join(f"{one['label']} {one['rows_n']}（{one['rows']}）" for one in told["kinds"])
+            sheets = "、".join(f"“{one['sheet']}” {one['rows_n']}" for one in told["sheets"])
+            others = say(f"；没有报表的工作表：{sheets}", f"; sheets without a return: {sheets}") if sheets else ""
+            tell(say(f"  全表 {told['sheet_rows_n']} 行，未作数据：{kinds or '无'}{others}",
+                     f"  {told['sheet_rows_n']} rows on the sheet, passed over: {kinds or 'none'}{others}"))  # fmt: skip
     if result.findings:
         console.print(_findings_table(finding.__dict__ for finding in result.findings))
 

@@ -20,6 +20,7 @@ from pipelines.home import Home
 from pipelines.screening.archives import ZIP_SIGNATURES, Unsafe, open_archive
 from pipelines.screening.batch_contents import batch_members, is_batch, plain_name
 from pipelines.screening.personal_data import mask_personal
+from pipelines.screening.rules import rule_set_version
 from pipelines.screening.screen import Screening, ScreenSettings, Submission, screen
 from pipelines.screening.worker import Tasks, task_process
 
@@ -35,10 +36,27 @@ def check_files(home: Home, files: Sequence[Path], *, bundle: Path | None, annot
         boards.show_check(result)
         if annotate_into is not None:
             with task_process(settings.limits) as tasks:
-                _write_annotated(submissions, result, settings, annotate_into, tasks)
+                for path in _write_annotated(submissions, result, settings, annotate_into, tasks):
+                    tell(say(f"标注：{path}", f"Annotated: {path}"))
     for fault in result.faults.values():
         complain(say(f"系统故障，不是文件的错：{fault}", f"System fault, no fault of the file: {fault}"))
     return int(bool(result.faults) or any(filing.verdict == "rejected" for filing in result.filings))
+
+
+def annotated_example(home: Home, file: Path) -> Path | None:
+    """The workbook that a county would get back for a file, written beside it; None when nothing is found. Made anew only when the
+    file or the rules have changed since."""
+    made_by = file.parent / f".{file.stem}.made-by"
+    now = f"{rule_set_version()} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+    target = file.parent / f"标注_{file.stem}.xlsx"
+    if target.is_file() and made_by.is_file() and made_by.read_text() == now:
+        return target
+    settings = home.screen_settings()
+    submissions = [Submission("check-1", file, file.name)]
+    with task_process(settings.limits) as tasks:
+        written = _write_annotated(submissions, screen(submissions, settings), settings, file.parent, tasks)
+    replace_file(made_by, now.encode())
+    return written[0] if written else None
 
 
 def _submissions(files: Sequence[Path], settings: ScreenSettings, aside: Path) -> list[Submission]:
@@ -114,12 +132,13 @@ def _rules(home: Home, bundle: Path | None) -> Iterator[ScreenSettings]:
 
 def _write_annotated(
     submissions: Sequence[Submission], result: Screening, settings: ScreenSettings, folder: Path, tasks: Tasks
-) -> None:
-    """For each file with findings, the workbook that the county would get back, marked as not yet submitted."""
+) -> list[Path]:
+    """For each file with findings, the workbook that the county would get back, marked as not yet submitted; their paths."""
     from pipelines.documents.annotated import Heading, Issue, annotate
 
     counties = {county.code: county.name for county in settings.counties}
     stems = Counter(Path(submission.file_name).stem for submission in submissions)
+    written: list[Path] = []
     for number, submission in enumerate(submissions, start=1):
         found = [finding for finding in result.findings if finding.submission_id == submission.submission_id]
         filings = [filing for filing in result.filings if filing.submission_id == submission.submission_id]
@@ -152,4 +171,5 @@ def _write_annotated(
             replace_file(path, annotated.content)
         except OSError as error:
             refuse(say(f"写不进 {path}：{error.strerror}", f"Cannot write {path}: {error.strerror}"))
-        tell(say(f"标注：{path}", f"Annotated: {path}"))
+        written.append(path)
+    return written

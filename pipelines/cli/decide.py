@@ -123,7 +123,7 @@ def show_log(home: Home) -> None:
     names = {county.code: county.name for county in home.municipality.counties}
     table = new_table(
         say("市局决定", "Decisions of the bureau"),
-        (say("序号", "No."), "right"), (say("时间（UTC）", "Time (UTC)"), "left"), (say("决定", "Action"), "left"),
+        (say("序号", "No."), "right"), (say("时间（北京）", "Time (Beijing)"), "left"), (say("决定", "Action"), "left"),
         (say("范围", "Scope"), "left"), (say("到", "Until"), "left"), (say("决定人", "By"), "left"), (say("理由", "Reason"), "left"),
     )  # fmt: skip
     for one in decisions:
@@ -135,7 +135,7 @@ def show_log(home: Home) -> None:
         if one.number in revoked:
             action += say(f"（已由第 {revoked[one.number]} 号撤销）", f" (revoked by no. {revoked[one.number]})")
         table.add_row(
-            str(one.number), f"{one.at:%Y-%m-%d %H:%M}", action, " ".join(filter(None, scope)), str(one.until or ""),
+            str(one.number), beijing_minute(one.at), action, " ".join(filter(None, scope)), str(one.until or ""),
             county_text(one.by), county_text(one.reason),
         )  # fmt: skip
     console.print(table)

@@ -65,6 +65,7 @@ def sample(
     census: Annotated[Path | None, typer.Option(help="2020 年人口普查分县工作簿，作外部对照")] = None,
 ) -> None:
     """写一套合成的县区报送件（14 县 × 6 表 × 3 年）。Write synthetic county workbooks."""
+    from pipelines.cli.checking import annotated_example
     from pipelines.sample import write_sample
 
     home = _home()
@@ -80,6 +81,8 @@ def sample(
     )  # fmt: skip
     if faults:
         boards.show_faults(report.faults)
+    if report.example:
+        annotated_example(home, home.root / report.example)
 
 
 @app.command()
@@ -191,6 +194,7 @@ def _run(
     if indicators:
         boards.show_municipal(home)
         boards.show_places(home)
+        boards.show_example(home)
     if ran.faults:
         for submission_id, fault in ran.faults.items():
             complain(

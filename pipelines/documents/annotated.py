@@ -34,7 +34,7 @@ from pipelines.documents.findings_sheet import (
     note,
 )
 from pipelines.documents.ooxml import MAIN, WORKBOOK_TYPE, NotEditable, Package, Styles, new_package, xml_text
-from pipelines.documents.sheets import Book, Cell, Notes, SheetText, lines_of, link_to, position, width_of
+from pipelines.documents.sheets import Book, Cell, Notes, SheetText, area, lines_of, link_to, position, width_of
 from pipelines.screening.identify import is_findings_sheet
 from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.workbook import (
@@ -191,7 +191,7 @@ def marked(
                 (mask_personal(entry.name), cell): link_to(entry.name, address) for cell, address in shown.items()
             }
     for issue in issues:
-        if issue.status != "open" and issue.sheet in names and position(issue.cell):
+        if issue.status != "open" and issue.sheet in names and area(issue.cell):
             links.setdefault((issue.sheet, issue.cell), link_to(names[issue.sheet], issue.cell))
     if threads:
         lost = (*lost, f"会话式批注改为普通批注（{'、'.join(threads[:20])}）")
@@ -300,7 +300,8 @@ def _mark_sheet(
     for number, issue in marks:
         place = position(issue.cell)
         if place is None:
-            links.setdefault(issue.cell, "A1")
+            # What is said of a sheet, or of the sum of many cells, marks none of them.
+            links.setdefault(issue.cell, area(issue.cell) or "A1")
             continue
         place = corners.get(place, place)
         by_cell.setdefault(place, []).append((number, issue))

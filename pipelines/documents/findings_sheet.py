@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from pipelines.documents.ooxml import MAIN, Styles, quoted, xml_text
-from pipelines.documents.receipt_page import OUTCOME_LABELS, moment
+from pipelines.documents.page import moment
+from pipelines.documents.receipt_page import OUTCOME_LABELS
 from pipelines.documents.sheets import lines_of, link_to, runs
 from pipelines.screening.explanations import MAX_REPLY, PROPOSAL_MARK, token
 from pipelines.screening.findings import Finding

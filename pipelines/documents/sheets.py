@@ -46,6 +46,12 @@ def position(address: str) -> Cell | None:
     return (row, column) if row < _MAX_ROWS and column < _MAX_COLUMNS else None
 
 
+def area(address: str) -> str:
+    """An address as a link names it: of one cell, or of a range (F4:F160); blank for anything else."""
+    corners = address.split(":")
+    return address if len(corners) <= 2 and all(position(corner) for corner in corners) else ""
+
+
 def link_to(sheet: str, cell: str) -> str:
     """The place of a cell as a link or formula names it: 'it''s'!F12."""
     return "'" + sheet.replace("'", "''") + "'!" + cell

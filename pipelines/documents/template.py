@@ -32,7 +32,7 @@ from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 from pipelines.documents.sheets import runs
 from pipelines.periods import Period
 from pipelines.returns import Column, Identity, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS
+from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, MISSING_MEANINGS
 from pipelines.screening.identify import CountyName
 from pipelines.screening.rules import OUTCOMES, Rule, file_rules, suite
 from pipelines.screening.workbook import METADATA_SHEET, NOTES_SHEET
@@ -43,7 +43,7 @@ PrefilledRow = Mapping[str, object]
 #: Rows ready for input where the rows are not known in advance; more are inserted between them.
 ROOM_ROWS = 600
 #: The layout itself: another number makes another template hash.
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 _WRITTEN_AT = datetime(2024, 1, 1)  # noqa: DTZ001 - document properties; the real time would change the bytes
 _FONT = {"font_name": "宋体", "font_size": 10}
 _WIDTHS = {"text": 26, "code": 11, "count": 9, "headcount": 11, "money": 15, "date": 12}
@@ -265,7 +265,13 @@ class _Template:
     def _head(self, row: int, place: int) -> None:
         column = self.defined.columns[place]
         self.sheet.write_string(row, place, _header_text(column), self._header_format(column.required))
-        note = "\n".join([f"{column.label}（{'必填' if column.required else '选填'}）", *self._asked(column)])
+        note = "\n".join(
+            [
+                f"{column.heading}（{'必填' if column.required else '选填'}）",
+                *self._explained(column),
+                *self._asked(column),
+            ]
+        )
         lines = sum(1 + len(line) // 18 for line in note.split("\n"))
         self.sheet.write_comment(
             row, place, note,
@@ -278,6 +284,18 @@ class _Template:
         asked += [words for identity in self.defined.identities if identity.left == column.name
                   for words in identity_in_words(self.defined, identity, self.period)]  # fmt: skip
         return asked
+
+    def _explained(self, column: Column) -> list[str]:
+        """What a column holds, where its definition says so."""
+        explanation = self.defined.explanations.get(column.name)
+        return [f"{explanation}。"] if explanation else []
+
+    def _gaps(self, column: Column) -> str:
+        """What 0 and the codes for a missing figure mean in a column."""
+        if not column.missing:
+            return "不能空着" if column.required else "空着"
+        zero = "0：有这一项，数为零；" if column.is_number and column.min == 0 else ""
+        return zero + "；".join(f"{MISSING_LABELS[code]}：{MISSING_MEANINGS[code]}" for code in column.missing)
 
     def _cell_rule(self, column: Column) -> Rule:
         return next(rule for rule in suite(self.defined.return_code).rules.values() if rule.state_of == column.name)
@@ -363,7 +381,7 @@ class _Template:
 
     def _validation(self, column: Column, place: int, row: int) -> dict[str, Any]:
         rule = self._cell_rule(column)
-        asked = self._asked(column)
+        asked = [*self._asked(column), *self._explained(column)]
         title = column.label[:_TITLE_LENGTH]
         wrong = f"“{column.label}”不合要求。{rule.remedy}"
         check: dict[str, Any] = {
@@ -571,14 +589,14 @@ class _Template:
         rules = list(suite(self.defined.return_code).rules.values())
         yield (
             "各列怎么填",
-            ("列", "单位", "填什么", "没有数据时"),
+            ("列", "单位", "指标解释与填法", "没有数据时"),
             [
                 (
-                    column.label,
+                    column.heading,
                     column.unit or "",
-                    ("" if column.required else "选填。") + self._cell_rule(column).remedy,
-                    "、".join(MISSING_LABELS[code] for code in column.missing)
-                    or ("不能空着" if column.required else "空着"),
+                    ("" if column.required else "选填。")
+                    + "".join([*self._explained(column), self._cell_rule(column).remedy]),
+                    self._gaps(column),
                 )
                 for column in self.defined.columns
             ],
@@ -593,7 +611,7 @@ class _Template:
                     if identity.tolerance
                     else "无",
                     words,
-                    next((rule.remedy for rule in rules if rule.truth == identity.name), ""),
+                    next((_PLACEHOLDER.sub("××", rule.remedy) for rule in rules if rule.truth == identity.name), ""),
                 )
                 for identity in self.defined.identities
                 for words in identity_in_words(self.defined, identity, self.period)
@@ -654,7 +672,7 @@ def identity_in_words(defined: ReturnDefinition, identity: Identity, period: Per
 
 
 def _header_text(column: Column) -> str:
-    return f"{column.label}\n（{column.unit}）" if column.unit else column.label
+    return f"{column.heading}\n（{column.unit}）" if column.unit else column.heading
 
 
 def _width(column: Column) -> float:

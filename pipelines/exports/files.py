@@ -134,6 +134,8 @@ def _views(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> list
     stems = {names.table(table): table for table in tables} | {names.wide: WIDE}
     found = []
     for name, (comment, columns) in catalogue(connection, SCHEMA).items():
+        if name == names.narrow:  # the same rows as its table, for a screen
+            continue
         # Codes sort as the bureau lists areas, the city first; names would sort by their strokes' code points.
         keys = [column.name for column in columns if f"{column.name}代码" not in {other.name for other in columns}]
         order = "" if name == names.wide else "ORDER BY " + ", ".join(f'"{key}"' for key in keys)

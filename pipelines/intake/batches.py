@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 
 from pipelines.intake.raw_store import Arrival, RawStore
 from pipelines.screening.archives import Unsafe, open_archive
-from pipelines.screening.batch_contents import batch_members, is_batch, plain_name
+from pipelines.screening.batch_contents import batch_members, is_batch, left_behind, plain_name
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """The members of a batch, by path: (submission id, whether it is new to the store)."""
+    """The members of a batch, by path: (submission id, whether it is new to the store). `passed_over`: what is none, by path."""
 
     members: tuple[tuple[str, bool], ...]
+    passed_over: tuple[str, ...] = ()
 
     @property
     def submission_ids(self) -> tuple[str, ...]:
@@ -43,6 +44,6 @@ def unpack(store: RawStore, submission_id: str, arrival: Arrival, *, max_bytes: 
                     batch_id=submission_id,
                 )
                 kept.append((member_id, store.record(member_id, size, inside)))
-            return Unpacked(tuple(kept))
+            return Unpacked(tuple(kept), tuple(left_behind(archive)))
     except Unsafe:
         return None

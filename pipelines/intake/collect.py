@@ -20,26 +20,26 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipelines.files import replace_file
-from pipelines.home import Home
+from pipelines.home import OUTBOX_INDEX, Home
 from pipelines.intake.batches import unpack
 from pipelines.intake.parallel import in_parallel
 from pipelines.intake.places import masked, opened, what_failed
 from pipelines.intake.raw_store import Arrival, RawStore, TooLarge
 from pipelines.municipality import ConfigurationError, County, Reference
 from pipelines.screening.archives import ZIP_SIGNATURES
-from pipelines.screening.batch_contents import plain_name
+from pipelines.screening.batch_contents import UNFINISHED, is_left_behind, plain_name
 
 #: So many files in a row that cannot be read are no fault of the files.
 _FAILURES_OF_A_SOURCE = 3
 
 #: What the pipeline itself puts into a county's outbox, which a county may have put into its inbox.
-_OWN_ANSWER = re.compile(r"_回执\.(?:html|json)$")
+_OWN_ANSWER = re.compile(rf"_回执\.(?:html|json)$|(?:^|/){re.escape(OUTBOX_INDEX)}$")
+
+#: So many files that programs left behind are named; the others are counted.
+_NAMED = 5
 
 #: The list of files seen is kept after so many, so that a long pull that is cut short has not been for nothing.
 _KEEP_SEEN_AFTER = 500
-
-#: Names under which editors and transfer programs keep files that are not finished.
-_UNFINISHED = (".part", ".filepart", ".tmp", ".crdownload", ".swp", ".lock")
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ def _list(system: Any, root: str) -> tuple[list[SourceFile], list[str]]:
     is_local = isinstance(system, LocalFileSystem)
     files: list[SourceFile] = []
     passed_over: list[str] = []
+    left_behind: list[str] = []
     try:
         if "sftp" in system.protocol:
             found = _walk_sftp(system, root, passed_over)
@@ -94,9 +95,12 @@ def _list(system: Any, root: str) -> tuple[list[SourceFile], list[str]]:
         return [], []
     for path, info in sorted(found.items()):
         name = _readable(posixpath.basename(path))
-        if name.startswith((".", "~$")) or name.lower().endswith(_UNFINISHED):
-            continue
         shown = plain_name(name)
+        if is_left_behind(_readable(path.removeprefix(root).strip("/") if path != root else name)):
+            # One that is still being written comes under its own name.
+            if info.get("type") != "directory" and not name.lower().endswith(UNFINISHED):
+                left_behind.append(shown)
+            continue
         if info.get("islink"):
             passed_over.append(f"{shown}: 是链接，不收取")
         elif _OWN_ANSWER.search(name):
@@ -113,7 +117,15 @@ def _list(system: Any, root: str) -> tuple[list[SourceFile], list[str]]:
             tag = str(info.get("ETag") or info.get("etag") or "")
             size = int(info.get("size") or 0)
             files.append(SourceFile(path, name, size, modified, f"{size}:{modified.isoformat()}:{tag}"))
+    if left_behind:
+        passed_over.append(_told(left_behind))
     return sorted(files, key=lambda file: (file.modified_at, file.path)), passed_over
+
+
+def _told(left_behind: Sequence[str]) -> str:
+    """Files that systems and programs left, in one line."""
+    names = "、".join(left_behind[:_NAMED]) + (f" 等 {len(left_behind)} 个" if len(left_behind) > _NAMED else "")
+    return f"{names}: 是系统或软件自己留下的文件，不收取"
 
 
 def _walk_sftp(system: Any, root: str, passed_over: list[str]) -> dict[str, dict[str, Any]]:
@@ -298,7 +310,9 @@ def _pull_new(
             if pulled is None:
                 result.left.append(f"{plain_name(file.name)}: 读取时文件仍在变化，下次再收")
                 continue
-            for submission_id, is_new in pulled:
+            members, passed_over = pulled
+            result.passed_over += passed_over
+            for submission_id, is_new in members:
                 (result.landed if is_new else result.known).append(submission_id)
             seen[key] = file.stamp
     return True
@@ -324,8 +338,11 @@ def collect_all(home: Home, sources: Sequence[County | Reference]) -> list[Colle
     return results
 
 
-def _pull(home: Home, store: RawStore, source: _Pulling, file: SourceFile, code: str) -> list[tuple[str, bool]] | None:
-    """Keep one file, and the files in it if it is a zip of returns: (submission id, whether it is new) of each.
+def _pull(
+    home: Home, store: RawStore, source: _Pulling, file: SourceFile, code: str
+) -> tuple[list[tuple[str, bool]], list[str]] | None:
+    """Keep one file, and the files in it if it is a zip of returns: (submission id, whether it is new) of each, and in words what
+    of the zip was passed over.
 
     None when it changed while it was read. Raises TooLarge.
     """
@@ -354,7 +371,9 @@ def _pull(home: Home, store: RawStore, source: _Pulling, file: SourceFile, code:
     unpacked = unpack(store, submission_id, arrival, max_bytes=max_bytes) if _is_zip(store, submission_id) else None
     members = unpacked.submission_ids if unpacked else ()
     is_new = store.record(submission_id, size, arrival, batch_members=members)
-    return [(submission_id, is_new), *(unpacked.members if unpacked else ())]
+    left = [plain_name(path) for path in unpacked.passed_over] if unpacked else []
+    passed_over = [f"{plain_name(file.name)} 中的 {_told(left)}"] if left else []
+    return [(submission_id, is_new), *(unpacked.members if unpacked else ())], passed_over
 
 
 def _is_zip(store: RawStore, submission_id: str) -> bool:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pipelines.files import replace_file
-from pipelines.home import Home
+from pipelines.home import OUTBOX_INDEX, Home
 from pipelines.intake.parallel import in_parallel
 from pipelines.intake.places import masked, opened, what_failed
 from pipelines.municipality import ConfigurationError, County
@@ -48,7 +48,11 @@ def _deliver(home: Home, county: County) -> str:
         uri = home.municipality.outbox_uri(county, home.root) or ""
         changed = delivered.get("uri") != _plain(uri)
         files: dict[str, str] = {} if changed else dict(delivered.get("files", {}))
-        new = sorted(name for name, stamp in local.items() if files.get(name) != stamp)
+        # The index comes last: what it links to is there.
+        new = sorted(
+            (name for name, stamp in local.items() if files.get(name) != stamp),
+            key=lambda name: (name == OUTBOX_INDEX, name),
+        )
         gone = sorted(set(files) - set(local))
         if not new and not gone and not changed:
             return ""

@@ -4,33 +4,38 @@ Belongs here: what depends on what, and what each step tells Dagster. What a ste
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
+from pipelines.documents.receipt_page import OUTCOME_LABELS
 from pipelines.exports.postgres import CopyFault, copy_to_postgres
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect_all
 from pipelines.intake.deadlines import record_late
 from pipelines.intake.deliver import deliver_all
+from pipelines.intake.raw_store import RawStore
 from pipelines.municipality import Postgres
 from pipelines.orchestration.liveness import show_life
+from pipelines.orchestration.tables import SHOWN_ROWS, table
 from pipelines.returns import current_definitions
+from pipelines.screening.rules import form_label
 from pipelines.warehouse import dbt
 from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.build_database import landing_schema
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.release import code_version
-from pipelines.warehouse.update import Scope, build_marts, land_new, received_filings, standing
+from pipelines.warehouse.update import Scope, build_marts, land_new, received_filings, standing, standing_findings
 
 #: Steps that open the build database. One slot (dagster.yaml): one writer at a time, over all runs.
 BUILD_POOL = "build_database"
 SUBMISSIONS = dg.AssetKey(["raw", "submissions"])
 REFERENCES = dg.AssetKey(["raw", "references"])
 LATENESS = dg.AssetKey(["raw", "lateness"])
+RESCREENED = dg.AssetKey(["landing", "rescreened"])
 MARTS_FILE = dg.AssetKey(["warehouse", "unpublished"])
 PUBLISHED = dg.AssetKey(["warehouse", "xianbao"])
 OUTBOX = dg.AssetKey(["warehouse", "outbox"])
@@ -62,7 +67,19 @@ def county_partitions(home: Home) -> dg.StaticPartitionsDefinition:
     return dg.StaticPartitionsDefinition([county.code for county in home.municipality.counties])
 
 
-def _collected_metadata(results: Sequence[Collected]) -> dict[str, Any]:
+def filing_partitions(home: Home) -> dg.MultiPartitionsDefinition:
+    """County × period of the calendar: what is chosen from to judge again what has come."""
+    periods = sorted({row.period for row in home.municipality.calendar_rows()}, key=lambda one: (one.start, one.end))
+    return dg.MultiPartitionsDefinition(
+        {
+            "county": county_partitions(home),
+            "period": dg.StaticPartitionsDefinition([one.code for one in periods]),
+        }
+    )
+
+
+def _collected_metadata(home: Home, results: Sequence[Collected]) -> dict[str, Any]:
+    problems = {result.code: result.problem for result in results if result.problem}
     return {
         "listed": sum(result.listed for result in results),
         "landed": sum(len(result.landed) for result in results),
@@ -70,11 +87,32 @@ def _collected_metadata(results: Sequence[Collected]) -> dict[str, Any]:
         "submission_ids": dg.MetadataValue.json([one for result in results for one in result.landed]),
         "left_for_next_time": dg.MetadataValue.json([one for result in results for one in result.left]),
         "passed_over": dg.MetadataValue.json([one for result in results for one in result.passed_over]),
-        "problems": dg.MetadataValue.json({result.code: result.problem for result in results if result.problem}),
+        **_told(home, problems),
     }
 
 
-def _source_check(results: Sequence[Collected], asset: dg.AssetKey) -> dg.AssetCheckResult:
+def _told(home: Home, problems: Mapping[str, str]) -> dict[str, Any]:
+    """What went wrong with whom, by name: as data, and as a table."""
+    names = {county.code: county.name for county in home.municipality.counties}
+    return {
+        "problems": dg.MetadataValue.json(dict(problems)),
+        "failed": "、".join(names.get(code, code) for code in problems) or "（无）",
+        "findings": table(
+            ("代码", "名称", "问题"), [(code, names.get(code, ""), problem) for code, problem in problems.items()]
+        ),
+    }
+
+
+def _name_in_run(context: dg.AssetExecutionContext, home: Home, what: str, problems: Mapping[str, str]) -> None:
+    """Name the counties concerned in the run's own tags, where the list of runs shows them."""
+    if problems:
+        names = {county.code: county.name for county in home.municipality.counties}
+        context.instance.add_run_tags(
+            context.run_id, {f"xianbao/{what}": "、".join(names.get(code, code) for code in problems)}
+        )
+
+
+def _source_check(home: Home, results: Sequence[Collected], asset: dg.AssetKey) -> dg.AssetCheckResult:
     problems = {result.code: result.problem for result in results if result.problem}
     return dg.AssetCheckResult(
         passed=not problems,
@@ -82,7 +120,7 @@ def _source_check(results: Sequence[Collected], asset: dg.AssetKey) -> dg.AssetC
         asset_key=asset,
         # One county's source is that county's alone: the others go on, and the run stays green.
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"problems": dg.MetadataValue.json(problems)},
+        metadata=_told(home, problems),
     )
 
 
@@ -104,11 +142,12 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
         news = set(context.run.tags.get("xianbao/news", ",".join(context.partition_keys)).split(","))
         counties = [home.municipality.county(code) for code in context.partition_keys if code in news]
         results = collect_all(home, counties)
-        for result in results:
-            if result.problem:
-                context.log.warning(f"{result.code}: {result.problem}")
+        problems = {result.code: result.problem for result in results if result.problem}
+        for code, problem in problems.items():
+            context.log.warning(f"{code}: {problem}")
+        _name_in_run(context, home, "not_collected", problems)
         return dg.MaterializeResult(
-            metadata=_collected_metadata(results), check_results=[_source_check(results, SUBMISSIONS)]
+            metadata=_collected_metadata(home, results), check_results=[_source_check(home, results, SUBMISSIONS)]
         )
 
     @dg.asset(
@@ -121,7 +160,7 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
     def references() -> dg.MaterializeResult:
         results = collect_all(home, home.municipality.references)
         return dg.MaterializeResult(
-            metadata=_collected_metadata(results), check_results=[_source_check(results, REFERENCES)]
+            metadata=_collected_metadata(home, results), check_results=[_source_check(home, results, REFERENCES)]
         )
 
     @dg.asset(
@@ -143,15 +182,66 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
     return [submissions, references, lateness]
 
 
-def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None) -> dg.AssetsDefinition:
+def seed_specs(manifest: Path) -> list[dg.AssetSpec]:
+    """The seeds as assets that nobody makes: files of policy, upstream of the models, with what they hold."""
+    nodes = json.loads(manifest.read_bytes())["nodes"].values()
+    return [
+        dg.AssetSpec(["seeds", node["name"]], group_name="policy", kinds={"csv"}, description=node["description"])
+        for node in nodes
+        if node["resource_type"] == "seed"
+    ]
+
+
+def rescreened_asset(home: Home, progress: Callable[[int, int], None] | None = None) -> dg.AssetsDefinition:
+    """Judging again what a county has filed for a period, by the rules of today: a partition each, so that it can be backfilled.
+
+    The models are not built with it: Dagster takes a backfill for failed that leaves out a model which nothing touched. A sensor asks
+    for a run of them afterwards.
+    """
+
+    @dg.asset(
+        key=RESCREENED,
+        deps=[SUBMISSIONS],
+        partitions_def=filing_partitions(home),
+        pool=BUILD_POOL,
+        group_name="screen",
+        kinds={"duckdb"},
+        description="补审：按县区和报告期，用现行规则重新审核 raw/ 中已有的报送件。",
+    )
+    def rescreened(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        show_life(home, context.run_id)
+        chosen = context.partition_key
+        assert isinstance(chosen, dg.MultiPartitionKey)
+        scope = Scope(chosen.keys_by_dimension["county"], chosen.keys_by_dimension["period"])
+        with home.writing():
+            landed = land_new(home, again=scope, progress=progress)
+        return dg.MaterializeResult(
+            metadata={
+                "screened": landed.submissions_n,
+                "findings": dg.MetadataValue.json(dict(landed.findings_n)),
+                "faults": dg.MetadataValue.json(landed.faults),
+            }
+        )
+
+    return rescreened
+
+
+def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None] | None = None) -> dg.AssetsDefinition:
     """Screening everything that is new in one batch: each landing table is an asset, so that each dbt source has its own."""
+    sources = json.loads(manifest.read_bytes())["sources"].values()
+    # A return whose models are still to be written has no source yet.
+    described = {f"landing.{code}": f"{form_label(code)}：已接收的数据行。" for code in current_definitions()}
+    described |= {f"{node['source_name']}.{node['name']}": node["description"] for node in sources}
     tables = sorted(
-        table for table in landing_schema() if table not in ("control.state", "control.dirty_return", "control.answer")
+        name for name in landing_schema() if name not in ("control.state", "control.dirty_return", "control.answer")
     )
     specs = [
-        dg.AssetSpec(table.split("."), deps=[SUBMISSIONS, REFERENCES, LATENESS], group_name="screen", kinds={"duckdb"})
-        for table in tables
-    ]
+        dg.AssetSpec(
+            name.split("."), deps=[SUBMISSIONS, REFERENCES, LATENESS], group_name="screen", kinds={"duckdb"},
+            description=described.get(name),
+        )
+        for name in tables
+    ]  # fmt: skip
     checks = [
         dg.AssetCheckSpec(
             "expectations",
@@ -172,10 +262,14 @@ def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None)
                 again=Scope(config.county_code, config.period, config.everything),
                 progress=progress,
             )
-            judged = standing(home)
+            judged, shown = standing(home), standing_findings(home, SHOWN_ROWS)
         context.log.info(f"{landed.submissions_n} submissions, findings {dict(landed.findings_n)}")
         for submission_id, fault in landed.faults.items():
             context.log.error(f"system fault with {submission_id}: {fault}")
+        concerned = {
+            entry.first.county_code: "" for entry in RawStore(home.raw) if entry.submission_id in landed.faults
+        }
+        _name_in_run(context, home, "not_screened", concerned)
         verdicts: dict[str, int] = {}
         for filing in landed.filings:
             verdicts[filing.verdict] = verdicts.get(filing.verdict, 0) + 1
@@ -207,6 +301,14 @@ def screen_asset(home: Home, progress: Callable[[int, int], None] | None = None)
                     "rules": len(rules),
                     "judged": sum(checked for checked, _ in rules.values()),
                     "broken": dg.MetadataValue.json(broken),
+                    "findings": table(
+                        ("县区", "报告期", "等级", "规则", "文件", "位置", "问题", "怎么改"),
+                        [
+                            (county, period, OUTCOME_LABELS.get(outcome, outcome), *rest)
+                            for county, period, outcome, *rest in shown.get(return_code, [])
+                        ],
+                        total=sum(broken.values()),
+                    ),
                 },
             )
 
@@ -311,7 +413,7 @@ def postgres_asset(home: Home, settings: Postgres) -> dg.AssetsDefinition:
                 "release_id": copied.release_id if copied else None,
                 "changed": copied.changed if copied else False,
                 "rows": copied.rows_n if copied else 0,
-                "problems": dg.MetadataValue.json(problems),
+                **_told(home, problems),
             },
             check_results=[
                 dg.AssetCheckResult(
@@ -320,7 +422,7 @@ def postgres_asset(home: Home, settings: Postgres) -> dg.AssetsDefinition:
                     passed=not problems,
                     # The published file is there in any case; the next run tries the copy again.
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata={"problems": dg.MetadataValue.json(problems)},
+                    metadata=_told(home, problems),
                 )
             ],
         )
@@ -346,11 +448,12 @@ def outbox_asset(home: Home) -> dg.AssetsDefinition:
         problems = deliver_all(home)
         for code, problem in problems.items():
             context.log.warning(f"{code}: {problem}")
+        _name_in_run(context, home, "not_delivered", problems)
         return dg.MaterializeResult(
             metadata={
                 "written": written_n,
                 "path": dg.MetadataValue.path(str(home.outbox)),
-                "problems": dg.MetadataValue.json(problems),
+                **_told(home, problems),
             },
             check_results=[
                 dg.AssetCheckResult(
@@ -359,7 +462,7 @@ def outbox_asset(home: Home) -> dg.AssetsDefinition:
                     passed=not problems,
                     # As with the sources: one county's folder is that county's alone, and the next run tries again.
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata={"problems": dg.MetadataValue.json(problems)},
+                    metadata=_told(home, problems),
                 )
             ],
         )

@@ -13,6 +13,7 @@ from pipelines.orchestration.assets import (
     LATENESS,
     PUBLISHED,
     REFERENCES,
+    RESCREENED,
     SUBMISSIONS,
     collect_assets,
     county_partitions,
@@ -20,7 +21,9 @@ from pipelines.orchestration.assets import (
     outbox_asset,
     postgres_asset,
     publish_asset,
+    rescreened_asset,
     screen_asset,
+    seed_specs,
 )
 from pipelines.orchestration.liveness import bury_dead_runs
 from pipelines.orchestration.sources import look_for_news
@@ -54,9 +57,11 @@ def county_range(home: Home, counties: Sequence[str] | None = None) -> dict[str,
 def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None) -> dg.Definitions:
     """The definitions of one home. `progress` is told of each file screened. Raises ConfigurationError when its municipality.yaml is wrong or missing."""
     manifest = dbt.manifest_json()
-    assets = [
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        *seed_specs(manifest),
         *collect_assets(home),
-        screen_asset(home, progress),
+        rescreened_asset(home, progress),
+        screen_asset(home, manifest, progress),
         marts_asset(home, manifest),
         publish_asset(home),
         outbox_asset(home),
@@ -64,14 +69,19 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
     if home.municipality.publish.postgres:
         assets.append(postgres_asset(home, home.municipality.publish.postgres))
     everything = dg.AssetSelection.all()
-    modelled = everything - dg.AssetSelection.assets(SUBMISSIONS, REFERENCES, LATENESS)
+    modelled = everything - dg.AssetSelection.assets(SUBMISSIONS, REFERENCES, LATENESS, RESCREENED)
     update = dg.define_asset_job(
         UPDATE_JOB,
-        selection=everything - dg.AssetSelection.assets(LATENESS),
+        selection=everything - dg.AssetSelection.assets(LATENESS, RESCREENED),
         description="收取、审核、建模、发布：一次运行处理所有新到的报送件。",
     )
     rescreen = dg.define_asset_job(
         "rescreen", selection=modelled, description="规则变更后，按县区或报告期重新审核 raw/ 中已有的报送件。"
+    )
+    backfill = dg.define_asset_job(
+        "backfill",
+        selection=dg.AssetSelection.assets(RESCREENED),
+        description="补审：在 Partitions 页选县区和报告期，重新审核 raw/ 中已有的报送件；随后由传感器建模、发布。",
     )
     deadline = dg.define_asset_job(
         "deadline", selection=modelled | dg.AssetSelection.assets(LATENESS), description="记录截止日后的缺报情况。"
@@ -100,6 +110,16 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
         )
         return dg.SensorResult(run_requests=[request], cursor=news.cursor)
 
+    @dg.asset_sensor(
+        asset_key=RESCREENED,
+        job=rescreen,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="补审之后，请求一次建模与发布。",
+    )
+    def backfilled(_context: dg.SensorEvaluationContext, asset_event: dg.EventLogEntry) -> dg.RunRequest:
+        return dg.RunRequest(run_key=f"backfilled-{asset_event.run_id}")
+
     @dg.schedule(
         job=update,
         cron_schedule="0 2 * * *",
@@ -127,8 +147,8 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
 
     return dg.Definitions(
         assets=assets,
-        jobs=[update, rescreen, deadline],
-        sensors=[county_sources],
+        jobs=[update, rescreen, backfill, deadline],
+        sensors=[county_sources, backfilled],
         schedules=[nightly, daily_deadlines],
         executor=dg.in_process_executor,
     )

@@ -4,6 +4,7 @@ What belongs here: what a form *is* (columns, labels, units, keys, arithmetic id
 read (`screening`), which rules apply to it and what they say (`expectations/`), what is computed from it (dbt).
 """
 
+from pipelines.characters import normalise_label
 from pipelines.returns.definition import (
     Column,
     DateCheck,
@@ -13,7 +14,6 @@ from pipelines.returns.definition import (
     all_definitions,
     current_definitions,
     definition,
-    normalise_label,
     reference_on,
     split_unit,
 )

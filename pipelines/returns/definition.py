@@ -1,12 +1,12 @@
 """The shape of a return definition, and the reading of the data files that hold them.
 
-Belongs here: the declared facts of a form and the normalisation of the labels it is known by. A definition that
+Belongs here: the declared facts of a form and the labels and units it is known by. A definition that
 contradicts itself is refused when it is loaded, so that nothing downstream has to ask.
 """
 
 import re
-import unicodedata
 from calendar import monthrange
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 
+from pipelines.characters import normalise_label
 from pipelines.periods import Period
 from pipelines.rule_files import definitions_folder, read_once
 
@@ -26,6 +27,12 @@ MISSING_CODES: dict[str, MissingCode] = {
     "不适用": "not_applicable",
     "缺报": "not_reported",
     "并入": "included_elsewhere",
+}
+#: What each of them says, for the one who fills the form.
+MISSING_MEANINGS: dict[MissingCode, str] = {
+    "not_applicable": "本行没有这一项",
+    "not_reported": "有这一项而拿不到数，用到它的指标将缺少本县（市、区）",
+    "included_elsewhere": "数已并入本表别处，不另填",
 }
 MISSING_LABELS: dict[str, str] = {code: label for label, code in MISSING_CODES.items()}
 
@@ -42,15 +49,16 @@ SQL_TYPES: dict[ColumnType, str] = {
 #: Decimal places that a numeric type may carry.
 DECIMAL_PLACES: dict[ColumnType, int] = {"count": 0, "headcount": 1, "money": 2}
 
-# Letters that look like another and come from font or OCR slips; seen in published tables (巿 U+5DFF for 市 U+5E02).
-_LOOK_ALIKES = str.maketrans({"巿": "市", "—": "-", "–": "-", "－": "-"})
-_UNIT = re.compile(r"^(?P<label>.+?)\((?P<unit>[^()]{1,8})\)$")
+_UNIT = re.compile(r"^(?P<label>.+?)\((?:(?:计量|金额)?单位:)?(?P<unit>[^()]{1,8})\)$")
 _UNITS = frozenset(
     [
         "人",
         "元",
         "万元",
         "千元",
+        "百元",
+        "百万元",
+        "千万元",
         "亿元",
         "百人",
         "千人",
@@ -86,6 +94,8 @@ class Column(_Frozen):
     group: str | None = None
     required: bool
     codes: tuple[str, ...] = ()
+    code_labels: dict[str, str] = {}  # what a code that is no word stands for
+    label_by: dict[str, dict[str, str]] = {}  # code column → its code → what this column is called in such a row
     missing: tuple[MissingCode, ...] = ()
     pattern: str | None = None
     pattern_hint: str | None = None
@@ -99,14 +109,35 @@ class Column(_Frozen):
         return self.type in DECIMAL_PLACES
 
     @property
+    def is_name(self) -> bool:
+        """Free text: no number, date, choice or code, so that any character may stand in it."""
+        return self.type == "text" and self.pattern is None
+
+    @property
     def sql_type(self) -> str:
         return SQL_TYPES[self.type]
+
+    @property
+    def heading(self) -> str:
+        """The label as a header prints it, with what some rows call the column: 一年级（学前小班）."""
+        others = [f"{code}{label}" for labels in self.label_by.values() for code, label in labels.items()]
+        return f"{self.label}（{'、'.join(others)}）" if others else self.label
+
+    def label_in(self, codes: Mapping[str, object]) -> str:
+        """What the column is called in a row; `codes`: the row's values of code columns, by name."""
+        called = (labels.get(str(codes.get(name))) for name, labels in self.label_by.items())
+        return next((label for label in called if label), self.label)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The codes, each with its words where it is none itself: 111（主城区）."""
+        return tuple(f"{code}（{self.code_labels[code]}）" if code in self.code_labels else code for code in self.codes)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Every label the column is known by, normalised; a label that ends in a bracketed unit also without it."""
         seen: dict[str, None] = {}
-        for label in (self.label, *self.aliases):
+        for label in (self.label, self.heading, *self.aliases):
             seen[normalise_label(label)] = None
             seen[split_unit(label)[0]] = None
         return tuple(seen)
@@ -236,6 +267,8 @@ class ReturnDefinition(_Frozen):
     identities: tuple[Identity, ...] = ()
     ratios: tuple[Ratio, ...] = ()
     dates: tuple[DateCheck, ...] = ()
+    #: 指标解释 of each column: who counts, as of when. It changes nothing that is read.
+    explanations: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "ReturnDefinition":
@@ -255,6 +288,7 @@ class ReturnDefinition(_Frozen):
             used |= {*self.total_row.label_columns, *self.total_row.per}
         if self.complete:
             used |= {self.complete.column, *self.complete.per}
+        used |= {*self.explanations, *(name for column in self.columns for name in column.label_by)}
         if unknown := used - set(names):
             raise ValueError(f"{self.return_code}: undeclared columns are used: {sorted(unknown)}")
         owner: dict[str, str] = {}
@@ -301,16 +335,16 @@ class ReturnDefinition(_Frozen):
         return tuple(column for column in self.columns if column.is_number)
 
     @cached_property
+    def sum_columns(self) -> tuple[Column, ...]:
+        """The columns of which a total row can state the sum."""
+        return tuple(column for column in self.number_columns if column.additive)
+
+    @cached_property
     def titles(self) -> tuple[str, ...]:
         return tuple(normalise_label(title) for title in (self.title, *self.aliases))
 
 
 @lru_cache(maxsize=65_536)
-def normalise_label(text: str) -> str:
-    """NFKC, look-alike characters mended, all white space gone: the form in which labels are compared."""
-    return "".join(unicodedata.normalize("NFKC", text).translate(_LOOK_ALIKES).split())
-
-
 def split_unit(text: str) -> tuple[str, str | None]:
     """A header text as (normalised label, unit in its trailing brackets or None); unknown brackets stay in the label."""
     label = normalise_label(text)

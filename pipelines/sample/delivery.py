@@ -23,7 +23,7 @@ from pathlib import Path
 import xlsxwriter
 
 from pipelines.periods import parse_period
-from pipelines.sample.faults import Fault, faulty_files
+from pipelines.sample.faults import EXAMPLE, Fault, example_file, faulty_files
 from pipelines.sample.layout import STYLES, lay_out
 from pipelines.sample.workbooks import render
 from pipelines.sample.world import County, World, build_world
@@ -31,6 +31,8 @@ from pipelines.sample.world import County, World, build_world
 FOLDER = "counties"
 LEDGER = ".sample.json"
 ASIDE = ".sample-aside"
+#: Where the example lies: no county's inbox, so that it never comes into the figures.
+EXAMPLES = "examples"
 DAYS_AFTER = {
     "school": 45,
     "enrolment": 45,
@@ -44,12 +46,14 @@ DAYS_AFTER = {
 
 @dataclass(frozen=True)
 class SampleReport:
-    """What a call did: paths are relative to the home and sorted; `removed` are own files that left the sample."""
+    """What a call did: paths are relative to the home and sorted; `removed` are own files that left the sample; `example` is a file with
+    slips that no county sends."""
 
     written: tuple[str, ...]
     unchanged: tuple[str, ...]
     removed: tuple[str, ...]
     faults: tuple[Fault, ...]
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,9 @@ def write_sample(
     if ledger["fingerprint"] == fingerprint and all(_stands(home / path, *entry[1:]) for path, entry in known.items()):
         if progress:
             progress(len(known), len(known))
-        return SampleReport((), tuple(sorted(known)), (), tuple(Fault.from_dict(entry) for entry in ledger["faults"]))
+        own = tuple(sorted(path for path in known if path != ledger["example"]))
+        faults_known = tuple(Fault.from_dict(entry) for entry in ledger["faults"])
+        return SampleReport((), own, (), faults_known, ledger["example"])
     world = build_world(seed)
     placed: list[Fault] = []
     written, unchanged, files = [], [], {}
@@ -99,11 +105,36 @@ def write_sample(
             files[file.path] = [digest, len(file.content), target.stat().st_mtime_ns]
             if progress:
                 progress(done, max(total, done))
+        example = _example(world)
+        if example:
+            modified_ns = int(example.dropped_at.timestamp()) * 1_000_000_000
+            _write_whole(home / example.path, example.content, modified_ns, aside)
+            digest = hashlib.sha256(example.content).hexdigest()
+            files[example.path] = [digest, len(example.content), (home / example.path).stat().st_mtime_ns]
         removed = _remove_stale(home, known, files)
-        record = {"fingerprint": fingerprint, "files": files, "faults": [asdict(fault) for fault in placed]}
+        record = {
+            "fingerprint": fingerprint,
+            "files": files,
+            "faults": [asdict(fault) for fault in placed],
+            "example": example.path if example else "",
+        }
         text = json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True)
         _write_whole(folder / LEDGER, text.encode(), None, aside)
-    return SampleReport(tuple(sorted(written)), tuple(sorted(unchanged)), tuple(removed), tuple(placed))
+    return SampleReport(
+        tuple(sorted(written)), tuple(sorted(unchanged)), tuple(removed), tuple(placed), str(record["example"])
+    )
+
+
+def _example(world: World) -> SampleFile | None:
+    """The example; None in a world without its county."""
+    county_code, return_code, period = EXAMPLE
+    county = next((county for county in world.counties if county.code == county_code), None)
+    if county is None:
+        return None
+    dropped_at = dropped(county_code, period, return_code)
+    filings = [(return_code, world.rows(return_code, county_code, period))]
+    made = example_file(partial(lay_out, county, period, filings, dropped_at.date()))
+    return SampleFile(f"{EXAMPLES}/{made.file_name}", made.content, dropped_at)
 
 
 def sample_files(world: World, *, faults: bool, placed: list[Fault] | None = None) -> Iterator[SampleFile]:
@@ -208,9 +239,14 @@ def _stands(path: Path, size: int, modified_ns: int) -> bool:
 def _read_ledger(folder: Path) -> dict:
     try:
         ledger = json.loads((folder / LEDGER).read_text("utf-8"))
-        return {"fingerprint": ledger["fingerprint"], "files": dict(ledger["files"]), "faults": list(ledger["faults"])}
+        return {
+            "fingerprint": ledger["fingerprint"],
+            "files": dict(ledger["files"]),
+            "faults": list(ledger["faults"]),
+            "example": str(ledger.get("example", "")),
+        }
     except (OSError, ValueError, KeyError, TypeError):
-        return {"fingerprint": None, "files": {}, "faults": []}
+        return {"fingerprint": None, "files": {}, "faults": [], "example": ""}
 
 
 def _fingerprint(seed: int, faults: bool) -> str:

@@ -98,8 +98,17 @@ class _Case:
 def faulty_files(make: Callable[[], Book], county_code: str, return_code: str, period: str) -> FaultyFile | None:
     """The faulty file of a filing, made from the sound one; None for a filing that has none."""
     case = _CASES.get((county_code, return_code, period))
-    if case is None:
-        return None
+    return None if case is None else _broken(case, make)
+
+
+def example_file(make: Callable[[], Book]) -> FaultyFile:
+    """A file with a few common slips that belongs to no delivery: what a clerk gets back for it is worth seeing. `make`: the sound book
+    of `EXAMPLE`."""
+    return _broken(_EXAMPLE, make)
+
+
+def _broken(case: _Case, make: Callable[[], Book]) -> FaultyFile:
+    county_code, return_code, period = case.county_code, case.return_code, case.period
     book = make()
     grid = book.grid(return_code)
     cells = [part.break_(book, grid) for part in case.parts]
@@ -587,6 +596,19 @@ def _encrypted(content: bytes) -> bytes:
 
 
 # The catalogue -------------------------------------------------------------------------------------------------------
+
+
+#: County, return and period of the example.
+EXAMPLE = ("140921", "enrolment", "2024-2025")
+_EXAMPLE = _Case(
+    *EXAMPLE,
+    (
+        _Part("XB02-1a-boarders", "寄宿生数写成了文字", _set(1, "boarders", "约三十")),
+        _Part("XB02-1c-repeaters-within-total", "留级生多于在校生", _exceed(2, "repeaters", "students_total", 3)),
+        _Part("FILE-1b-hidden-data", "隐藏的行里有数据", _hide_row(4), "query"),
+    ),
+    file_name=lambda name: f"示例_有差错_{name}",
+)
 
 
 def _one(

@@ -5,6 +5,7 @@ intake, which keeps the members, and the reading process, which judges the zip i
 """
 
 import posixpath
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -19,12 +20,27 @@ MAX_FILES = 500
 #: What marks a zip as a document of some program.
 _DOCUMENT_PARTS = {
     "[content_types].xml",
+    "_rels/.rels",
+    "index/document.iwa",
+    "index.zip",
+    "ofd.xml",
     "mimetype",
     "xl/workbook.xml",
     "workbook.xml",
     "xl/workbook.bin",
     "content.xml",
 }
+#: What systems keep in every folder that they show.
+_SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "folder.htt", ".ds_store"}
+#: How the folders of systems and of automatic backups are called; so begins or ends what a program puts aside while it works.
+_SYSTEM_FOLDERS = {"__macosx", "$recycle.bin", "system volume information", "recycler", "@eadir", "lost+found"}
+_BACKUP_FOLDER = re.compile(
+    r"(?:wps|kingsoft|金山).*(?:backup|备份)|(?:backup|备份).*(?:wps|kingsoft|金山)", re.IGNORECASE
+)
+_PUT_ASIDE_STARTS = (".", "~$", "._", "~wrl", "~wrd", "~df")
+_PUT_ASIDE_ENDS = (".temp", ".bak", ".xlk", ".wbk", ".asd")
+#: Names under which editors and transfer programs keep files that are not finished.
+UNFINISHED = (".part", ".filepart", ".tmp", ".crdownload", ".swp", ".lock")
 _ARCHIVES = {
     b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz",
 }  # fmt: skip
@@ -48,14 +64,14 @@ def is_batch(names: Iterable[str]) -> bool:
 def batch_members(archive: zipfile.ZipFile, *, max_bytes: int) -> list[Member]:
     """The files of a batch, by path; each was read to its end once, so that its check sum holds.
 
-    Folders, hidden files and what macOS and Windows leave behind are not counted as files. Raises Unsafe for a batch that is to be
+    Folders, hidden files and what programs leave behind (`left_behind`) are not counted as files. Raises Unsafe for a batch that is to be
     refused as a whole: with a member that is too large, encrypted, damaged or an archive itself, or without any file.
     """
     members = []
     for info in archive.infolist():
         path = member_name(info)
         name = posixpath.basename(path)
-        if not name or info.is_dir() or _is_left_behind(path, name):
+        if not name or info.is_dir() or is_left_behind(path):
             continue
         if info.flag_bits & 0x1:
             raise Unsafe(f"压缩包内“{path}”设有密码")
@@ -80,8 +96,25 @@ def plain_name(name: str, *, longest: int = 255) -> str:
     return f"{printable[: longest - 21]}…{printable[-20:]}"
 
 
-def _is_left_behind(path: str, name: str) -> bool:
-    return path.startswith("__MACOSX/") or name.startswith((".", "~$")) or name.lower() in ("thumbs.db", "desktop.ini")
+def is_left_behind(path: str) -> bool:
+    """Whether a file is none that anybody sends: what a system or a program keeps in a folder, or puts aside while it works.
+
+    `path`: within the archive or the inbox, with forward slashes.
+    """
+    *folders, name = path.lower().split("/")
+    return (
+        name in _SYSTEM_FILES
+        or name.startswith(_PUT_ASIDE_STARTS)
+        or name.endswith((*_PUT_ASIDE_ENDS, *UNFINISHED))
+        or any(folder in _SYSTEM_FOLDERS or folder.startswith(".") for folder in folders)
+        or any(_BACKUP_FOLDER.search(folder) for folder in folders)
+    )
+
+
+def left_behind(archive: zipfile.ZipFile) -> list[str]:
+    """The paths of a batch that are passed over, in order; folders are not named."""
+    paths = (member_name(info) for info in archive.infolist() if not info.is_dir())
+    return sorted(path for path in paths if is_left_behind(path))
 
 
 def _check(archive: zipfile.ZipFile, member: Member) -> None:

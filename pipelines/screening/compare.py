@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import polars as pl
-
+from pipelines.characters import folded, folded_name
 from pipelines.returns import ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.findings import shown, signed
@@ -19,6 +18,9 @@ from pipelines.screening.screen import ScreenSettings, Submission
 from pipelines.screening.tabulate import tabulate
 from pipelines.screening.workbook import Refusal, cell_address
 from pipelines.screening.worker import ReadRequest, read_files
+
+#: What a total row is known by.
+_TOTAL = "合计"
 
 
 class NotComparable(ValueError):
@@ -75,17 +77,20 @@ def changed_cells(
 
 
 def _rows(table: Table) -> dict[str, _Row]:
-    """Subject → the row. A key that stands twice is told apart by its turn."""
+    """Subject → the row, total rows too. A key that stands twice is told apart by its turn."""
     defined = table.definition
     rows: dict[str, _Row] = {}
     repeats: Counter[str] = Counter()
-    for row in tabulate(defined, [(0, table)]).filter(~pl.col("is_total")).iter_rows(named=True):
-        subject = key = "/".join((row[f"{name}__text"] or "").strip() for name in defined.key)
+    for row in tabulate(defined, [(0, table)]).iter_rows(named=True):
+        known_by = [*(defined.total_row.per if defined.total_row else ())] if row["is_total"] else list(defined.key)
+        parts = [folded(row[f"{name}__text"] or "") for name in known_by]
+        subject = key = "/".join([_TOTAL, *filter(None, parts)] if row["is_total"] else parts)
         while subject in rows:
             repeats[key] += 1
             subject = f"{key}（第 {repeats[key] + 1} 行）"
         cells = {name: cell_address(row["source_row"] - 1, index) for name, index in table.columns.items()}
-        rows[subject] = _Row(row, (row[f"{defined.row_label}__text"] or "").strip(), cells)
+        label = "" if row["is_total"] else folded_name(row[f"{defined.row_label}__text"] or "")
+        rows[subject] = _Row(row, label, cells)
     return rows
 
 
@@ -96,7 +101,8 @@ def _compared(defined: ReturnDefinition, before: dict[str, _Row], after: dict[st
         if old is None or new is None:
             yield replace(whole, change="row_added" if old is None else "row_removed")
             continue
-        for column in defined.columns:
+        # Of a total row only its sums are judged.
+        for column in defined.sum_columns if old.values["is_total"] else defined.columns:
             old_state, new_state = (one.values.get(f"{column.name}__state") for one in (old, new))
             was, now = old.values.get(column.name), new.values.get(column.name)
             texts = [shown((one.values.get(f"{column.name}__text") or "").strip()) for one in (old, new)]

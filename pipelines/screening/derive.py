@@ -175,13 +175,15 @@ def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     """On total rows: true when each number equals the sum of its column; `wrong__total` lists the columns that do not."""
     total = defined.total_row
     assert total
-    names = [column.name for column in defined.number_columns if column.additive]
+    names = [column.name for column in defined.sum_columns]
     is_total = pl.col("is_total")
     # A total row that names its group (a register, say) stands for the group; one that does not closes the rows since the
-    # total before it. Without groups it stands for the table.
+    # total before it, or heads those below it where the table begins with one. Without groups it stands for the table.
     group = ["entry", *total.per]
     named = _all_read(total.per)
-    block = (pl.col("is_total").cum_sum() - pl.col("is_total").cast(pl.UInt32)).over("entry")
+    heads = pl.col("is_total").first().over("entry")
+    closing = pl.when(heads).then(0).otherwise(pl.col("is_total").cast(pl.UInt32))
+    block = pl.col("is_total").cum_sum().over("entry") - closing
     frame = frame.sort("entry", "source_row").with_columns(block.alias("_block"))
     # A row whose group could not be read has its own finding; which total it belongs to is not known.
     astray = (~pl.col("is_total") & ~_all_read(total.per)).any().over("entry")

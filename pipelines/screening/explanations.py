@@ -7,11 +7,11 @@ decided where the findings of all versions are at hand.
 import hashlib
 import hmac
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipelines.characters import folded, folded_name, visible
 from pipelines.screening.identify import Observation, findings_header
 from pipelines.screening.personal_data import mask
 from pipelines.screening.workbook import FINDINGS_SHEET, REPLY_LABEL, TOKEN_LABEL, Sheet, Workbook, cell_address
@@ -88,7 +88,7 @@ def deviation(difference: str) -> str:
 
     The text comes back from a county: an exponent could stand for any number of digits, so none is read.
     """
-    match = _DIFFERENCE.fullmatch(unicodedata.normalize("NFKC", difference).replace(",", "").strip())
+    match = _DIFFERENCE.fullmatch(folded(difference).replace(",", ""))
     if match is None:
         return ""
     whole, fraction = match[2].lstrip("0") or "0", (match[3] or "").rstrip("0")
@@ -132,7 +132,7 @@ def read_explanations(workbook: Workbook, key: str = "") -> tuple[list[Explanati
 
 def _replies(sheet: Sheet, header: int) -> Iterator[tuple[int, int, str, str]]:
     """(row, column, token, reply) of each row with a reply."""
-    labels = [(text or "").strip() for text in sheet.rows[header]]
+    labels = [folded_name(text or "") for text in sheet.rows[header]]
     token_column, reply_column = labels.index(TOKEN_LABEL), labels.index(REPLY_LABEL)
     for row in range(header + 1, len(sheet.rows)):
         reply = clean(sheet.cell(row, reply_column) or "")
@@ -142,14 +142,14 @@ def _replies(sheet: Sheet, header: int) -> Iterator[tuple[int, int, str, str]]:
 
 def clean(text: str) -> str:
     """A reply as it is kept: one line, stripped, without control characters, long numbers masked, at most 500 characters."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
+    printable = "".join(character if character.isprintable() else " " for character in visible(text))
     masked = _LONG_DIGITS.sub(lambda match: mask(match[0]), " ".join(printable.split()))
     return masked if len(masked) <= MAX_REPLY else masked[: MAX_REPLY - 1] + "…"
 
 
 def is_proposal(reply: str) -> bool:
     """Whether a reply is still last period's, as we proposed it; WPS may have changed the brackets."""
-    return unicodedata.normalize("NFKC", reply).startswith(unicodedata.normalize("NFKC", PROPOSAL_MARK))
+    return folded(reply).startswith(folded(PROPOSAL_MARK))
 
 
 def _read_token(text: str, key: str) -> list[str] | str:

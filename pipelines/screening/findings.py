@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pipelines.characters import visible
 from pipelines.screening.personal_data import mask, mask_personal
 from pipelines.screening.rules import Rule
 
@@ -83,6 +84,8 @@ def make_finding(
     value, detail, row_label = shown(value), shown(detail), shown(place.row_label)
     words = _Words(
         value=value,
+        # A cell that holds nothing is not quoted.
+        stated=f"填的是“{value}”，" if value else "",
         expected=expected,
         difference=difference,
         detail=detail,
@@ -131,8 +134,8 @@ def make_finding(
 
 
 def shown(text: str) -> str:
-    """A county's text as a finding may repeat it: long numbers masked, control characters and excess length gone."""
-    plain = "".join(character if character.isprintable() else " " for character in text)
+    """A county's text as a finding may repeat it: long numbers masked, what cannot be seen and excess length gone."""
+    plain = "".join(character if character.isprintable() else " " for character in visible(text))
     masked = _DIGITS.sub(lambda match: mask(match[0]), mask_personal(plain))
     return masked if len(masked) <= _MAX_TEXT else masked[: _MAX_TEXT - 1] + "…"
 

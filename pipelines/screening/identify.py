@@ -12,9 +12,22 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 
-from pipelines.periods import Period, read_period_label
+from pipelines.characters import folded_name, is_digits, visible
+from pipelines.periods import Period, read_period_in_name, read_period_label
 from pipelines.returns import ReturnDefinition, all_definitions, normalise_label, reference_on, split_unit
 from pipelines.rule_files import read_once
+from pipelines.screening.rows import (
+    SIGN_OFF_ROLES,
+    RowCount,
+    RowKind,
+    RowsUnaccounted,
+    account,
+    is_remark,
+    leave_unfilled,
+    row_numbers,
+    sort_rows,
+)
+from pipelines.screening.units import asked_instead, units_said
 from pipelines.screening.workbook import (
     FINDINGS_SHEET,
     METADATA_SHEET,
@@ -45,18 +58,8 @@ _COVER_KEYS = {
 _COVER_KEY = {key: name for name, keys in _COVER_KEYS.items() for key in keys}
 _COVER_PAIR = re.compile(
     "(?P<key>" + "|".join(sorted(map(re.escape, _COVER_KEY), key=len, reverse=True)) + r"):(?P<value>[^:]*?)"
-    r"(?=(?:" + "|".join(map(re.escape, _COVER_KEY)) + r"|填表人|审核人|单位负责人|报出日期|单位):|$)"
+    r"(?=(?:" + "|".join(map(re.escape, _COVER_KEY)) + r"|填表人|审核人|单位负责人|报出日期|(?:计量|金额)?单位):|$)"
 )
-_FOOTER = re.compile(
-    r"^(注|注释|说明|备注|填表人|审核人|单位负责人|负责人|报出日期|制表|联系电话|填报人|数据说明)[:：]?"
-)
-_SIGN_OFF = re.compile(_FOOTER.pattern.removesuffix("?"))
-#: Who answers for a return, and the words under which a county names them.
-SIGN_OFF_ROLES = {
-    "填表人": ("填表人", "填报人", "制表人", "制表"),
-    "审核人": ("审核人", "复核人"),
-    "单位负责人": ("单位负责人", "负责人"),
-}
 _ROLE = {word: role for role, words in SIGN_OFF_ROLES.items() for word in words}
 _ROLE_WORDS = "|".join(sorted(_ROLE, key=len, reverse=True))
 _ROLE_PAIR = re.compile(
@@ -64,7 +67,6 @@ _ROLE_PAIR = re.compile(
     rf"(?=(?:{_ROLE_WORDS}|报出日期|联系电话|填报日期|日期)[:(]|$)"
 )
 _NO_NAME = re.compile(r"^[\W_]*$")
-_COLUMN_NUMBERS = frozenset("甲乙丙丁戊己庚辛壬癸")
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,11 @@ class Cover:
 
 @dataclass
 class Table:
-    """One return found on one sheet. Rows and columns are indexes from 0 in the sheet; `data_rows` are in order."""
+    """One return found on one sheet. Rows and columns are indexes from 0 in the sheet; `data_rows` are in order.
+
+    Its rows are those from `first_row` (the titles above its header) to `last_data_row`; `passed_over` holds all of them that are
+    neither data nor a total.
+    """
 
     definition: ReturnDefinition
     sheet: Sheet
@@ -135,6 +141,8 @@ class Table:
     header_texts: dict[str, str]
     data_rows: list[int] = field(default_factory=list)
     total_rows: list[int] = field(default_factory=list)
+    first_row: int = 0
+    passed_over: dict[RowKind, list[int]] = field(default_factory=dict)
     cover: Cover = field(default_factory=Cover)
     county_code: str | None = None
     period: Period | None = None
@@ -146,6 +154,11 @@ class Table:
         """Return, county and period: what a filing is known by."""
         return self.definition.return_code, self.county_code, self.period.code if self.period else None
 
+    def row_counts(self) -> list[RowCount]:
+        """Every row of the table counted by kind. Raises RowsUnaccounted when one is counted not at all or twice."""
+        kinds = {RowKind.DATA: self.data_rows, RowKind.TOTAL: self.total_rows, **self.passed_over}
+        return account(kinds, self.first_row, self.last_data_row)
+
     def is_data_row(self, row: int) -> bool:
         at = bisect_left(self.data_rows, row)
         return at < len(self.data_rows) and self.data_rows[at] == row
@@ -153,8 +166,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Identified:
+    """`other_sheets`: (name, rows) of the sheets of the file on which no table stands: covers, notes, what is ours."""
+
     tables: list[Table]
     observations: list[Observation]
+    other_sheets: tuple[tuple[str, int], ...] = ()
 
 
 @lru_cache(maxsize=65_536)
@@ -205,13 +221,28 @@ def identify(
         table.cover = covers[table.sheet.name].merged_with(shared)
         if table.definition.return_code in templates:
             table.of_template = True
-            _leave_unfilled(table)
+            unfilled = set(leave_unfilled(table.definition, table.sheet, table.columns, table.data_rows))
+            table.data_rows = [row for row in table.data_rows if row not in unfilled]
+            if unfilled:
+                table.passed_over[RowKind.UNFILLED] = sorted(unfilled)
         _check_form(table)
+        _check_units(table, [sheet for sheet in sheets if sheet.name not in with_tables])
         _check_sign_off(table, [sheet for sheet in sheets if sheet.name not in with_tables])
         _resolve_county(table, counties, set(source_counties), metadata, file_name)
         _resolve_period(table, periods.get(table.definition.return_code, set()), metadata, file_name)
         _check_existence(table, counties)
-    return Identified(*_without_repeated(tables))
+    _account_for_every_row(workbook, tables)
+    others = tuple((sheet.name, len(sheet.rows)) for sheet in workbook.sheets if sheet.name not in with_tables)
+    return Identified(*_without_repeated(tables), others)
+
+
+def _account_for_every_row(workbook: Workbook, tables: Sequence[Table]) -> None:
+    """Read and passed over are the rows of the sheet, on every sheet with a table. Raises RowsUnaccounted where they are not."""
+    for sheet in workbook.sheets:
+        mine = [table for table in tables if table.sheet is sheet]
+        counted = sum(count.rows_n for table in mine for count in table.row_counts())
+        if mine and counted != len(sheet.rows):
+            raise RowsUnaccounted(f"{counted} of {len(sheet.rows)} rows are accounted for")
 
 
 def sheets_of_the_county(workbook: Workbook) -> list[Sheet]:
@@ -242,7 +273,7 @@ def findings_header(sheet: Sheet) -> int | None:
     """The row of a list of findings that names its columns, from 0; None on any other sheet."""
     labels = {TOKEN_LABEL, REPLY_LABEL}
     rows = enumerate(sheet.rows)
-    return next((row for row, cells in rows if labels <= {text.strip() for text in cells if text}), None)
+    return next((row for row, cells in rows if labels <= {folded_name(text) for text in cells if text}), None)
 
 
 def table_headers(sheet: Sheet) -> list[tuple[int, int]]:
@@ -281,11 +312,14 @@ def _find_tables(sheet: Sheet, named: set[str]) -> list[Table]:
         defined, depth, columns, texts, observations = header
         previous = tables[-1] if tables else None
         if previous and previous.definition is defined and previous.columns == columns:
-            row += depth  # a header repeated at a page break: the same table goes on
+            # A header repeated at a page break: the same table goes on.
+            previous.passed_over.setdefault(RowKind.HEADER_AGAIN, []).extend(range(row, row + depth))
+            row += depth
             continue
         if previous:
             previous.last_data_row = row - 1
         table = Table(defined, sheet, row, row + depth, len(sheet.rows) - 1, columns, texts)
+        table.first_row = row if previous else 0
         table.observations += observations
         tables.append(table)
         row += depth
@@ -378,7 +412,7 @@ def _map_columns(
             observations.append(Observation("FILE-0-column-repeated", **at, value=text))  # type: ignore[arg-type]
             continue
         columns[name] = index
-        texts[name] = " ".join(text.split())
+        texts[name] = " ".join(visible(text).split())
         declared = defined.column(name).unit
         if unit and declared and normalise_label(unit) != normalise_label(declared):
             observations.append(
@@ -397,67 +431,32 @@ def _has_data(sheet: Sheet, first_row: int, column: int) -> bool:
 
 
 def _sort_rows(table: Table) -> None:
-    """Tell data rows from totals, notes and column numbers. What is none of these is data: nothing is dropped silently."""
-    defined, sheet = table.definition, table.sheet
-    total = defined.total_row
-    total_labels = {normalise_label(label) for label in total.labels} if total else set()
-    label_columns = [table.columns[name] for name in (total.label_columns if total else ()) if name in table.columns]
-    mapped = sorted(table.columns.values())
-    for row in range(table.first_data_row, table.last_data_row + 1):
-        cells = sheet.rows[row]
-        texts = [cells[index] if index < len(cells) else None for index in mapped]
-        filled = [text for text in texts if text]
-        if not filled:
-            continue
-        if any(_label(cells[index] or "")[0] in total_labels for index in label_columns if index < len(cells)):
-            table.total_rows.append(row)
-        elif _is_note(filled, cells) or _is_column_numbers(filled) or _is_header_again(filled, defined):
-            continue
-        else:
-            table.data_rows.append(row)
+    """Tell data rows from totals and from what is passed over. What may be data is: nothing is dropped silently."""
+    sheet, columns, again = table.sheet, table.columns, table.passed_over.get(RowKind.HEADER_AGAIN, [])
+    under = [row for row in range(table.first_data_row, table.last_data_row + 1) if row not in set(again)]
+    found = sort_rows(table.definition, sheet, columns, under)
+    table.data_rows, table.total_rows = found.pop(RowKind.DATA, []), found.pop(RowKind.TOTAL, [])
+    found[RowKind.HEADER_AGAIN] = sorted([*again, *found.get(RowKind.HEADER_AGAIN, [])])
+    found[RowKind.HEADER] = list(range(table.header_row, table.first_data_row))
+    above = range(table.first_row, table.header_row)
+    found[RowKind.TITLE] = [row for row in above if any(sheet.rows[row])]
+    found[RowKind.BLANK] = [*(row for row in above if not any(sheet.rows[row])), *found.get(RowKind.BLANK, [])]
+    table.passed_over = {kind: rows for kind, rows in found.items() if rows}
+    table.observations += [
+        Observation("FILE-0-row-unclear", sheet.name, row, *next((index, text) for index, text in enumerate(sheet.rows[row]) if text))
+        for row in found.get(RowKind.UNCLEAR, [])
+    ]  # fmt: skip
+    if parts := found.get(RowKind.SUBTOTAL):
+        table.observations.append(_subtotals(table, parts))
 
 
-def _leave_unfilled(table: Table) -> None:
-    """A block of a template in which nobody filled anything beside the labels that we printed is not reported: it holds no data.
-
-    A block is what the form has complete (a register with its ages), or the table. Where one cell of it is filled, every row
-    of it is data, and what is blank in it is told.
-    """
-    defined = table.definition
-    labels = {*defined.key, defined.row_label}
-    stated = [index for name, index in table.columns.items() if name not in labels]
-    per = [table.columns[name] for name in (defined.complete.per if defined.complete else ()) if name in table.columns]
-    blocks: dict[tuple[str | None, ...], list[int]] = {}
-    for row in table.data_rows:
-        blocks.setdefault(tuple(table.sheet.cell(row, index) for index in per), []).append(row)
-    kept = [rows for rows in blocks.values() if any(table.sheet.cell(row, index) for row in rows for index in stated)]
-    table.data_rows = sorted(row for rows in kept for row in rows)
-
-
-def _is_note(filled: list[str], cells: list[str | None]) -> bool:
-    """A note or sign-off under the table: it begins with one of their words and holds no number in the table's columns.
-
-    Behind a word with its colon a few numbers may stand (填表人：甲　联系电话：3022331), never a row of them.
-    """
-    first = next(text for text in cells if text).strip()
-    numbers_n = sum(text.strip().replace(".", "", 1).isdigit() for text in filled)
-    if _SIGN_OFF.match(first):
-        return numbers_n <= len(filled) / 2
-    return bool(_FOOTER.match(first)) and numbers_n == 0
-
-
-def _is_column_numbers(filled: list[str]) -> bool:
-    """The row `甲 乙 1 2 3 …` that statistical forms print under the header."""
-    if len(filled) < 3 or filled[0].strip() not in _COLUMN_NUMBERS | {"栏次"}:
-        return False
-    numbers = [int(text) for text in filled if text.strip().isdigit()]
-    return len(numbers) >= len(filled) / 2 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-
-
-def _is_header_again(filled: list[str], defined: ReturnDefinition) -> bool:
-    if len(filled) < 2 or _label(filled[0])[0] not in defined.label_owner:
-        return False
-    return sum(_label(text)[0] in defined.label_owner for text in filled) >= 0.8 * len(filled)
+def _subtotals(table: Table, rows: Sequence[int]) -> Observation:
+    """One observation about all rows that repeat the sum of others and that the form does not ask for."""
+    sheet = table.sheet
+    column, label = next((index, text) for index, text in enumerate(sheet.rows[rows[0]]) if text)
+    what = "小计" if table.definition.total_row else "合计，本表不设合计行"
+    detail = f"第 {row_numbers(rows)} 行（“{folded_name(label)[:20]}”）是{what}"
+    return Observation("FILE-1b-subtotal", sheet.name, rows[0], column, value=label, detail=detail)
 
 
 # --- covers -----------------------------------------------------------------------------------------------------------
@@ -469,14 +468,14 @@ def _read_cover(sheet: Sheet) -> Cover:
         if sum(1 for text in cells if text and _label(text)[0] in _owners()) >= 3:
             break  # a header: what stands below is the table
         for column, text in enumerate(cells):
-            if not text or text.strip().isdigit():
+            if not text or is_digits(text.strip()):
                 continue
-            flat = " ".join(text.split())
-            normal = normalise_label(flat)
+            flat = folded_name(text)
+            normal = normalise_label(text)
             if normal.rstrip(":") in _COVER_KEY:
                 value = next(((index, cells[index]) for index in range(column + 1, len(cells)) if cells[index]), None)
                 if value:
-                    cover.add(_COVER_KEY[normal.rstrip(":")], str(value[1]).strip(), sheet.name, row, value[0])
+                    cover.add(_COVER_KEY[normal.rstrip(":")], folded_name(str(value[1])), sheet.name, row, value[0])
                 continue
             for match in _COVER_PAIR.finditer(normal):
                 if match["value"]:
@@ -503,7 +502,7 @@ def _metadata_rows(workbook: Workbook) -> Iterator[tuple[int, str, str]]:
         if sheet.name == METADATA_SHEET:
             for row, cells in enumerate(sheet.rows):
                 if len(cells) >= 2 and cells[0] and cells[1]:
-                    yield row, cells[0], cells[1].strip()
+                    yield row, cells[0], folded_name(cells[1])
 
 
 def answered_submission(workbook: Workbook) -> str | None:
@@ -532,6 +531,30 @@ def _check_form(table: Table) -> None:
             Observation("FILE-0-return-conflict", sheet, row, column, claim[0], table.definition.form,
                         detail=table.definition.title)
         )  # fmt: skip
+
+
+def _check_units(table: Table, covers: Sequence[Sheet]) -> None:
+    """A unit said beside the table (单位：万元) is a claim like a header's, wherever it stands: above, below, in the header's rows, on a cover."""
+    beside = (RowKind.TITLE, RowKind.HEADER, RowKind.NOTE, RowKind.SIGN_OFF)
+    places: list[tuple[Sheet, RowKind | None, int]] = [
+        (table.sheet, kind, row) for kind in beside for row in table.passed_over.get(kind, [])
+    ]
+    places += [(sheet, None, row) for sheet in covers for row in range(min(len(sheet.rows), _COVER_SEARCH_ROWS))]
+    for sheet, kind, row in places:
+        cells = sheet.rows[row]
+        for column, text in enumerate(cells):
+            if not text:
+                continue
+            following = next((one for one in cells[column + 1 :] if one), None)
+            said = units_said(text, following, is_title=kind in (RowKind.TITLE, None))
+            if kind is RowKind.HEADER and any(
+                sheet.cell(below, column) for below in range(row + 1, table.first_data_row)
+            ):
+                said += [unit for unit in [split_unit(text)[1]] if unit]  # of a group of columns: 工资构成（万元）
+            for unit, asked in asked_instead(said, table.definition, alone=kind is not None):
+                table.observations.append(
+                    Observation("FILE-0-unit-conflict", sheet.name, row, column, text, expected=asked, detail=unit)
+                )
 
 
 def _check_sign_off(table: Table, covers: Sequence[Sheet]) -> None:
@@ -566,7 +589,7 @@ def _sign_offs(sheet: Sheet, data_rows: set[int]) -> Iterable[tuple[str, str, in
             bare = re.sub(r"\((?:签字|签章|签名|盖章)\)", "", normal).rstrip(":")
             if bare in _ROLE:
                 beside = next((cells[index] for index in range(column + 1, len(cells)) if cells[index]), None) or ""
-                named = normalise_label(beside).rstrip(":") not in _ROLE and not _SIGN_OFF.match(beside)
+                named = normalise_label(beside).rstrip(":") not in _ROLE and not is_remark(beside)
                 yield _ROLE[bare], beside if named else "", row, column
                 continue
             for match in _ROLE_PAIR.finditer(normal):
@@ -611,7 +634,8 @@ def _resolve_county(
         )
         # What one county sends stands on its own board, not on that of the county it names by mistake.
         table.county_code = min(sources)
-    hinted = county_in(file_name, counties)
+    named = _counties_in_name(file_name, counties)
+    hinted = next(iter(named)) if len(named) == 1 else None
     if hinted and hinted not in (claimed, table.county_code):
         table.observations.append(
             Observation("FILE-0-name-conflict", value=file_name, expected=by_code[claimed].name,
@@ -626,6 +650,18 @@ def county_in(text: str, counties: Sequence[CountyName]) -> str | None:
     return max(found, key=lambda county: len(county.name)).code if found else None
 
 
+def _counties_in_name(file_name: str, counties: Sequence[CountyName]) -> set[str]:
+    """Codes of the counties that a file's name says in full, as names: 代县 within 现代县域 is none."""
+    normal = normalise_label(file_name)
+    found: set[str] = set()
+    for county in sorted(counties, key=lambda county: -len(county.name)):
+        name = re.escape(normalise_label(county.name))
+        if re.search(rf"{name}(?![域级际])", normal):
+            found.add(county.code)
+            normal = re.sub(name, " ", normal)
+    return found
+
+
 def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name: str) -> None:
     claims: list[tuple[Period, tuple[str, str, int, int]]] = []
     unread: list[tuple[str, str, int, int]] = []
@@ -637,7 +673,7 @@ def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name
     if not claims:
         place = unread[0] if unread else ("", table.sheet.name, table.header_row, 0)
         rule = "FILE-0-period-unreadable" if unread else "FILE-0-period-missing"
-        hint = read_period_label(file_name)
+        hint = read_period_in_name(file_name)
         detail = f"（文件名写的是{hint.label}，但不能以文件名为准）" if hint else ""
         table.observations.append(Observation(rule, place[1], place[2], place[3], value=place[0], detail=detail))
         return
@@ -654,7 +690,7 @@ def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name
         table.observations.append(Observation("FILE-0-period-type", sheet, row, column, value, detail=period.label))
     elif calendar and period.code not in calendar:
         table.observations.append(Observation("FILE-0-period-unexpected", sheet, row, column, value))
-    hinted = read_period_label(file_name)
+    hinted = read_period_in_name(file_name)
     if hinted and hinted != period and hinted.type is period.type:
         table.observations.append(
             Observation("FILE-0-name-conflict", value=file_name, expected=period.label, detail=hinted.label)

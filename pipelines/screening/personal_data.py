@@ -5,10 +5,10 @@ numbers. Check digits, dates and region codes keep a sum of money from passing f
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from pipelines.characters import folded, is_digits, searchable
 from pipelines.screening.identify import Observation, Table
 from pipelines.screening.workbook import Workbook
 
@@ -95,11 +95,10 @@ def mask_personal(text: str) -> str:
     """A name of a file or sheet with the numbers of persons in it masked."""
     if not _numbers(text):
         return text  # as it was written: a name is what people search by
-    plain = unicodedata.normalize("NFKC", text)
-    for match in _LONG_NUMBER.finditer(_without_our_hex(plain)):
+    for match in _LONG_NUMBER.finditer(_without_our_hex(searchable(text))):
         if _kind(match[1]):
-            plain = f"{plain[: match.start(1)]}{mask(match[1])}{plain[match.end(1) :]}"
-    return plain
+            text = f"{text[: match.start(1)]}{mask(text[slice(*match.span(1))])}{text[match.end(1) :]}"
+    return text
 
 
 def personal_data(workbook: Workbook, file_names: Iterable[str] = ()) -> Iterator[Observation]:
@@ -130,13 +129,13 @@ def without_misspelt_codes(
         row, column = observation.row, observation.column
         if observation.rule_id != "FILE-1a-phone-number" or row is None or column is None:
             return False
-        text = unicodedata.normalize("NFKC", sheets[observation.sheet].cell(row, column) or "").strip()
+        text = folded(sheets[observation.sheet].cell(row, column) or "")
         for table in tables:
             name = next((name for name, place in table.columns.items() if place == column), None)
             if table.sheet.name == observation.sheet and table.is_data_row(row) and name and table.county_code:
                 return (
                     bool(table.definition.column(name).pattern)
-                    and text.isdigit()
+                    and is_digits(text)
                     and text.startswith(table.county_code)
                 )
         return False
@@ -147,7 +146,7 @@ def without_misspelt_codes(
 def _numbers(text: str) -> dict[str, str]:
     """Rule id → the first number of that kind in a text, masked."""
     found: dict[str, str] = {}
-    for match in _LONG_NUMBER.finditer(_without_our_hex(unicodedata.normalize("NFKC", text))):
+    for match in _LONG_NUMBER.finditer(_without_our_hex(searchable(text))):
         rule_id = _kind(match[1])
         if rule_id:
             found.setdefault(rule_id, mask(match[1]))

@@ -3,11 +3,12 @@
 Belongs here: telling what a file really is by its bytes, and taking every cell as it stands. Calamine reads the values; a
 second reading of our own (`second_reading`) walks the same records and must see the same cells, or the file is refused. It
 also finds what calamine drops: error cells, hidden rows and columns, formulas that were never calculated or that point out of
-the file. Nothing is interpreted: that is `identify` and `tabulate`; nothing is run: macros and objects are left where they are.
+the file, and characters that are raised, lowered or struck out. Nothing is interpreted: that is `identify` and `tabulate`; nothing
+is run: macros and objects are left where they are.
 """
 
-import csv
 import io
+import math
 import re
 import struct
 import zipfile
@@ -18,16 +19,37 @@ from typing import IO, Any
 
 from pipelines.screening.archives import ZIP_SIGNATURES, Unsafe, damage, open_archive
 from pipelines.screening.batch_contents import BATCH_KIND, batch_members, is_batch
-from pipelines.screening.second_reading.cells import Cell, Contradiction, SheetReading, disagreement, is_active
-from pipelines.screening.second_reading.ods import read_ods
-from pipelines.screening.second_reading.ooxml import far_corner, read_ooxml_sheet, read_shared_strings, refuse_entities
-from pipelines.screening.second_reading.package import active_link, package_remarks, target_part
+from pipelines.screening.delimited import read_text
+from pipelines.screening.file_kinds import refused_by_first_bytes, refused_by_parts, refused_by_streams
+from pipelines.screening.second_reading.cells import Cell, Contradiction, SheetReading, disagreement, no_number
+from pipelines.screening.second_reading.marks import SharedTexts
+from pipelines.screening.second_reading.ods import as_usually_prefixed, read_ods
+from pipelines.screening.second_reading.ooxml import (
+    far_corner,
+    read_marked_styles,
+    read_ooxml_sheet,
+    read_shared_strings,
+    read_workbook,
+    refuse_entities,
+    says_more,
+)
+from pipelines.screening.second_reading.package import (
+    active_link,
+    is_usual,
+    laid_out_as_usual,
+    main_part,
+    package_remarks,
+    plain_workbook,
+    related_part,
+    relations_of,
+    stored,
+    with_part,
+)
 from pipelines.screening.second_reading.xls import read_xls_globals, read_xls_sheet
-from pipelines.screening.second_reading.xlsb import read_xlsb_sheet, read_xlsb_sheets, read_xlsb_strings
+from pipelines.screening.second_reading.xlsb import Xlsb, read_xlsb_sheet, read_xlsb_sheets
 from pipelines.screening.workbook import Refusal, Sheet, Workbook, cell_address, cell_text
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_WORKBOOK_NAMES = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et"}
 _CHUNK = 1 << 20
 _MONTH = re.compile(r"[0-9]{4}\.(?:0[1-9]|1[0-2])")
 
@@ -51,7 +73,7 @@ def read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Workb
             return _read_zip(path, max_bytes=max_bytes, max_cells=max_cells)
         if head.startswith(_OLE):
             return _read_ole(path, max_bytes=max_bytes, max_cells=max_cells)
-        return _read_text(path, name, max_cells=max_cells)
+        return refused_by_first_bytes(head, size) or read_text(path, name, max_cells=max_cells)
     except Contradiction as contradiction:
         return Refusal("FILE-0-limits" if contradiction.beyond_limits else "FILE-0-unreadable", str(contradiction))
 
@@ -65,16 +87,21 @@ def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Wo
                 batch_members(archive, max_bytes=max_bytes)
                 return Workbook(BATCH_KIND)
             _check_sums(archive)
-            main = next((name for name in ("xl/workbook.xml", "workbook.xml") if name in names), None)
+            is_ods = "content.xml" in names and "mimetype" in names
+            mime_type = archive.read(names["mimetype"])[:200].decode("latin-1") if "mimetype" in names else ""
+            main = None if is_ods else main_part(archive, names)
+            other = refused_by_parts([main] if main else names, mime_type)
+            if other:
+                return other
             link = active_link(archive, names)
             if link:
                 return Refusal("FILE-0-active-content", f"{link} 是 DDE 或 OLE 链接")
             remarks = package_remarks(names)
+            if main and main.lower().endswith(".bin"):
+                return _read_xlsb(source, archive, names, main, remarks, max_cells=max_cells)
             if main:
                 return _read_ooxml(source, archive, names, main, remarks, max_cells=max_cells)
-            if "xl/workbook.bin" in names:
-                return _read_calamine(source, "xlsb", _xlsb(archive, names), remarks, max_cells=max_cells)
-            if "content.xml" in names and "mimetype" in names:
+            if is_ods:
                 return _read_ods(source, archive, names, remarks, max_cells=max_cells)
     except Unsafe as unsafe:
         if unsafe.damaged:
@@ -93,7 +120,7 @@ def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Wo
         if isinstance(error, KeyError):
             return Refusal("FILE-0-unreadable", "文件不完整或已损坏（缺少必要的部分）")
         return Refusal("FILE-0-unreadable", damage(error))
-    return Refusal("FILE-0-type", "是压缩包，但不是工作簿")
+    return Refusal("FILE-0-type", "内容是某个程序的文档，不是工作簿")
 
 
 def _check_sums(archive: zipfile.ZipFile) -> None:
@@ -181,15 +208,30 @@ def _read_calamine(
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         doubt = not isinstance(error, calamine.CalamineError)
-        if "Cannot detect file format" in str(error):
-            return Refusal("FILE-0-unreadable", "内部结构不完整，不是可读的工作簿")
-        detail = f"读取失败（{type(error).__name__}：{str(error)[:120]}）"
-        return Refusal("FILE-0-unreadable", detail, leaves_doubt=doubt)
+        detail = "内部结构不完整或已损坏，读不出其中的表"
+        return Refusal("FILE-0-unreadable", detail, leaves_doubt=doubt, technical=technical(error))
     return Workbook(kind, sheets, remarks=tuple(sorted(remarks.items())))
 
 
+def technical(error: BaseException) -> str:
+    """What a program said, for an engineer: no clerk reads it."""
+    return f"{type(error).__name__}: {error}"[:300]
+
+
 def _as_text(grid: list[list[Any]]) -> list[list[str | None]]:
-    """`cell_text` of every cell; the two kinds that nearly all cells are come first."""
+    """`cell_text` of every cell. Raises Contradiction at a number that is none."""
+    try:
+        return _texts(grid)
+    except ValueError:
+        for row, cells in enumerate(grid):
+            for column, value in enumerate(cells):
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise no_number(value, row, column) from None
+        raise
+
+
+def _texts(grid: list[list[Any]]) -> list[list[str | None]]:
+    """The two kinds that nearly all cells are come first."""
     return [
         [
             None
@@ -217,11 +259,16 @@ def _month_numbers(grid: list[list[Any]]) -> frozenset[tuple[int, int]]:
 
 def _with_reading(sheet: Sheet, reading: SheetReading) -> Sheet:
     rows = sheet.rows
-    for (row, column), text in reading.errors.items():
+    for (row, column), text in (reading.errors | reading.left_out).items():
         while len(rows) <= row:
             rows.append([])
         rows[row].extend([None] * (column + 1 - len(rows[row])))
         rows[row][column] = text
+    marked = {
+        place: what
+        for place, what in reading.marked.items()
+        if place[0] < len(rows) and place[1] < len(rows[place[0]]) and rows[place[0]][place[1]]
+    }
     return Sheet(
         sheet.name,
         rows,
@@ -231,38 +278,9 @@ def _with_reading(sheet: Sheet, reading: SheetReading) -> Sheet:
         frozenset(reading.errors),
         frozenset(reading.valueless),
         frozenset(reading.external),
+        marked,
         sheet.month_numbers,
     )
-
-
-def _related(archive: zipfile.ZipFile, names: dict[str, str], part: str) -> dict[str, tuple[str, str]]:
-    """Relation id → (last word of its type, part name) of a workbook part."""
-    from defusedxml import ElementTree
-
-    folder, _, name = part.rpartition("/")
-    relations = names.get(f"{folder}/_rels/{name}.rels" if folder else f"_rels/{name}.rels")
-    if relations is None:
-        raise Contradiction(f"缺少 {part} 的关系表")
-    found = {}
-    for relation in _parsed(ElementTree, archive.read(relations)):
-        kind = relation.get("Type", "").rpartition("/")[2]
-        found[relation.get("Id", "")] = (kind, target_part(part, relation.get("Target", "")))
-    return found
-
-
-def _strings_part(relations: dict[str, tuple[str, str]], names: dict[str, str], usual: str) -> str:
-    """The part with the shared texts: as related, or where it usually lies when the relation is wrong or missing."""
-    related = next((member for kind, member in relations.values() if kind == "sharedStrings"), "")
-    if related in names:
-        return related
-    return next((name for name in names if name.lower() == usual.lower()), "")
-
-
-def _parsed(parser: Any, content: bytes) -> Any:
-    try:
-        return parser.fromstring(content)
-    except Exception as error:  # defusedxml refuses entities with errors of its own, beside the parser's
-        raise Contradiction(f"XML 不合格（{type(error).__name__}）") from error
 
 
 def _read_ooxml(
@@ -274,29 +292,29 @@ def _read_ooxml(
     *,
     max_cells: int,
 ) -> Workbook | Refusal:
-    from defusedxml import ElementTree
-
-    relations = _related(archive, names, main)
-    parts: dict[str, str] = {}
-    from_1904 = False
-    for element in _parsed(ElementTree, archive.read(names[main])).iter():
-        tag = element.tag.rpartition("}")[2]
-        if tag == "sheet":
-            relation_id = next((value for key, value in element.attrib.items() if key.endswith("}id")), "")
-            parts[element.attrib.get("name", "")] = relations.get(relation_id, ("", ""))[1]
-        elif tag == "workbookPr":
-            from_1904 = element.get("date1904") in ("1", "true")
-    shared = _strings_part(relations, names, main.replace("workbook.xml", "sharedStrings.xml"))
-    strings = read_shared_strings(archive.read(names[shared])) if shared in names else []
+    relations = relations_of(archive, names, main)
+    content = archive.read(names[main])
+    refuse_entities(content)
+    sheets, from_1904 = read_workbook(content)
+    by_id = {one.id: one.part for one in relations}
+    parts = {name: by_id.get(relation_id, "") for name, relation_id, _ in sheets}
+    folder = main[: main.rfind("/") + 1]
+    strings_part = related_part(relations, names, "sharedStrings", f"{folder}sharedStrings.xml")
+    strings = read_shared_strings(archive.read(names[strings_part])) if strings_part else SharedTexts()
+    styles_part = related_part(relations, names, "styles", f"{folder}styles.xml")
+    styles = read_marked_styles(archive.read(names[styles_part])) if styles_part else {}
+    if not is_usual(main, relations, names) or says_more(content, sheets):
+        plain = plain_workbook(sheets, from_1904)
+        source = laid_out_as_usual(archive, names, relations, plain, "xml")
 
     contents: dict[str, bytes] = {}
 
     def before(name: str) -> None:
-        member = names.get(parts.get(name, ""))
+        member = stored(names, parts.get(name, ""))
         if member is None:
             raise Contradiction(f"表“{name}”的内容不在文件中")
         contents.clear()
-        contents[name] = archive.read(member)
+        contents[name] = archive.read(names[member])
         refuse_entities(contents[name])
         rows, columns = far_corner(contents[name])
         if rows * columns > max_cells:  # the first reader would lay out the whole rectangle
@@ -305,26 +323,43 @@ def _read_ooxml(
 
     def read(_: int, name: str, grid: list[list[Any]]) -> Seen | None:
         reading = SheetReading()
-        return read_ooxml_sheet(contents[name], strings, reading, grid), reading, from_1904
+        return read_ooxml_sheet(contents[name], strings, reading, grid, styles), reading, from_1904
 
     return _read_calamine(source, "xlsx", read, remarks, max_cells=max_cells, before=before)
 
 
-def _xlsb(archive: zipfile.ZipFile, names: dict[str, str]) -> SecondReader:
-    relations = _related(archive, names, "xl/workbook.bin")
-    sheets, from_1904 = read_xlsb_sheets(archive.read(names["xl/workbook.bin"]))
-    parts = {name: relations.get(relation_id, ("", ""))[1] for name, relation_id in sheets}
-    shared = _strings_part(relations, names, "xl/sharedStrings.bin")
-    strings = read_xlsb_strings(archive.read(names[shared])) if shared in names else []
+def _read_xlsb(
+    source: Path | IO[bytes],
+    archive: zipfile.ZipFile,
+    names: dict[str, str],
+    main: str,
+    remarks: dict[str, str],
+    *,
+    max_cells: int,
+) -> Workbook | Refusal:
+    relations = relations_of(archive, names, main)
+    content = archive.read(names[main])
+    sheets, from_1904 = read_xlsb_sheets(content)
+    by_id = {one.id: one.part for one in relations}
+    parts = {name: by_id.get(relation_id, "") for name, relation_id in sheets}
+    folder = main[: main.rfind("/") + 1]
+    strings_part = related_part(relations, names, "sharedStrings", f"{folder}sharedStrings.bin")
+    styles_part = related_part(relations, names, "styles", f"{folder}styles.bin")
+    book = Xlsb(
+        archive.read(names[strings_part]) if strings_part else b"",
+        archive.read(names[styles_part]) if styles_part else b"",
+    )
+    if not is_usual(main, relations, names):
+        source = laid_out_as_usual(archive, names, relations, content, "bin")
 
     def read(_: int, name: str, __: list[list[Any]]) -> Seen | None:
-        member = names.get(parts.get(name, ""))
+        member = stored(names, parts.get(name, ""))
         if member is None:
             raise Contradiction(f"表“{name}”的内容不在文件中")
         reading = SheetReading()
-        return read_xlsb_sheet(archive.read(member), strings, reading), reading, from_1904
+        return read_xlsb_sheet(archive.read(names[member]), book, reading), reading, from_1904
 
-    return read
+    return _read_calamine(source, "xlsb", read, remarks, max_cells=max_cells)
 
 
 def _read_ods(
@@ -338,9 +373,14 @@ def _read_ods(
     manifest = archive.read(names["META-INF/manifest.xml"]) if "META-INF/manifest.xml" in names else b""
     if b"encryption-data" in manifest:
         return Refusal("FILE-0-encrypted", "文件设有打开密码")
-    sheets, readings, cells, has_dde = read_ods(archive.read(names["content.xml"]), max_cells=max_cells)
+    content = archive.read(names["content.xml"])
+    named_styles = archive.read(names["styles.xml"]) if "styles.xml" in names else b""
+    sheets, readings, cells, has_dde = read_ods(content, named_styles, max_cells=max_cells)
     if has_dde:
         return Refusal("FILE-0-active-content", "content.xml 含有 DDE 链接")
+    usual = as_usually_prefixed(content)
+    if usual is not None:
+        source = with_part(archive, "content.xml", usual)
 
     def read(_: int, name: str, __: list[list[Any]]) -> Seen | None:
         number = sheets.index(name)
@@ -356,10 +396,12 @@ def _read_xls(source: Path | IO[bytes], *, max_cells: int) -> Workbook | Refusal
         source.seek(0)
     remarks: dict[str, str] = {}
     stream = None
+    entries: list[str] = []
     try:
         with olefile.OleFileIO(str(source) if isinstance(source, Path) else source) as compound:
             for entry in compound.listdir():
                 top = entry[0].lower()
+                entries.append(top)
                 if top == "_vba_project_cur":
                     remarks.setdefault("FILE-0-macros", entry[0])
                 elif top.startswith("mbd") or top in ("ctls", "objectpool"):
@@ -368,6 +410,9 @@ def _read_xls(source: Path | IO[bytes], *, max_cells: int) -> Workbook | Refusal
                     stream = compound.openstream(entry).read()
     except Exception:  # noqa: BLE001 - a container that is not whole: whether its cells are is the first reader's to say
         stream = None
+    other = refused_by_streams(entries) if stream is None else None
+    if other:
+        return other
     if stream is None:
         first = _read_calamine(source, "xls", lambda *_: None, remarks, max_cells=max_cells)
         if isinstance(first, Refusal):
@@ -385,68 +430,3 @@ def _read_xls(source: Path | IO[bytes], *, max_cells: int) -> Workbook | Refusal
         return read_xls_sheet(content, book.sheets[number][1], book, reading), reading, book.from_1904
 
     return _read_calamine(source, "xls", read, remarks, max_cells=max_cells)
-
-
-def _read_text(path: Path, name: str, *, max_cells: int) -> Workbook | Refusal:
-    content = path.read_bytes()
-    decoded = _decode(content)
-    if isinstance(decoded, Refusal):
-        return decoded
-    text, encoding = decoded
-    start = text.lstrip()[:512].lower()
-    if start.startswith(("<html", "<!doctype html", "<table", "<?xml", "<meta")):
-        return Refusal("FILE-0-type", f"内容是网页或 XML，文件名却是“{name}”")
-    if Path(name).suffix.lower() in _WORKBOOK_NAMES:
-        return Refusal("FILE-0-type", f"内容是纯文本，文件名却是“{name}”")
-    first_lines = text[:8192]
-    delimiter = "\t" if first_lines.count("\t") > first_lines.count(",") else ","
-    rows: list[list[str | None]] = []
-    cells = 0
-    try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
-            cells += len(row)
-            active = next((index for index, text in enumerate(row) if is_active(text)), None)
-            if active is not None:
-                where = cell_address(len(rows), active)
-                return Refusal("FILE-0-active-content", f"{where} 的公式")
-            if cells > max_cells:
-                return Refusal("FILE-0-limits", f"单元格超过 {max_cells:,} 个")
-            rows.append([value if value.strip() else None for value in row])
-    except csv.Error as error:
-        return Refusal("FILE-0-unreadable", f"不是合格的 CSV：第 {len(rows) + 1} 行 {error}")
-    return Workbook("csv", [Sheet("", rows)], encoding)
-
-
-def _decode(content: bytes) -> tuple[str, str] | Refusal:
-    """Strict decoding, the marked encodings first. GB18030 takes almost any bytes, so what it yields must look Chinese."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        candidates = ["utf-16"]
-    elif content.startswith(b"\xef\xbb\xbf"):
-        candidates = ["utf-8-sig"]
-    else:
-        candidates = ["utf-8", "gb18030"]
-    for encoding in candidates:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\x00" in text:
-            return Refusal("FILE-0-type", "内容是二进制数据，不是工作簿也不是 CSV")
-        if encoding == "gb18030" and _is_garbled(text):
-            break
-        return text, encoding
-    return Refusal("FILE-0-encoding", "不是 UTF-8、GB18030 或 UTF-16 编码，或编码已损坏")
-
-
-def _is_garbled(text: str) -> bool:
-    """Big5 and binary data decode as GB18030 into rare characters: real returns are made of level-1 and level-2 hanzi."""
-    wide = [character for character in text[:20_000] if ord(character) > 0x7F]
-    if not wide:
-        return False
-    rare = 0
-    for character in wide:
-        try:
-            character.encode("gb2312")
-        except UnicodeEncodeError:
-            rare += 1
-    return rare / len(wide) > 0.15

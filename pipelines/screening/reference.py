@@ -68,7 +68,7 @@ def screen_census(
     filing = Filing(
         submission.submission_id, CENSUS, 1, None, str(CENSUS_YEAR), "calendar_year", sheet.name if sheet else "",
         submission.file_name, received_at, verdict, errors_n, queries_n, len(findings) - errors_n - queries_n, 0,
-        len(rows), None, None, rule_set_version(),
+        len(rows), None, None, None, rule_set_version(),
     )  # fmt: skip
     return ReferenceScreening(filing, rows if verdict != "rejected" else [], findings)
 

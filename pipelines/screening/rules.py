@@ -192,7 +192,8 @@ def cell_expectation(defined: ReturnDefinition, column: Column) -> dict[str, Any
         allowed += ["blank", "not_applicable"] if "not_applicable" not in column.missing else ["blank"]
     wanted = _wanted(column)
     codes = "、".join(f"“{MISSING_LABELS[code]}”" for code in column.missing)
-    remedy = f"请填写{wanted}" + (f"；没有数据时填{codes}。" if codes else "。")
+    gap = " " if wanted[0].isdigit() else ""
+    remedy = f"请填写{gap}{wanted}" + (f"；没有数据时填{codes}。" if codes else "。")
     if column.type == "date":
         remedy = f"请填写{wanted}；只知道年、月的，写成 2024-09 或 2024年9月，按该月 1 日读取。"
     return {
@@ -204,7 +205,7 @@ def cell_expectation(defined: ReturnDefinition, column: Column) -> dict[str, Any
             "level": "1a",
             "outcome": "error",
             "column": column.name,
-            "message": f"“{column.label}”应为{wanted}，现为“{{value}}”：{{problem}}。",
+            "message": "“{column}”{stated}{problem}。",
             "remedy": remedy,
         },
     }
@@ -222,8 +223,8 @@ def _wanted(column: Column) -> str:
     if column.type == "date":
         return "日期（如 2024-09-01）"
     if column.type == "code":
-        return "以下之一：" + "、".join(column.codes)
-    return column.pattern_hint or "文字"
+        return "以下之一：" + "、".join(column.choices)
+    return column.pattern_hint or f"{column.label}（文字）"
 
 
 def with_cell_expectations(return_code: str, written: list[dict[str, Any]]) -> list[dict[str, Any]]:

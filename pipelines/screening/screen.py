@@ -5,6 +5,7 @@ returns is `context`, and can only ask (query), never reject. A broken file is a
 """
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.characters import folded, folded_name, strange, unseen
 from pipelines.decisions import Decision, lock_at, waivers
 from pipelines.periods import parse_period
 from pipelines.returns import DateCheck, ReturnDefinition, all_definitions, current_definitions
@@ -31,9 +33,11 @@ from pipelines.screening.identify import (
     identify,
     sheets_of_the_county,
 )
+from pipelines.screening.marked import marked_cells
 from pipelines.screening.personal_data import mask_personal, personal_data, without_misspelt_codes
+from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
-from pipelines.screening.tabulate import CellState, tabulate
+from pipelines.screening.tabulate import READ_STATES, UNREAD_STATES, UNSEEN, CellState, tabulate
 from pipelines.screening.units import suspected
 from pipelines.screening.validate import Validation, validate
 from pipelines.screening.workbook import (
@@ -90,7 +94,9 @@ class Filing:
     """The verdict on one return in one submission. Without a return code: the file as a whole, which holds no return.
 
     `waived_n`: findings that a waiver of the bureau closes; they count as no error and no query. `content_digest`: the same for two
-    files that hold the same values under the same keys, however they are laid out. `answers_submission_id`: the submission whose
+    files that hold the same values under the same keys, total rows included, however they are laid out. `passed_over`: what of the
+    rows was not read as data, as JSON: `sheet_rows_n` and `kinds` (label, rows_n, rows) of the table's own rows, which with `rows_n`
+    add up to them, and `sheets` (sheet, rows_n) without a table. `answers_submission_id`: the submission whose
     annotated workbook this is: with its values unchanged it carries replies and is no new version.
     """
 
@@ -109,6 +115,7 @@ class Filing:
     infos_n: int
     waived_n: int
     rows_n: int
+    passed_over: str | None
     content_digest: str | None
     answers_submission_id: str | None
     rule_set_version: str
@@ -140,6 +147,7 @@ class _Entry:
 
     submission: Submission
     table: Table
+    other_sheets: tuple[tuple[str, int], ...] = ()
     findings: list[Finding] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     failed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -235,7 +243,7 @@ def _identified(
         _reject_file(submission, [*lacking, *personal, *remarks, *replies], result)
         return []
     personal += [*remarks, *replies]
-    entries = [_Entry(submission, table) for table in found.tables]
+    entries = [_Entry(submission, table, found.other_sheets) for table in found.tables]
     for entry in entries:
         received_at = _received_at(submission, entry.slot[1])
         entry.answers = answered_submission(outcome)
@@ -302,6 +310,7 @@ def _structure(table: Table) -> Iterable[Observation]:
         if row in rows and column in mapped:
             yield Observation("FILE-0-external-link", sheet.name, row, column, value=sheet.cell(row, column) or "",
                               column_name=mapped[column])  # fmt: skip
+    yield from marked_cells(table)
     first = min(mapped, default=0)
     for row in sorted(sheet.hidden_rows & set(table.data_rows)):
         yield Observation("FILE-1b-hidden-data", sheet.name, row, first, detail=f"第 {row + 1} 行")
@@ -342,13 +351,13 @@ def _observe(entry: _Entry, observation: Observation) -> None:
 
 def _row_label(table: Table, row: int) -> str:
     index = table.columns.get(table.definition.row_label)
-    return (table.sheet.cell(row, index) or "").strip() if index is not None else ""
+    return folded_name(table.sheet.cell(row, index) or "") if index is not None else ""
 
 
 def _subject(table: Table, row: int) -> str:
     """The key of a data row, by which the same row is known in another version or period."""
     columns = [table.columns.get(name) for name in table.definition.key]
-    return "/".join((table.sheet.cell(row, index) or "").strip() if index is not None else "" for index in columns)
+    return "/".join(folded(table.sheet.cell(row, index) or "") if index is not None else "" for index in columns)
 
 
 def _reject_file(submission: Submission, observations: Sequence[Observation], result: Screening) -> None:
@@ -383,7 +392,7 @@ def _reject_file(submission: Submission, observations: Sequence[Observation], re
         Filing(
             submission.submission_id, None, None, county, None, None, "", mask_personal(submission.file_name),
             _received_at(submission, county), _verdict(counts), counts["error"], counts["query"], counts["info"], 0, 0, None, None,
-            rule_set_version(),
+            None, rule_set_version(),
         )
     )  # fmt: skip
 
@@ -410,13 +419,16 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
         frame, judged, name=f"{defined.return_code}_v{defined.version}", index=("entry", "source_row")
     )
     _write_findings(defined, entries, frame, validation, rules.rules)
+    for index, observation in _unseen_characters(defined, entries, frame):
+        _observe(entries[index], observation)
     checked = {
         (index, rule_id): checked_n
         for (index, rule_id), checked_n in _checked(frame, judged).items()
         if rules.rules[rule_id].is_valid_for(entries[index].table.period)
     }
     row_counts = dict(frame.filter(~pl.col("is_total")).group_by("entry").len().iter_rows())
-    digests = _content_digests(defined, frame)
+    own_totals = [index for index, entry in entries.items() if entry.table.of_template]
+    digests = _content_digests(defined, frame.filter(~(pl.col("is_total") & pl.col("entry").is_in(own_totals))))
     accepted: list[int] = []
     for index, entry in entries.items():
         return_code, county_code, period = entry.slot
@@ -442,6 +454,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
                 infos_n=entry.counts["info"],
                 waived_n=entry.counts["waived"],
                 rows_n=row_counts.get(index, 0),
+                passed_over=_passed_over(entry),
                 content_digest=digests.get(index),
                 answers_submission_id=entry.answers,
                 rule_set_version=rule_set_version(),
@@ -463,7 +476,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
 
 
 def _content_digests(defined: ReturnDefinition, frame: pl.DataFrame) -> dict[int, str]:
-    """Entry → digest of its rows' values in the order of their keys."""
+    """Entry → digest of its rows' values in the order of their keys, then of what its total rows state."""
     missing = [
         pl.col(f"{column.name}__state").replace_strict({code: code for code in MISSING_LABELS}, default=None,
                                                        return_dtype=pl.String)
@@ -471,10 +484,55 @@ def _content_digests(defined: ReturnDefinition, frame: pl.DataFrame) -> dict[int
     ]  # fmt: skip
     values = [pl.col(column.name) for column in defined.columns]
     rows = frame.filter(~pl.col("is_total")).sort("entry", *defined.key).select("entry", *values, *missing)
+    stated = [column.name for column in defined.sum_columns]
+    totals = frame.filter("is_total").select("entry", *(defined.total_row.per if defined.total_row else ()), *stated)
+    told = {
+        key[0]: part.drop("entry").sort(pl.all()).write_csv(include_header=False)
+        for key, part in totals.partition_by("entry", as_dict=True).items()
+    }
     return {
-        key[0]: hashlib.sha256(part.drop("entry").write_csv().encode()).hexdigest()[:16]
+        key[0]: hashlib.sha256((part.drop("entry").write_csv() + told.get(key[0], "")).encode()).hexdigest()[:16]
         for key, part in rows.partition_by("entry", as_dict=True).items()
     }
+
+
+def _passed_over(entry: _Entry) -> str:
+    """What `Filing.passed_over` says. Raises RowsUnaccounted when a row was counted not at all or twice."""
+    counts = entry.table.row_counts()
+    content = {
+        "sheet_rows_n": sum(count.rows_n for count in counts),
+        "kinds": [
+            {"label": ROW_KINDS[count.kind], "rows_n": count.rows_n, "rows": count.rows}
+            for count in counts
+            if count.kind is not RowKind.DATA
+        ],
+        "sheets": [{"sheet": mask_personal(name), "rows_n": rows_n} for name, rows_n in entry.other_sheets],
+    }
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _unseen_characters(
+    defined: ReturnDefinition, entries: dict[int, _Entry], frame: pl.DataFrame
+) -> Iterable[tuple[int, Observation]]:
+    """(entry, observation): the first cell of each column that was read without a character in it that nobody can see.
+
+    Numbers are told by their own rule, with what they were read as.
+    """
+    for column in defined.columns:
+        if column.is_number:
+            continue
+        text, state = pl.col(f"{column.name}__text"), pl.col(f"{column.name}__state")
+        found = frame.filter(text.str.contains(UNSEEN) & state.is_in([one.value for one in READ_STATES]))
+        for key, cells in found.partition_by("entry", as_dict=True, maintain_order=True).items():
+            table = entries[key[0]].table
+            first = cells.row(0, named=True)
+            written = first[f"{column.name}__text"]
+            read = folded_name(written) if column.is_name else folded(written)
+            more = f"等 {cells.height} 格" if cells.height > 1 else ""
+            yield key[0], Observation(
+                "FILE-1a-unseen-character", table.sheet.name, first["source_row"] - 1, table.columns[column.name],
+                value=read, detail=f"{more}有{unseen(written)}", column_name=column.name,
+            )  # fmt: skip
 
 
 def _checked(frame: pl.DataFrame, expectations: Sequence[dict[str, Any]]) -> dict[tuple[int, str], int]:
@@ -511,7 +569,7 @@ def _write_findings(
     }
     for index, source_row, rule_id in sorted(broken):
         entry, rule, row = entries[index], rules[rule_id], rows[(index, source_row)]
-        row_label = (row.get(f"{defined.row_label}__text") or "").strip() if not row["is_total"] else "合计"
+        row_label = folded_name(row.get(f"{defined.row_label}__text") or "") if not row["is_total"] else "合计"
         for column_name, value, expected, difference, detail, problem in explain(defined, rule, row):
             column = entry.table.columns.get(column_name)
             place = entry.place(
@@ -520,7 +578,7 @@ def _write_findings(
                 column,
                 row_label=row_label,
                 subject="" if row["is_total"] else _subject(entry.table, source_row - 1),
-                column_label=defined.column(column_name).label,
+                column_label=defined.column(column_name).label_in(row),
             )
             finding = make_finding(
                 rule, place, value=value, expected=expected, difference=difference, detail=detail, problem=problem
@@ -533,8 +591,11 @@ def explain(
 ) -> Iterable[tuple[str, str, str, str, str, str]]:
     """(column, value, expected, difference, detail, problem) of each cell at which a broken rule shows in a row."""
     if rule.state_of:
-        state = row[f"{rule.state_of}__state"]
-        yield rule.state_of, row[f"{rule.state_of}__text"] or "", "", "", "", cell_states().get(state, state)
+        state, text = row[f"{rule.state_of}__state"], row[f"{rule.state_of}__text"] or ""
+        said = cell_states().get(state, state)
+        # A mark that passes for a digit or cannot be seen is named: the clerk does not find it by looking.
+        odd = strange(text) if state in UNREAD_STATES else ""
+        yield rule.state_of, text, "", "", "", f"{said}，其中有{odd}" if odd else said
     elif rule.truth == "unique_key":
         for name in defined.key[:1]:
             yield name, row[f"{name}__text"] or "", "", "", "", ""
@@ -542,7 +603,9 @@ def explain(
         for column in defined.number_columns:
             if row[f"{column.name}__state"] == CellState.TEXT_NUMBER.value:
                 read = plain_number(row[column.name], DECIMAL_PLACES[column.type])
-                yield column.name, row[f"{column.name}__text"] or "", read, "", "", ""
+                text = row[f"{column.name}__text"] or ""
+                hidden = unseen(text)
+                yield column.name, text, read, "", f"里有{hidden}" if hidden else "带有千分位或全角字符", ""
     elif rule.truth == "not_reported":
         for column in defined.number_columns:
             if row[f"{column.name}__state"] == CellState.NOT_REPORTED.value and "not_reported" in column.missing:

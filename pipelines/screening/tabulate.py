@@ -13,9 +13,11 @@ from enum import StrEnum
 
 import polars as pl
 
+from pipelines.characters import ENDS, FOLDS, INVISIBLE, folded, ranges_of
 from pipelines.returns import Column, ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_CODES
 from pipelines.screening.identify import Table
+from pipelines.screening.marked import refused_cells
 
 
 class CellState(StrEnum):
@@ -27,7 +29,7 @@ class CellState(StrEnum):
     NOT_REPORTED = "not_reported"
     INCLUDED_ELSEWHERE = "included_elsewhere"
     BLANK = "blank"
-    ERROR_CELL = "error_cell"
+    ERROR_CELL = "error_cell"  # or one refused for what is struck out in it: nothing can be read from either
     UNCALCULATED = "uncalculated"
     COLUMN_MISSING = "column_missing"
     DASH = "dash"
@@ -49,10 +51,14 @@ class CellState(StrEnum):
 READ_STATES = (CellState.VALUE, CellState.TEXT_NUMBER)
 #: Cells that another rule has already reported at their place, or that a lower level covers.
 REPORTED_ELSEWHERE = (CellState.ERROR_CELL, CellState.UNCALCULATED, CellState.COLUMN_MISSING)
+#: The states of a cell whose text is none of what its column takes.
+UNREAD_STATES = (CellState.NOT_NUMBER, CellState.NOT_IN_LIST, CellState.PATTERN, CellState.NOT_DATE, CellState.PERCENT)
 
+#: What cannot be seen, for a search in texts as they are stored.
+UNSEEN = ranges_of(INVISIBLE)
 #: Above these a figure is a slip of the keyboard; they also keep sums and products within 128 bits.
 _LARGEST = {"count": 10**7, "headcount": 10**6, "money": 10**11}
-_DASHES = ["-", "--", "—", "——", "－", "/", "无", "…", "...", "......", "N/A", "NA", "null", "NULL", "空"]
+_DASHES = ["-", "--", "—", "——", "/", "无", "…", "……", "...", "......", "N/A", "NA", "null", "NULL", "空"]
 _THOUSANDS = r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$"
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 
@@ -66,8 +72,8 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
     marks: dict[str, list[str | None]] = {column.name: [] for column in defined.columns}
     for entry, table in tables:
         sheet = table.sheet
-        marked = bool(sheet.error_cells or sheet.valueless_formulas)
-        numbers = sheet.month_numbers
+        refused = sheet.error_cells | refused_cells(table)
+        marked = bool(refused or sheet.valueless_formulas)
         places = sorted([(row, False) for row in table.data_rows] + [(row, True) for row in table.total_rows])
         entries += [entry] * len(places)
         rows += [row + 1 for row, _ in places]
@@ -81,8 +87,8 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
                 marks[column.name] += [mark] * len(places)
                 continue
             texts[column.name] += [sheet.cell(row, index) for row, _ in places]
-            if marked or (numbers and column.type == "date"):
-                marks[column.name] += [_mark(table, row, index, column) for row, _ in places]
+            if marked or (sheet.month_numbers and column.type == "date"):
+                marks[column.name] += [_mark(table, refused, row, index, column) for row, _ in places]
             else:
                 marks[column.name] += [None] * len(places)
     frame = pl.DataFrame(
@@ -99,8 +105,8 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
     return frame.drop([f"{column.name}__mark" for column in defined.columns])
 
 
-def _mark(table: Table, row: int, index: int, column: Column) -> str | None:
-    if (row, index) in table.sheet.error_cells:
+def _mark(table: Table, refused: frozenset[tuple[int, int]], row: int, index: int, column: Column) -> str | None:
+    if (row, index) in refused:
         return CellState.ERROR_CELL.value
     if (row, index) in table.sheet.valueless_formulas:
         return CellState.UNCALCULATED.value
@@ -120,8 +126,7 @@ def _typed(column: Column, frame: pl.DataFrame) -> list[pl.Series]:
 def _judged(column: Column) -> list[pl.Expr]:
     """Expressions over `text` and `mark` that yield the cell's `value` and `state`."""
     stored = pl.col("text")
-    # Full-width digits and letters are the same characters typed with another keyboard setting.
-    text = stored.str.normalize("NFKC").str.strip_chars()
+    text = stored.str.replace_many(list(FOLDS), list(FOLDS.values())).str.strip_chars(ENDS)  # as `characters.folded`
     mark = pl.col("mark")
     missing = text.replace_strict(MISSING_CODES, default=None, return_dtype=pl.String)
     if column.is_number:
@@ -129,13 +134,16 @@ def _judged(column: Column) -> list[pl.Expr]:
     elif column.type == "date":
         value, state = _date(text)
     elif column.type == "code":
-        codes = {code.replace("（", "(").replace("）", ")"): code for code in column.codes}
+        codes = {folded(code): code for code in column.codes}
         value = text.replace_strict(codes, default=None, return_dtype=pl.String)
         state = pl.when(value.is_not_null()).then(pl.lit("value")).otherwise(pl.lit("not_in_list"))
     else:
         value = text
         state = pl.lit("value")
-        if column.pattern:
+        if column.pattern is None:
+            plain = text.str.replace_all(UNSEEN, "").str.replace_all(" {2,}", " ")  # as `characters.folded_name`
+            value = plain.str.strip_chars()
+        else:
             state = pl.when(text.str.contains(column.pattern)).then(state).otherwise(pl.lit("pattern"))
     dash = text.is_in(_DASHES) if column.type != "text" else pl.lit(False)
     state = (
@@ -168,7 +176,7 @@ def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl
     limit = _LARGEST[column.type]
     too_fine = "not_integer" if places == 0 else "too_precise"
     state = (
-        pl.when(text.str.contains(r"^-?[\d.,]+%$"))
+        pl.when(text.str.contains(r"^-?[0-9.,]+%$"))
         .then(pl.lit("percent"))
         .when(~is_number)
         .then(pl.lit("not_number"))
@@ -193,7 +201,7 @@ def _date(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     """A day, or a month as its first day. A number is no date: it may be a year, a month, or the days since 1900."""
     text = text.str.replace(r"[ T]0?0:00(:00(\.0+)?)?$", "").str.replace_all(r"\s", "")
     flat = text.str.replace(r"日$", "").str.replace_all(r"[年月/.]", "-").str.strip_chars_end("-")
-    parts = flat.str.extract_groups(r"^(\d{4})-(\d{1,2})(?:-(\d{1,2}))?$")
+    parts = flat.str.extract_groups(r"^([0-9]{4})-([0-9]{1,2})(?:-([0-9]{1,2}))?$")
     iso = pl.concat_str(
         parts.struct.field("1"),
         pl.lit("-"),
@@ -204,10 +212,10 @@ def _date(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     value = iso.str.to_date("%Y-%m-%d", strict=False)
     state = (
         # Somewhere on its way 2009.10 may have been a number, which is 2009.1.
-        pl.when(text.str.contains(r"^\d{4}\.\d\.?$"))
+        pl.when(text.str.contains(r"^[0-9]{4}\.[0-9]\.?$"))
         .then(pl.lit("month_ambiguous"))
         # Written with both digits of the month it was a text all along, or it would be marked as a number.
-        .when(text.str.contains(r"^[-+]?\d+(\.\d*)?$") & ~text.str.contains(r"^\d{4}\.\d{2}$"))
+        .when(text.str.contains(r"^[-+]?[0-9]+(\.[0-9]*)?$") & ~text.str.contains(r"^[0-9]{4}\.[0-9]{2}$"))
         .then(pl.lit("number_not_date"))
         .when(value.is_null())
         .then(pl.lit("not_date"))

@@ -1,18 +1,94 @@
-"""A figure that stands in another unit than its form asks for: what it looks like. Proposes; nothing is ever converted."""
+"""Units: which one a form asks for and which one a file says, and a figure that looks as if it stood in another.
+
+Belongs here: reading a unit that is said beside the table, and the words for a unit that is suspected. Proposes; nothing is ever converted.
+"""
+
+import re
+from collections.abc import Iterable
+
+from pipelines.characters import normalise_label
+from pipelines.returns import ReturnDefinition
 
 #: Times too small or too large → how a clerk would say the unit.
 _NAMES = {10_000: "万", 1_000: "千", 100: "百"}
 FACTORS = tuple(_NAMES)
 
+_MONEY_OR_PEOPLE = r"(?:人民币)?(?:[百千万]?亿|[十百千]?万|千|百|十)?(?:元|人次?)|[角分]"
+_OTHER = r"所|个|名|岁|月|%|平方米|m2|㎡|台|册|件|辆|间|班|户|亩|公顷"
+_UNIT = rf"(?:(?:{_MONEY_OR_PEOPLE}|{_OTHER})(?:/(?:人|月|年|人·月))?)"
+_UNITS = rf"{_UNIT}(?:[、,;/和及与]{_UNIT})*"
+_KIND = "(?:计量|计算|金额|货币|币种|数额|数据|统计|填列|填写|人数)?"
+#: 单位：万元 within a line, and not 填报单位：元氏县: a unit ends where another thing is said, or the line does.
+_SAID = re.compile(
+    rf"{_KIND}单位[:为是]\(?(?P<units>{_UNITS})(?=$|[):;,.。]|[^\u4e00-\u9fffA-Za-z0-9%/·]|表号|填报|填表|报告期|报送|报出|行政区划|审核人|单位负责人|[12][0-9]{{3}}年)"
+    rf"|以(?P<as>{_UNIT})为(?:计量|计算|金额)?单位"
+)
+_WHOLE = re.compile(rf"\(?{_KIND}单位[:为是]?\(?(?P<units>{_UNITS})\)*")
+_LABEL = re.compile(rf"\(?{_KIND}单位[:)]*")
+_ENDS_A_TITLE = re.compile(rf".{{3,}}\((?P<units>{_UNITS})\)")
+
+
+def units_said(text: str, beside: str | None = None, *, is_title: bool = False) -> list[str]:
+    """The units that a cell beside a table says its numbers stand in: 单位：万元. Empty for 填报单位：五台县.
+
+    `beside`: the next filled cell, where the unit stands when this one holds the label alone. `is_title`: whether a unit in
+    brackets at the end speaks for the whole table.
+    """
+    plain = normalise_label(text)
+    if not ("单位" in plain or (is_title and plain.endswith(")"))):
+        return []
+    if _LABEL.fullmatch(plain):
+        match = re.fullmatch(rf"\(?(?P<units>{_UNITS})\)?", normalise_label(beside or ""))
+    else:
+        match = _WHOLE.fullmatch(plain) or (
+            _ENDS_A_TITLE.fullmatch(plain) if is_title and "单位" not in plain else None
+        )
+    found = [match["units"]] if match else [hit["units"] or hit["as"] for hit in _SAID.finditer(plain)]
+    return [unit.removeprefix("人民币") for units in found for unit in re.findall(_UNIT, units)]
+
+
+def asked_instead(said: Iterable[str], defined: ReturnDefinition, *, alone: bool = True) -> list[tuple[str, str]]:
+    """(unit said, units that the form asks for) of each unit of money or people that no number of the form stands in.
+
+    What else is counted (所, 个) leaves money and people as they are. `alone`: whether it is said of this form alone, so that yuan are
+    wrong where the form counts people only; beside a unit that is right they are not.
+    """
+    units = list(dict.fromkeys(_base(one) for one in said))
+    if not units:
+        return []
+    asked = {_base(column.unit) for column in defined.number_columns if column.unit}
+    alone = alone and not asked & set(units)
+    wrong = []
+    for unit in units:
+        alike = sorted(one for one in asked if _is_money(one) == _is_money(unit) and _is_measured(one))
+        if not asked or not _is_measured(unit) or unit in asked:
+            continue
+        if alike or alone or unit not in ("元", "人"):
+            wrong.append((unit, "、".join(alike or sorted(filter(_is_measured, asked)) or sorted(asked))))
+    return wrong
+
+
+def _base(unit: str) -> str:
+    """元/人·月 → 元: in what the number is counted, per whatever."""
+    return unit.split("/", maxsplit=1)[0].replace("人次", "人")
+
+
+def _is_measured(unit: str) -> bool:
+    return re.fullmatch(_MONEY_OR_PEOPLE, unit) is not None
+
+
+def _is_money(unit: str) -> bool:
+    return unit.endswith(("元", "角", "分"))
+
 
 def too_small(factor: int, unit: str) -> str:
-    """疑似以万元填报: the figure would fit, were it `factor` times as large."""
-    return f"疑似以{_NAMES[factor]}{unit}填报"
+    """疑似以万元填报（相差约 10000 倍）: the figure would fit, were it `factor` times as large."""
+    return f"疑似以{_NAMES[factor]}{unit}填报（相差约 {factor} 倍）"
 
 
 def too_large(factor: int, unit: str) -> str:
     """The figure would fit, were it divided by `factor`."""
-    return "疑似以分填报" if (factor, unit) == (100, "元") else f"疑似放大了 {factor} 倍"
+    return "疑似以分填报（相差约 100 倍）" if (factor, unit) == (100, "元") else f"疑似放大了约 {factor} 倍"
 
 
 def suspected(value: float, low: float, high: float, unit: str) -> str:

@@ -3,10 +3,13 @@
 Light on purpose (standard library only): the reading process imports it, and starts once a run.
 """
 
+import math
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+
+from pipelines.characters import is_blank
 
 #: Sheets of ours in a county's workbook: what the file is, the list of findings returned with it, the notes of a template.
 METADATA_SHEET, FINDINGS_SHEET, NOTES_SHEET = "_xianbao", "问题清单", "填表说明"
@@ -14,6 +17,8 @@ METADATA_SHEET, FINDINGS_SHEET, NOTES_SHEET = "_xianbao", "问题清单", "填�
 QUOTE_PREFIX = "摘录·"
 #: Columns of the list of findings: what a finding is known by, and the county's reply to it.
 TOKEN_LABEL, REPLY_LABEL = "问题编号", "核实说明"
+#: What the characters of a cell may be besides upright, and what a cell is whose own font is so, all of it.
+RAISED, LOWERED, STRUCK = WHOLE_CELL_MARKS = "上标", "下标", "删除线"
 
 
 @dataclass(frozen=True)
@@ -21,8 +26,9 @@ class Sheet:
     """One sheet; `rows[0][0]` is A1. A cell is its text as stored, None when blank.
 
     `error_cells`, `valueless_formulas`, `external_formulas` (fed by another workbook): (row, column) from 0. `hidden_rows`,
-    `hidden_columns`: indexes from 0. `month_numbers`: (row, column) of numbers that read like a year and a month (2009.11), whose text
-    alone does not tell that a number stands there.
+    `hidden_columns`: indexes from 0. `marked_cells`: (row, column) → what is raised, lowered or struck out there: the text with those
+    runs named, `7[上标 1]`, or one of `WHOLE_CELL_MARKS` where all of the cell is. `month_numbers`: (row, column) of numbers that read
+    like a year and a month (2009.11), whose text alone does not tell that a number stands there.
     """
 
     name: str
@@ -33,6 +39,7 @@ class Sheet:
     error_cells: frozenset[tuple[int, int]] = frozenset()
     valueless_formulas: frozenset[tuple[int, int]] = frozenset()
     external_formulas: frozenset[tuple[int, int]] = frozenset()
+    marked_cells: dict[tuple[int, int], str] = field(default_factory=dict)
     month_numbers: frozenset[tuple[int, int]] = frozenset()
 
     def cell(self, row: int, column: int) -> str | None:
@@ -58,12 +65,14 @@ class Workbook:
 class Refusal:
     """A file that could not be read: the level-0 rule it breaks, and the detail that its message names.
 
-    `leaves_doubt`: whether the process that tried may be in any state, so that the next file needs a fresh one.
+    `leaves_doubt`: whether the process that tried may be in any state, so that the next file needs a fresh one. `technical`: what
+    the reader's program said, for an engineer's log alone.
     """
 
     rule_id: str
     detail: str
     leaves_doubt: bool = field(default=False, compare=False)
+    technical: str = field(default="", compare=False)
 
 
 def column_letter(index: int) -> str:
@@ -91,7 +100,10 @@ def cell_position(address: str) -> tuple[int, int]:
 
 
 def cell_text(value: Any) -> str | None:
-    """A cell's value as text: whole floats without their `.0`, other numbers in plain decimals, dates in ISO form."""
+    """A cell's value as text: whole floats without their `.0`, other numbers in plain decimals, dates in ISO form.
+
+    Raises ValueError for what a file calls a number and is none, or an infinite one.
+    """
     if value is None or value == "":
         return None
     if isinstance(value, bool):
@@ -99,6 +111,8 @@ def cell_text(value: Any) -> str | None:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("not a finite number")
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else format(Decimal(repr(value)), "f")
     if isinstance(value, datetime):
         midnight = (value.hour, value.minute, value.second, value.microsecond) == (0, 0, 0, 0)
@@ -106,13 +120,13 @@ def cell_text(value: Any) -> str | None:
     if isinstance(value, date):
         return value.isoformat()
     text = str(value)
-    return text if text.strip() else None
+    return None if is_blank(text) else text
 
 
 def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
     """The plain form that crosses from the reading process."""
     if isinstance(outcome, Refusal):
-        return {"refusal": [outcome.rule_id, outcome.detail, outcome.leaves_doubt]}
+        return {"refusal": [outcome.rule_id, outcome.detail, outcome.leaves_doubt, outcome.technical]}
     sheets = [
         {
             "name": sheet.name,
@@ -124,6 +138,7 @@ def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
             "valueless_formulas": sorted(sheet.valueless_formulas),
             "external_formulas": sorted(sheet.external_formulas),
             "month_numbers": sorted(sheet.month_numbers),
+            "marked_cells": [(*place, what) for place, what in sorted(sheet.marked_cells.items())],
         }
         for sheet in outcome.sheets
     ]
@@ -144,6 +159,7 @@ def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
             valueless_formulas=frozenset(tuple(cell) for cell in sheet["valueless_formulas"]),
             external_formulas=frozenset(tuple(cell) for cell in sheet["external_formulas"]),
             month_numbers=frozenset(tuple(cell) for cell in sheet["month_numbers"]),
+            marked_cells={(row, column): what for row, column, what in sheet["marked_cells"]},
         )
         for sheet in plain["sheets"]
     ]

@@ -5,6 +5,7 @@ JSON answer a line on standard output. A child that dies or runs over time answe
 """
 
 import json
+import logging
 import os
 import queue
 import subprocess
@@ -91,6 +92,8 @@ class _Reader:
             answer: dict[str, Any] = json.loads(line)
             if "refusal" in answer:
                 refusal = Refusal(*answer["refusal"])
+                if refusal.technical:
+                    logging.getLogger(__name__).info("%s", refusal.technical)
                 if refusal.leaves_doubt:
                     self.close()
                 return refusal
@@ -206,8 +209,12 @@ def _serve(limits: dict[str, Any]) -> None:
             memory = limits["memory_bytes"] // 2**20
             answer = _answer(Refusal("FILE-0-limits", f"读取所需内存超过 {memory} MiB", leaves_doubt=True))
         except Exception as error:  # noqa: BLE001 - whatever a hostile file makes a reader raise is that file's refusal
-            detail = f"读取失败（{type(error).__name__}：{str(error)[:120]}）"
-            answer = _answer(Refusal("FILE-0-unreadable", detail, leaves_doubt=True))
+            detail = "其中有系统不认识的写法，读取中止"
+            answer = _answer(
+                Refusal(
+                    "FILE-0-unreadable", detail, leaves_doubt=True, technical=f"{type(error).__name__}: {error}"[:300]
+                )
+            )
         # Half a surrogate pair, which a damaged file may hold, is no character and cannot be written.
         sys.stdout.write(answer.encode("utf-8", "replace").decode() + "\n")
         sys.stdout.flush()

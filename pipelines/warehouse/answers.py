@@ -1,32 +1,38 @@
-"""Answers: what a county gets back for each file it sent: a receipt (data and a page) and its own workbook, annotated.
+"""Answers: what a county gets back for each file it sent: a receipt (data and a page) and its own workbook, annotated; and an index.
 
-    warehouse/outbox/140902/3f2a…_回执.json, 3f2a…_回执.html, 3f2a…_标注_在校学生.xlsx
+    warehouse/outbox/140902/index.html, XB02_2024-2025_3f2a…_回执.html, XB02_2024-2025_3f2a…_回执.json, 3f2a…_标注_在校学生.xlsx
 
-Belongs here: keeping the outbox in line with what has landed and been decided. What a receipt says is `receipts`, how a page or a
-workbook looks `documents`; carrying them to a county's own folder is `intake.deliver`. Everything here can be written again, and an
-answer whose content has not changed is left alone.
+Belongs here: keeping the outbox in line with what has landed and been decided. What a receipt says is `receipts`, what the index says
+`answer_index`, how a page or a workbook looks `documents`; carrying them to a county's own folder is `intake.deliver`. Everything here
+can be written again, and an answer whose content has not changed is left alone.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from pipelines.documents.annotated import Heading, Issue, Tasks, annotate
+from pipelines.documents.index_page import index_page
 from pipelines.documents.receipt_page import receipt_page
 from pipelines.files import replace_file
-from pipelines.home import Home
+from pipelines.home import OUTBOX_INDEX, Home
 from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.worker import task_process
+from pipelines.warehouse.answer_index import Answer, Due, index_content
 from pipelines.warehouse.build_database import get_state, insert_rows, open_build_database, set_state
-from pipelines.warehouse.receipts import Found, Known, receipt
+from pipelines.warehouse.receipts import Found, Known, receipt, receipt_stem
 
 #: After so many answers written it is noted that they were.
 _NOTED_AT_ONCE = 200
+#: Names that answers have, or had.
+_ANSWER = re.compile(r"_回执\.(?:html|json)$|_标注_.*\.xlsx$")
 
 
 def write_answers(home: Home) -> int:
@@ -34,13 +40,16 @@ def write_answers(home: Home) -> int:
 
     The caller holds `home.writing()`, and the models are built. A run killed in between leaves the rest to the next.
     """
+    with open_build_database(home) as connection:
+        written_n = _write_receipts(home, connection)
+        return written_n + _write_indexes(home, connection, again=written_n > 0)
+
+
+def _write_receipts(home: Home, connection: duckdb.DuckDBPyConnection) -> int:
     entries = {entry.submission_id: entry for entry in RawStore(home.raw)}
     municipality = home.municipality
     written_n = 0
-    with open_build_database(home) as connection:
-        due = _due(connection, entries)
-        if not due:
-            return 0
+    if due := _due(connection, entries):
         known = Known(
             Found(connection, due),
             entries,
@@ -75,13 +84,56 @@ def write_answers(home: Home) -> int:
                             (folder / name).unlink(missing_ok=True)
                         written_n += len(names)
                     rows.append(
-                        (submission_id, code, len(entry.arrivals), digest, json.dumps(names, ensure_ascii=False))
+                        (submission_id, code, len(entry.arrivals), digest, json.dumps(names), json.dumps(content))
                     )
                 if len(rows) >= _NOTED_AT_ONCE:
                     _note(connection, rows)
         _note(connection, rows)
         set_state(connection, "answered", _standing(connection))
     return written_n
+
+
+def _write_indexes(home: Home, connection: duckdb.DuckDBPyConnection, *, again: bool) -> int:
+    """The index of every county's outbox; nothing is looked at where nothing has happened since, unless `again`."""
+    counties = home.municipality.counties
+    standing = f"{get_state(connection, 'answered')}/{get_state(connection, 'control')}"
+    missing = any(not (home.outbox / county.code / OUTBOX_INDEX).exists() for county in counties)
+    if standing == get_state(connection, "indexed") and not missing and not again:
+        return 0
+    answers: dict[str, list[Answer]] = {}
+    for code, content, names in connection.execute(
+        "SELECT county_code, content, file_names FROM control.answer ORDER BY county_code, submission_id"
+    ).fetchall():
+        answers.setdefault(code, []).append(Answer(json.loads(content), json.loads(names)))
+    due: dict[str, list[Due]] = {}
+    for code, *one in connection.execute(
+        "SELECT county_code, return_code, period, period_label, due_on FROM staging.stg_expected_filing ORDER BY ALL"
+    ).fetchall():
+        due.setdefault(code, []).append(Due(*one))
+    written_n = 0
+    for county in counties:
+        said = index_content(
+            county.code,
+            county.name,
+            home.municipality.city.name,
+            answers.get(county.code, ()),
+            due.get(county.code, ()),
+        )
+        folder = home.outbox / county.code
+        _remove_forgotten(folder, {name for answer in answers.get(county.code, ()) for name in answer.file_names})
+        path, page = folder / OUTBOX_INDEX, index_page(said).encode()
+        if not path.exists() or path.read_bytes() != page:
+            replace_file(path, page)
+            written_n += 1
+    set_state(connection, "indexed", standing)
+    return written_n
+
+
+def _remove_forgotten(folder: Path, known: Collection[str]) -> None:
+    """Remove answers that nothing knows of any more: they were written into a build database that has been made anew since."""
+    for path in folder.glob("*"):
+        if _ANSWER.search(path.name) and path.name not in known and path.is_file():
+            path.unlink()
 
 
 def _note(connection: duckdb.DuckDBPyConnection, rows: list[tuple[object, ...]]) -> None:
@@ -135,9 +187,9 @@ def _digest(content: dict[str, Any], issues: Sequence[Issue]) -> str:
 
 
 def _names(content: dict[str, Any]) -> list[str]:
-    number = content["receipt_number"]
+    stem = receipt_stem(content)
     annotated = [content["annotated_file"]] if content["annotated_file"] else []
-    return [f"{number}_回执.html", f"{number}_回执.json", *annotated]
+    return [f"{stem}_回执.html", f"{stem}_回执.json", *annotated]
 
 
 def _files(

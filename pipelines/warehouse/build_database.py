@@ -38,7 +38,7 @@ _TABLES = {
     "landing.filing_version": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, return_version INTEGER,
         county_code VARCHAR, period VARCHAR, period_type VARCHAR, sheet VARCHAR, file_name VARCHAR, received_at TIMESTAMP,
         verdict VARCHAR, errors_n INTEGER, queries_n INTEGER, infos_n INTEGER, waived_n INTEGER, rows_n INTEGER,
-        content_digest VARCHAR, answers_submission_id VARCHAR, rule_set_version VARCHAR""",
+        passed_over VARCHAR, content_digest VARCHAR, answers_submission_id VARCHAR, rule_set_version VARCHAR""",
     "landing.cell_column": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, sheet VARCHAR,
         column_name VARCHAR, column_letter VARCHAR, header_label VARCHAR""",
     "landing.finding": f"finding_id VARCHAR, submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, {_FINDING_TAIL}",
@@ -69,7 +69,9 @@ _TABLES = {
     # What stands in the way of skipping work: returns whose marts are out of date, and digests of what was last built.
     "control.dirty_return": "return_code VARCHAR",
     "control.state": "name VARCHAR, value VARCHAR",
-    "control.answer": "submission_id VARCHAR, county_code VARCHAR, arrivals_n INTEGER, digest VARCHAR, file_names VARCHAR",
+    # What each county was answered: digest of the answer, names of its files, the receipt's data.
+    "control.answer": """submission_id VARCHAR, county_code VARCHAR, arrivals_n INTEGER, digest VARCHAR, file_names VARCHAR,
+        content VARCHAR""",
 }
 
 # Versions that the bureau has sent back: the last word on them was a return that stands.

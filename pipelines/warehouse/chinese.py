@@ -18,6 +18,8 @@ from pathlib import Path
 import duckdb
 from ruamel.yaml import YAML
 
+from pipelines.returns import current_definitions
+
 SCHEMA = "指标"
 _DICTIONARY = {
     "table_name": "表名（schema marts）",
@@ -28,6 +30,7 @@ _DICTIONARY = {
     "data_type": "数据类型",
     "unit": "计量单位；无单位为空",
     "description": "说明",
+    "explanation": "指标解释：报表的这一列由谁计入、按何时计；不是填报列的为空",
 }
 #: What is looked up beside a code: column → (table, its key, its name column, order of versions), unless the table has the name.
 _NAMES = {
@@ -49,6 +52,7 @@ class Labels:
     in_table: dict[str, dict[str, str]]
     values: dict[str, dict[str, str]]
     wide: str
+    narrow: str
 
     def table(self, name: str) -> str:
         """Chinese name of a table; its own name when it has none yet, which a test does not let pass."""
@@ -86,7 +90,7 @@ class ChineseView:
 def labels() -> Labels:
     """The names of everything that is published."""
     said = YAML(typ="safe").load(Path(__file__).with_name("labels.yaml").read_text(encoding="utf-8"))
-    return Labels(said["tables"], said["columns"], said["in_table"], said["values"], said["wide"])
+    return Labels(said["tables"], said["columns"], said["in_table"], said["values"], said["wide"], said["narrow"])
 
 
 def unit_of(description: str) -> str | None:
@@ -143,7 +147,7 @@ def chinese_views(connection: duckdb.DuckDBPyConnection, schema: str = "marts") 
     """
     tables = catalogue(connection)
     views = [_view(table, comment, columns, tables.keys(), schema) for table, (comment, columns) in tables.items()]
-    return [*views, _wide_view(connection, schema)] if "mart_overview" in tables else views
+    return [*views, _wide_view(connection, schema), _narrow_view(schema)] if "mart_overview" in tables else views
 
 
 def _write_dictionary(connection: duckdb.DuckDBPyConnection) -> None:
@@ -154,13 +158,31 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection) -> None:
     rows: list[tuple[object, ...]] = []
     for table, (about, columns) in catalogue(connection).items():
         chinese = names.table(table)
-        rows.append((table, chinese, 0, "", "", "", None, about))
+        rows.append((table, chinese, 0, "", "", "", None, about, None))
         for number, column in enumerate(columns, start=1):
             label = names.column(table, column.name)
             unit = unit_of(column.description)
-            rows.append((table, chinese, number, column.name, label, column.data_type, unit, column.description))
+            explained = _explanations().get(column.name)
+            rows.append(
+                (table, chinese, number, column.name, label, column.data_type, unit, column.description, explained)
+            )
     marks = ", ".join(f"({', '.join('?' for _ in _DICTIONARY)})" for _ in rows)
     connection.execute(f"INSERT INTO marts.data_dictionary VALUES {marks}", [value for row in rows for value in row])
+
+
+@cache
+def _explanations() -> dict[str, str]:
+    """Column of a return → its 指标解释; with the forms before it where several say it differently."""
+    found: dict[str, dict[str, str]] = {}
+    for defined in current_definitions().values():
+        for name, text in defined.explanations.items():
+            found.setdefault(name, {})[defined.form] = text
+    return {
+        name: next(iter(said.values()))
+        if len(set(said.values())) == 1
+        else "；".join(f"{form} {text}" for form, text in said.items())
+        for name, said in found.items()
+    }
 
 
 def _view(
@@ -227,6 +249,28 @@ def _wide_view(connection: duckdb.DuckDBPyConnection, schema: str) -> ChineseVie
     )
     comment = "粒度：地区。每个指标的本期、上期、标准与达标情况，各占一列；长表见 指标.指标对照。"
     return ChineseView(labels().wide, comment, tuple(shown), source)
+
+
+def _narrow_view(schema: str) -> ChineseView:
+    """速览: a row an area and indicator, in as many columns as a screen holds."""
+    words = labels().words("mart_overview", "status")
+    cases = " ".join(f"WHEN {_text(code)} THEN {_text(word)}" for code, word in words.items())
+    order = _newest(schema, "dim_area", "area_code", "sort_order", "valid_from")
+    return ChineseView(
+        labels().narrow,
+        "粒度：地区 × 指标。每个指标的本期数与达标情况，一屏能看完；各列全的见 指标.指标对照，一地区一行的见 指标.一览。",
+        (
+            ("t.area_name", "地区", "地区名称；市在最前"),
+            ("t.indicator_name", "指标", "指标名称"),
+            ("t.period_label", "报告期", "本期是哪一期"),
+            ("t.value", "数值", "本期数，单位见 指标.指标对照；默认口径"),
+            ("t.verdict", "达标情况", "达标、未达标、无标准、无数据"),
+            (f"CASE t.status {cases} ELSE t.status END", "状态", "数据状态"),
+        ),
+        f"FROM {_quoted(schema)}.mart_overview AS t LEFT JOIN {order} AS o ON t.area_code = o.area_code "
+        f"LEFT JOIN {_quoted(schema)}.dim_indicator AS i ON t.indicator_code = i.indicator_code "
+        "ORDER BY o.sort_order, t.area_code, i.sort_order, t.indicator_code",
+    )
 
 
 def create_described_table(

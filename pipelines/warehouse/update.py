@@ -201,35 +201,66 @@ def received_filings(home: Home) -> set[tuple[str, str, str]]:
     return {(row[0], row[1], row[2]) for row in rows}
 
 
+#: The newest version of every filing: what the rules of the file are held against.
+_NEWEST = f"""SELECT filing.submission_id, filing.screening_seq, filing.return_code, filing.county_code, filing.period
+    FROM landing.filing_version AS filing
+    SEMI JOIN ({LATEST}) AS latest USING (submission_id, screening_seq)
+    QUALIFY row_number() OVER (PARTITION BY return_code, county_code, period ORDER BY received_at DESC, submission_id DESC) = 1"""
+#: The latest evaluation of every version in force: what the rules against other periods and returns are held against.
+_EVALUATED = """SELECT submission_id, return_code, county_code, period, max(evaluation_seq) AS evaluation_seq
+    FROM landing.context_evaluation SEMI JOIN landing.filing_in_force USING (submission_id, return_code, county_code, period)
+    GROUP BY ALL"""
+
+
 def standing(home: Home) -> dict[str, dict[str, tuple[int, int]]]:
     """Return code → rule id → (cells or rows judged, of which broken): by the rules of the file over the newest version of every
     filing, by those against other periods and returns over the version in force."""
     with open_build_database(home) as connection:
         rows = connection.execute(
-            f"""WITH newest AS (
-                   SELECT filing.submission_id, filing.screening_seq, filing.return_code, filing.county_code, filing.period
-                   FROM landing.filing_version AS filing
-                   SEMI JOIN ({LATEST}) AS latest USING (submission_id, screening_seq)
-                   QUALIFY row_number() OVER (PARTITION BY return_code, county_code, period
-                                              ORDER BY received_at DESC, submission_id DESC) = 1
-               )
-               SELECT return_code, rule_id, sum(checked_n), sum(failed_n)
+            f"""SELECT return_code, rule_id, sum(checked_n), sum(failed_n)
                FROM (
                    SELECT return_code, rule_id, checked_n, failed_n
-                   FROM landing.rule_result SEMI JOIN newest
+                   FROM landing.rule_result SEMI JOIN ({_NEWEST}) AS newest
                        USING (submission_id, screening_seq, return_code, county_code, period)
                    UNION ALL
                    SELECT return_code, rule_id, checked_n, failed_n
-                   FROM landing.context_rule_result SEMI JOIN landing.filing_in_force
-                       USING (submission_id, return_code, county_code, period)
-                   QUALIFY evaluation_seq = max(evaluation_seq) OVER (
-                       PARTITION BY submission_id, return_code, county_code, period)
+                   FROM landing.context_rule_result SEMI JOIN ({_EVALUATED}) AS evaluated
+                       USING (submission_id, evaluation_seq, return_code, county_code, period)
                )
                GROUP BY ALL"""
         ).fetchall()
     found: dict[str, dict[str, tuple[int, int]]] = {}
     for return_code, rule_id, checked_n, failed_n in rows:
         found.setdefault(return_code, {})[rule_id] = (int(checked_n), int(failed_n))
+    return found
+
+
+def standing_findings(home: Home, most: int) -> dict[str, list[tuple[str, ...]]]:
+    """Return code → the findings behind `standing`, gravest first, at most so many a return: county's name, period, outcome, rule id,
+    file name, place, message, remedy."""
+    with open_build_database(home) as connection:
+        rows = connection.execute(
+            f"""WITH finding AS (
+                   SELECT * EXCLUDE (screening_seq) FROM landing.finding SEMI JOIN ({_NEWEST}) AS newest
+                       USING (submission_id, screening_seq, return_code, county_code, period)
+                   UNION ALL BY NAME
+                   SELECT * EXCLUDE (evaluation_seq) FROM landing.context_finding SEMI JOIN ({_EVALUATED}) AS evaluated
+                       USING (submission_id, evaluation_seq, return_code, county_code, period)
+               ), county AS (SELECT county_code, max(county_name) AS county_name FROM control.county GROUP BY ALL)
+               SELECT return_code, coalesce(county_name, county_code), period, outcome, rule_id, file_name,
+                      concat_ws(' ', nullif(sheet, ''), nullif(cell, '')), message, remedy
+               FROM finding LEFT JOIN county USING (county_code)
+               QUALIFY row_number() OVER (
+                   PARTITION BY return_code
+                   ORDER BY array_position(['error', 'query', 'info'], outcome), county_code, period, rule_id, source_row, finding_id
+               ) <= ?
+               ORDER BY return_code, array_position(['error', 'query', 'info'], outcome), county_code, period, rule_id, source_row,
+                        finding_id""",
+            [most],
+        ).fetchall()
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for return_code, *one in rows:
+        found.setdefault(return_code, []).append(tuple(one))
     return found
 
 

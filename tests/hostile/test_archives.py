@@ -184,7 +184,7 @@ def test_a_zip_of_returns_is_read_as_a_batch_and_a_document_is_not(tmp_path):
     assert isinstance(outcome, Workbook) and (outcome.kind, outcome.sheets) == ("batch", [])
     document = files.zipped({"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<w/>"})
     outcome = read(tmp_path, document)
-    assert isinstance(outcome, Refusal) and outcome.rule_id == "FILE-0-type"
+    assert isinstance(outcome, Refusal) and outcome.rule_id == "FILE-0-no-table"
 
 
 def test_a_batch_is_accepted_without_a_finding_and_a_bad_one_with_its_reason(tmp_path):

@@ -222,7 +222,7 @@ def test_the_wrong_workbook_is_answered_with_what_was_looked_for(tmp_path):
             "FILE-0-encoding",
         ),
         ("报表.xlsx", b"", "FILE-0-empty"),
-        ("报表.pdf", b"%PDF-1.7\n" + bytes(range(128, 256)) * 4, "FILE-0-encoding"),
+        ("报表.pdf", b"%PDF-1.7\n" + bytes(range(128, 256)) * 4, "FILE-0-no-table"),
     ],
 )
 def test_a_file_that_is_not_what_it_is_called_is_refused_in_words(tmp_path, name, content, rule):

@@ -200,7 +200,7 @@ def test_ten_thousand_files_are_listed_in_seconds_and_pulled_once(home, monkeypa
     files = list_source(str(inbox(home)))
     assert len(files) == 10_000 and time.monotonic() - start < 5
     # Reading and keeping each has tests of its own.
-    monkeypatch.setattr(collect_module, "_pull", lambda *_: [("ab" * 32, True)])
+    monkeypatch.setattr(collect_module, "_pull", lambda *_: ([("ab" * 32, True)], []))
     result = pull(home)
     assert (result.listed, len(result.landed), result.problem) == (10_000, 10_000, None)
     start = time.monotonic()

@@ -2,17 +2,19 @@
 
 import io
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import fsspec
 import openpyxl
 import pytest
 from builders import DINGXIANG, XINFU, CountyName, Draft
 
-from pipelines.home import Home
+from pipelines.home import OUTBOX_INDEX, Home
 from pipelines.intake.deliver import deliver_all
 from pipelines.warehouse.build_database import remove_build
 from pipelines.warehouse.rehearsal import rehearse
@@ -66,6 +68,15 @@ def receipt(home: Home, file_name: str, county: str = XINFU.code) -> dict:
     found = [json.loads(path.read_text()) for path in (home.outbox / county).glob("*_回执.json")]
     (mine,) = [one for one in found if any(file_name == arrival["file_name"] for arrival in one["arrivals"])]
     return mine
+
+
+def page_of(home: Home, said: dict) -> str:
+    (path,) = (home.outbox / said["source_county_code"]).glob(f"*{said['receipt_number']}_回执.html")
+    return path.read_text()
+
+
+def index_of(home: Home, county: str = XINFU.code) -> str:
+    return (home.outbox / county / OUTBOX_INDEX).read_text()
 
 
 def annotated(home: Home, file_name: str) -> bytes:
@@ -141,6 +152,114 @@ def test_a_query_is_closed_by_the_reply_in_the_returned_workbook_until_the_value
     update(home)
     assert standing(home) == [("open", None, None)]
     rebuilt(home)
+
+
+def test_a_reply_to_some_queries_is_told_how_many_are_left(home: Home):
+    """Queries of the file itself (hidden rows) and of the period before, answered one after the other."""
+    send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
+    send(home, hidden(grown(15)), "本年.xlsx", 10)
+    update(home)
+    said = receipt(home, "本年.xlsx")
+    asked = said["filings"][0]["open_queries_n"]
+    assert asked == said["findings"]["query"] == board(home, "open_queries_n")[0] >= 3
+    assert said["verdict"] == "accepted_with_queries" and f"有 {asked} 项须核实" in said["next_step"]
+    assert f"核实 {asked}" in page_of(home, said)
+
+    returned = annotated(home, "本年.xlsx")
+    answers = replied(returned, RULE, "撤点并校")
+    send(home, answers, "说明一.xlsx", 11)
+    update(home)
+    first = receipt(home, "说明一.xlsx")
+    left = board(home, "open_queries_n")[0]
+    assert left == asked - 1
+    assert first["filings"][0]["is_reply"] and first["verdict"] == "accepted_with_queries"
+    assert f"还有 {left} 项须核实" in first["next_step"] and "无需处理" not in first["next_step"]
+    assert f"还须核实 {left}" in page_of(home, first)
+    assert f"有 {left} 项须核实" in receipt(home, "本年.xlsx")["next_step"]
+    assert f"有 {left} 项须核实" in index_of(home)
+
+    for rule in {
+        one[0] for one in rows(home, "SELECT DISTINCT rule_id FROM marts.mart_finding WHERE outcome = 'query'")
+    }:
+        if rule != RULE:
+            answers = replied(answers, rule, "属实")
+    send(home, answers, "说明二.xlsx", 12)
+    update(home)
+    assert board(home, "open_queries_n") == (0,)
+    for name in ("说明一.xlsx", "说明二.xlsx", "本年.xlsx"):
+        done = receipt(home, name)
+        assert (
+            done["verdict"] == "accepted" and done["next_step"].endswith("无需处理。") and not done["first_findings"]
+        ), name
+    assert "没有要办的事" in index_of(home)
+
+
+def hidden(draft: Draft) -> bytes:
+    """The return with two data rows hidden."""
+    book = openpyxl.load_workbook(io.BytesIO(draft.xlsx()))
+    for row in (0, 1):
+        cell = book[draft.sheet][draft.cell(row, "stage")]
+        book[draft.sheet].row_dimensions[cell.row].hidden = True
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def test_the_receipt_of_a_version_that_another_follows_asks_for_nothing(home: Home):
+    draft = Draft("enrolment")
+    draft.rows[1]["boarders"] = "约三十"
+    send(home, draft, "一.xlsx")
+    update(home)
+    assert "更正 1 处错误" in receipt(home, "一.xlsx")["next_step"]
+    send(home, hidden(Draft("enrolment")), "二.xlsx", 1)
+    update(home)
+    first = receipt(home, "一.xlsx")
+    assert first["next_step"] == "此后的第 2 版已接收有效，无需处理。" and not first["first_findings"]
+    assert "待处理的问题" not in page_of(home, first)
+    draft.rows[1]["boarders"] = "约四十"
+    send(home, draft, "三.xlsx", 2)
+    update(home)
+    assert "第 3 版没有生效" in receipt(home, "二.xlsx")["next_step"]
+    assert "第 2 版继续有效" in receipt(home, "三.xlsx")["next_step"]
+    draft.rows[1]["boarders"] = "约五十"
+    send(home, draft, "四.xlsx", 3)
+    update(home)
+    assert "第 4 版" in receipt(home, "三.xlsx")["next_step"]
+    send(home, grown(1), "五.xlsx", 4)
+    update(home)
+    second = receipt(home, "二.xlsx")
+    assert second["verdict"] == "accepted" and second["next_step"] == "已被第 5 版取代，无需处理。"
+    assert second["filings"][0]["open_queries_n"] == 0
+
+
+def test_the_index_of_an_outbox_leads_to_everything_and_follows_from_what_has_landed(home: Home):
+    hostile = "'\"><img src=x onerror=alert(1)>.xlsx"
+    draft = Draft("enrolment")
+    draft.rows[1]["boarders"] = "约三十"
+    send(home, draft, hostile.replace("/", ""), 0)
+    send(home, grown(1), "更正.xlsx", 1)
+    send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx", 2)
+    send(home, "不是报表".encode(), "说明.txt", 3)
+    update(home)
+    page = index_of(home)
+    assert "<img" not in page and "<script" not in page and "default-src 'none'" in page
+    folder = home.outbox / XINFU.code
+    targets = {unquote(one) for one in re.findall(r'href="([^"]*)"', page)}
+    assert targets and all((folder / one).is_file() for one in targets)
+    assert {path.name for path in folder.iterdir() if path.suffix != ".json"} == targets | {OUTBOX_INDEX}
+    assert page.index("2024-2025学年") < page.index("2023-2024学年")
+    assert "还没有收到的报表" in page and "XB01 学校（机构）名录" in page
+    assert "第 2 版　更正.xlsx" in page and "说明.txt" in page
+    assert (home.outbox / DINGXIANG.code / OUTBOX_INDEX).is_file(), "a county that has sent nothing is told what is due"
+    names = {path.name for path in folder.iterdir()}
+    stamp = (folder / OUTBOX_INDEX).stat().st_mtime_ns
+    update(home)
+    assert (folder / OUTBOX_INDEX).stat().st_mtime_ns == stamp
+    (folder / "0123456789abcdef_回执.html").write_text("of a build database that is gone")
+    with home.writing():
+        remove_build(home)
+    update(home)
+    assert index_of(home) == page and {path.name for path in folder.iterdir()} == names
 
 
 @pytest.mark.long
@@ -297,7 +416,9 @@ def test_a_list_of_findings_alone_is_a_reply_and_no_filing(home: Home):
     assert board(home, "versions_n", "in_force_version_n") == (1, 1)
     said = receipt(home, "答复.xlsx")
     assert (said["verdict"], said["filings"]) == ("accepted", [])
-    assert "1 条核实说明" in said["next_step"]
+    assert "1 条核实说明" in said["next_step"] and said["filings"] == []
+    left = board(home, "open_queries_n")[0]
+    assert (f"还有 {left} 项须核实" in said["next_step"]) == (left > 0)
 
 
 def test_the_same_bytes_once_more_are_answered_and_nothing_else_happens(home: Home):
@@ -311,7 +432,7 @@ def test_the_same_bytes_once_more_are_answered_and_nothing_else_happens(home: Ho
     assert [(arrival["file_name"], arrival["again"]) for arrival in said["arrivals"]] == [
         ("一.xlsx", False), ("又报一次.xlsx", True),
     ]  # fmt: skip
-    page = (home.outbox / XINFU.code / f"{said['receipt_number']}_回执.html").read_text()
+    page = page_of(home, said)
     assert "又报一次.xlsx" in page
     assert marts_content(home) == before
     assert board(home, "versions_n") == (1,)
@@ -523,7 +644,7 @@ def test_an_object_store_is_an_outbox_too(home: Home):
     send(home, Draft("enrolment"), "一.xlsx")
     update(home)
     assert deliver_all(home) == {}
-    assert len(fsspec.filesystem("memory").ls("/answers/140902")) == 2
+    assert len(fsspec.filesystem("memory").ls("/answers/140902")) == 3
 
 
 def test_a_folder_that_cannot_be_reached_holds_up_nobody_and_is_tried_again(home: Home, tmp_path: Path):
@@ -535,7 +656,7 @@ def test_a_folder_that_cannot_be_reached_holds_up_nobody_and_is_tried_again(home
     assert list(deliver_all(home)) == [XINFU.code]
     blocked.unlink()
     assert deliver_all(home) == {}
-    assert len(list((blocked / "忻府区").iterdir())) == 2
+    assert len(list((blocked / "忻府区").iterdir())) == 3
 
 
 def test_nothing_is_collected_from_an_inbox_that_is_also_where_answers_go(home: Home):
@@ -562,7 +683,7 @@ def test_a_rejection_without_a_reason_is_told_as_our_fault(home: Home):
         write_answers(home)
     said = receipt(home, "一.xlsx")
     assert said["system_fault"] and "系统的故障" in said["next_step"]
-    page = (home.outbox / XINFU.code / f"{said['receipt_number']}_回执.html").read_text()
+    page = page_of(home, said)
     assert "系统" in page and "请更正后重新报送" not in page
 
 

@@ -49,7 +49,7 @@ def test_every_table_and_column_has_a_chinese_name_of_its_own(warehouse: duckdb.
         if column.name not in names.columns and column.name not in names.in_table.get(table, {})
     ]
     assert nameless == []
-    assert len({*names.tables.values(), names.wide}) == len(names.tables) + 1
+    assert len({*names.tables.values(), names.wide, names.narrow}) == len(names.tables) + 2
     for table, (_, columns) in tables.items():
         shown = [names.column(table, column.name) for column in columns]
         assert len(set(shown)) == len(shown), table
@@ -129,6 +129,33 @@ def test_the_dictionary_lists_every_column_with_unit_and_description(warehouse: 
 )
 def test_the_unit_is_read_from_the_description(description: str, unit: str | None):
     assert unit_of(description) == unit
+
+
+def test_the_narrow_view_fits_a_screen_and_says_what_the_table_says(warehouse: duckdb.DuckDBPyConnection):
+    shown = warehouse.sql('FROM "指标"."速览"')
+    assert shown.columns == ["地区", "指标", "报告期", "数值", "达标情况", "状态"]
+    rows = shown.fetchall()
+    facts = warehouse.execute(
+        "SELECT area_name, indicator_name, period_label, value, verdict FROM marts.mart_overview"
+    ).fetchall()
+    assert sorted(map(repr, (row[:5] for row in rows))) == sorted(map(repr, facts))
+    assert rows[0][0] == "忻州市" and {row[5] for row in rows} <= set(labels().values["status"].values())
+    widths = [
+        max(_width(str(value)) for value in (name, *column))
+        for name, column in zip(shown.columns, zip(*rows, strict=True), strict=True)
+    ]
+    assert sum(width + 3 for width in widths) + 1 <= 105, widths
+
+
+def _width(text: str) -> int:
+    return sum(2 if ord(character) > 0x2E7F else 1 for character in text)
+
+
+def test_the_dictionary_explains_what_a_county_fills_in(warehouse: duckdb.DuckDBPyConnection):
+    found = dict(warehouse.execute(
+        "SELECT column_name, explanation FROM marts.data_dictionary WHERE table_name = 'dim_school' AND column_n > 0"
+    ).fetchall())  # fmt: skip
+    assert "城乡划分代码" in found["location_code"] and "9 月 1 日" in found["school_type"]
 
 
 def test_the_wide_view_has_a_row_an_area_and_the_columns_of_each_indicator(warehouse: duckdb.DuckDBPyConnection):

@@ -19,6 +19,10 @@ from tests.homes import PROJECT, deliver, rows, small_home
 COUNTIES = [("140926", "静乐县", "Jingle"), ("140925", "宁武县", "Ningwu"), ("140902", "忻府区", "Xinfu")]
 
 
+#: Tags of the last run, as the list of runs shows them.
+TAGS: dict[str, str] = {}
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return small_home(tmp_path / "home", COUNTIES)
@@ -41,6 +45,8 @@ def _run(home: Home, job: str = UPDATE_JOB, config: dict | None = None, tags: di
                 raise_on_error=False,
             )
         )
+        TAGS.clear()
+        TAGS.update(instance.get_run_by_id(result.run_id).tags)
         checks = {
             (
                 "/".join(event.asset_check_evaluation_data.asset_key.path),
@@ -74,11 +80,53 @@ def test_a_broken_file_and_an_unreachable_county_leave_the_run_green(home: Home,
     assert result.success
     reachable = checks[("raw/submissions", "sources_reachable")]
     assert not reachable.passed and list(reachable.metadata["problems"].value) == ["140902"]
+    assert "忻府区" in reachable.metadata["findings"].value and reachable.metadata["failed"].value == "忻府区"
+    assert TAGS["xianbao/not_collected"] == "忻府区"
     assert checks[("landing/school", "expectations")].passed
     assert rows(home, "SELECT rule_id, county_code FROM marts.mart_finding") == [("FILE-0-unreadable", "140925")]
     assert rows(home, "SELECT count(*) FROM marts.mart_submission_status WHERE in_force_submission_id IS NOT NULL") == [
         (1,)
     ]
+
+
+def test_every_asset_says_what_it_is(home: Home):
+    graph = build_defs(home).resolve_asset_graph()
+    bare = [key.to_user_string() for key in graph.get_all_asset_keys() if not graph.get(key).description]
+    assert bare == []
+    unnamed = [job.name for job in build_defs(home).jobs or [] if not job.description]
+    assert unnamed == []
+
+
+def test_what_a_county_has_written_is_no_markup_in_a_table():
+    from pipelines.orchestration.tables import SHOWN_ROWS, table
+
+    hostile = "a|b\n# <img src=x onerror=y> [x](javascript:1) `c` \u202e"
+    shown = table(("列",), [(hostile,)] * (SHOWN_ROWS + 5), total=400).value
+    lines = shown.split("\n")
+    assert len(lines) == 2 + SHOWN_ROWS + 2 and lines[-1] == f"共 400 条，列出前 {SHOWN_ROWS} 条。"
+    assert "<img" not in shown and "](" not in shown and "\u202e" not in shown
+    assert lines[2] == r"| a\|b \# &lt;img src=x onerror=y&gt; \[x\]\(javascript:1\) \`c\` |"
+    assert table(("列",), []).value == "（无）"
+
+
+def test_a_county_and_a_period_are_backfilled_by_their_partition(home: Home, school_return: Path):
+    deliver(home, "140926", school_return)
+    assert _run(home)[0].success
+    job = build_defs(home).resolve_job_def("backfill")
+    keys = job.partitions_def.get_partition_keys()
+    assert "140926|2024-2025" in keys and len(keys) == 3 * len({key.split("|")[1] for key in keys})
+    screened = {}
+    for key in ("140926|2024-2025", "140925|2024-2025"):
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = job.execute_in_process(instance=instance, partition_key=key)
+        assert result.success
+        told = {event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
+                for event in result.get_asset_materialization_events()}  # fmt: skip
+        screened[key] = told["landing/rescreened"]["screened"].value
+    assert screened == {"140926|2024-2025": 1, "140925|2024-2025": 0}
+    # What follows from it is built by the run that the sensor asks for.
+    assert next(one for one in build_defs(home).sensors or [] if one.name == "backfilled").job_name == "rescreen"
+    assert _run(home, "rescreen", tags={})[0].success
 
 
 def test_a_check_that_found_something_fails_and_names_the_rule(home: Home, school_return: Path, tmp_path: Path):
@@ -97,6 +145,8 @@ def test_a_check_that_found_something_fails_and_names_the_rule(home: Home, schoo
     assert not check.passed
     assert check.severity is dg.AssetCheckSeverity.WARN
     assert check.metadata["broken"].value == {"XB01-1a-organiser": 1}
+    shown = check.metadata["findings"].value
+    assert shown.count("\n") == 2 and "静乐县" in shown and "XB01\\-1a\\-organiser" in shown and "公立" in shown
     assert not checks[("landing/enrolment", "expectations")].passed, "nothing was judged: that is no pass"
 
 
@@ -212,7 +262,7 @@ def test_the_sensor_asks_for_one_run_for_all_that_is_new(home: Home, school_retu
 
 
 def _sensor(home: Home):
-    return next(iter(build_defs(home).sensors or []))
+    return next(one for one in build_defs(home).sensors or [] if one.name == "county_sources")
 
 
 def test_a_growing_file_is_not_news_until_it_rests(home: Home, school_return: Path):

@@ -13,9 +13,11 @@ from importlib import resources
 from typing import Any
 
 from builders import DINGXIANG, FORMER, LOCKED, NEW, PAY, XINFU, CountyName, Draft, csv_bytes, xlsx
+from formats import in_format
 
 from pipelines.returns import Column, current_definitions
 from pipelines.returns.definition import MISSING_LABELS
+from pipelines.screening.workbook import cell_position
 
 #: Made up, and impossible as a person's: no registry gives out the sequence 000. The check digits are right.
 IDENTITY_NUMBER, IDENTITY_NUMBER_X = "140902198501010004", "14090219850102000X"
@@ -299,6 +301,13 @@ def _unsigned() -> Made:
     return draft, draft.note_cell(0, 2)
 
 
+def _marked(rule: str, column: str, runs: list[tuple[str, str]], value: str) -> BadFile:
+    draft = Draft("enrolment")
+    cell = draft.cell(0, column)
+    content = in_format("xlsx", draft.grid(), draft.sheet, runs={cell_position(cell): runs})
+    return _file(rule, content, sheet=draft.sheet, cell=cell, value=value)
+
+
 def _locked() -> BadFile:
     """A filing that SETTINGS has locked since before every file was received."""
     _, county, period = LOCKED
@@ -308,8 +317,21 @@ def _locked() -> BadFile:
 
 def _remark(text: str) -> Made:
     draft = Draft("enrolment")
-    draft.notes.append(["备注：经办人", text])
-    return draft, draft.note_cell(len(draft.notes) - 1, 1)
+    draft.notes.append([f"备注：经办人 {text}"])
+    return draft, draft.note_cell(len(draft.notes) - 1)
+
+
+def _unclear() -> Made:
+    """A note that fills two columns of the table: it could be a row whose code was written over."""
+    draft = Draft("enrolment")
+    draft.notes.append(["说明：", "见附件"])
+    return draft, draft.note_cell(len(draft.notes) - 1)
+
+
+def _subtotal() -> Made:
+    draft = Draft("enrolment")
+    draft.rows.insert(1, {"school_code": "小学小计", "students_total": 60})
+    return draft, draft.cell(1, "school_code")
 
 
 def _zipped(members: dict[str, bytes]) -> bytes:
@@ -364,6 +386,9 @@ def _file_cases() -> list[BadFile]:
         _file("FILE-0-unreadable", good[: len(good) * 2 // 3]),
         _file("FILE-0-encrypted", encrypted),
         _file("FILE-0-type", page, name="报表.xls"),
+        _file("FILE-0-no-table", b"%PDF-1.7\n", name="报表.pdf"),
+        _file("FILE-0-separator", Draft("enrolment").csv(delimiter=";"), name="报表.csv"),
+        _file("FILE-0-quotes", '表号,XB02\n"填报单位,忻府区\n'.encode(), name="报表.csv"),
         _file("FILE-0-encoding", big5, name="报表.csv"),
         _file("FILE-0-return-unknown", xlsx(others={"仪器设备": equipment})),
         _draft("FILE-0-return-conflict", _covered("表号", "XB04")),
@@ -407,6 +432,20 @@ def _file_cases() -> list[BadFile]:
         _draft("FILE-1a-bank-card", _remark(BANK_CARD), value="622**************00"),
         _draft("FILE-1b-error-cell", _changed("enrolment", "boarders", boarders="#REF!"), value="#REF!"),
         _draft("FILE-1b-hidden-data", _hidden()),
+        _draft("FILE-0-row-unclear", _unclear(), value="说明："),
+        _draft(
+            "FILE-1a-unseen-character",
+            _changed("enrolment", "school_name", school_name="南关\u200b小学"),
+            value="南关小学",
+        ),
+        _draft("FILE-1b-subtotal", _subtotal(), value="小学小计"),
+        _marked("FILE-1b-marked-figure", "boarders", [("3", ""), ("1", "上标")], "3[上标 1]"),
+        _marked(
+            "FILE-1b-marked-text",
+            "school_name",
+            [("南关", ""), ("完全", "删除线"), ("小学", "")],
+            "南关[删除线 完全]小学",
+        ),
     ]
 
 

@@ -200,6 +200,16 @@ def test_what_is_explained_or_waived_is_listed_last_and_not_marked(mark):
 # The list -------------------------------------------------------------------------------------------------------------
 
 
+def test_what_is_said_of_a_sum_links_to_its_cells_and_marks_none_of_them(mark):
+    draft = Draft("enrolment")
+    made = mark(draft.xlsx(), an_issue(sheet=draft.sheet, cell="Y3:Y5", source_row=None, outcome="query"))
+    sheet = book_of(made.content)[draft.sheet]
+    assert not [cell for row in sheet.iter_rows() for cell in row if cell.comment]
+    assert {fill(sheet, f"Y{row}") for row in (3, 4, 5)} == {None}
+    listed, header, columns = listing(made.content)
+    assert listed.cell(header + 1, columns["单元格"]).hyperlink.location == f"'{draft.sheet}'!Y3:Y5"
+
+
 def test_the_list_comes_first_links_to_each_cell_and_takes_replies_to_queries(mark):
     draft = Draft("enrolment", sheet="王's 表 & <1>")
     query = place(draft, "E5", outcome="query", rule_id="XB02-2-change")

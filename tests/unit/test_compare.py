@@ -6,6 +6,7 @@ import pytest
 from builders import SETTINGS, XINFU, Draft, submission
 
 from pipelines.screening.compare import NotComparable, changed_cells
+from pipelines.screening.screen import screen
 
 SLOT = ("enrolment", XINFU.code, "2024-2025")
 
@@ -72,3 +73,44 @@ def test_rows_that_share_a_key_are_told_apart_by_their_turn(tmp_path):
     new.rows = [new.rows[0]] * 4
     found = [(change.change, change.subject) for change in changes(tmp_path, old, new)]
     assert found == [("row_added", "1409020001/小学（第 4 行）")]
+
+
+def test_a_total_that_was_mended_is_the_cell_that_changed(tmp_path):
+    wrong, right = Draft("enrolment").with_total(), Draft("enrolment").with_total()
+    wrong.totals[0]["boarders"] += 1
+    (change,) = changes(tmp_path, wrong, right)
+    assert (change.change, change.subject, change.column_label) == ("changed", "合计", "寄宿生数")
+    assert (change.old_text, change.new_text, change.difference) == ("7", "6", "-1")
+    assert change.new_cell == right.total_cell(0, "boarders")
+
+
+def test_a_total_row_is_known_by_its_group_and_not_by_its_label(tmp_path):
+    old, new = Draft("population").with_total(), Draft("population").with_total()
+    for total in new.totals:
+        total["age"] = "合计："
+    new.totals[1]["population_male"] += 5
+    slot = ("population", XINFU.code, "2024")
+    found = [(one.subject, one.column_label, one.difference) for one in changes(tmp_path, old, new, slot)]
+    assert found == [(f"合计/{new.totals[1]['register']}", "其中男性", "+5")]
+    assert [one.change for one in changes(tmp_path, Draft("population"), old, slot)] == ["row_added", "row_added"]
+
+
+def test_a_name_or_code_with_what_nobody_sees_in_it_is_the_same_row(tmp_path):
+    old, new = Draft("enrolment"), Draft("enrolment")
+    new.rows[0]["school_code"] = "1409020001\u200b"
+    new.rows[1]["school_code"] = "１４０９０２０００２"
+    assert changes(tmp_path, old, new) == []
+
+
+def test_the_same_values_are_those_of_the_total_row_too(tmp_path):
+    def digest(draft: Draft) -> str | None:
+        (filing,) = screen([submission(tmp_path, "报表.xlsx", draft.xlsx())], SETTINGS).filings
+        return filing.content_digest
+
+    one, other, wrong = (Draft("population").with_total() for _ in range(3))
+    other.totals.reverse()
+    other.totals[0]["age"] = "总计"
+    assert digest(one) == digest(other)
+    wrong.totals[0]["population_male"] += 1
+    assert digest(wrong) != digest(one)
+    assert digest(Draft("population")) != digest(one)

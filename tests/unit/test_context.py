@@ -323,10 +323,11 @@ def _any_return(code: str, form: str, return_code: str, kind: str, other: str) -
     # As in 万元; as if every head were a hundred.
     changed = _scaled(draft, 1 / 10_000 if "pay" in return_code else 100, *_SCALED.get(return_code, ()))
     names = _SCALED.get(return_code) or [column.name for column in draft.definition.number_columns if column.additive]
-    first = {
+    filled = {
         name: [number for number, row in enumerate(changed.rows) if row[name] not in (0, "不适用")] for name in names
     }
-    asked = [(f"{form}-4-unit", changed.cell(rows[0], name)) for name, rows in first.items() if len(rows) > 1]
+    asked = [(f"{form}-4-unit", f"{changed.cell(rows[0], name)}:{changed.cell(rows[-1], name)}")
+             for name, rows in filled.items() if len(rows) > 1]  # fmt: skip
     return Case([then, changed], asked)
 
 
@@ -340,6 +341,10 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
 
     def cell(return_code: str, row: int, column: str) -> str:
         return d(return_code, "140934", FILED[return_code][-1]).cell(row, column)
+
+    def cells(return_code: str, first: int, last: int, column: str) -> str:
+        """What is said of a sum points at all of its cells."""
+        return f"{cell(return_code, first, column)}:{cell(return_code, last, column)}"
 
     found: dict[str, Callable[[str, str], Case]] = {
         "XB01-2-school-vanished": lambda a, _: Case(
@@ -362,7 +367,7 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
         ),
         "XB02-2-cohort-flow": lambda a, _: Case(
             [d("enrolment", a, year[0]), _grades_shifted(d("enrolment", a, school), 80)],
-            [("XB02-2-cohort-flow", cell("enrolment", 0, "grade_3")), ("XB02-2-cohort-flow", cell("enrolment", 0, "grade_4"))],
+            [("XB02-2-cohort-flow", cells("enrolment", 0, last, "grade_3")), ("XB02-2-cohort-flow", cells("enrolment", 0, last, "grade_4"))],
         ),
         "XB02-4-transition": lambda a, _: Case(
             [d("enrolment", a, year[0]), _changed(d("enrolment", a, school), 1, new_entrants=300)], [("XB02-4-transition", "")]
@@ -394,14 +399,14 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
         ),
         "XB03-2-change-register": lambda a, _: Case(
             [d("population", a, "2023"), _people(d("population", a, "2024"), range(18), 1.15, "户籍")],
-            [("XB03-2-change-register", cell("population", 18, "population_total"))],
+            [("XB03-2-change-register", cells("population", 18, 35, "population_total"))],
         ),
         "XB03-2-register-kept": lambda a, _: Case(
             [d("population", a, "2023"), _without_register(d("population", a, "2024"), "户籍")], [("XB03-2-register-kept", "")]
         ),
         "XB03-4-registers": lambda a, _: Case(
             [_people(d("population", a, "2024"), range(18), 3, "户籍")],
-            [("XB03-4-registers", cell("population", 18, "population_total"))],
+            [("XB03-4-registers", cells("population", 18, 35, "population_total"))],
         ),
         "XB04-2b-register": lambda a, _: Case(
             [d("school", a, school), _without(d("teacher_pay", a, "2024"), missing)], [("XB04-2b-register", "")]
@@ -515,8 +520,8 @@ def _hardship_cases() -> dict[str, Case]:
                 ("XB04-5-hardship-category", pay.cell(0, "hardship_allowance_yuan")),
                 ("XB05-5-hardship-category", servants.cell(0, "hardship_allowance_yuan")),
                 ("XB03-5-census-2020", pay_free_cell("population", 4, "population_total")),
-                ("XB03-5-census-2020", pay_free_cell("population", 5, "population_total")),
-                ("XB03-5-census-2020", pay_free_cell("population", 9, "population_total")),
+                ("XB03-5-census-2020", pay_free_cells("population", 5, 8, "population_total")),
+                ("XB03-5-census-2020", pay_free_cells("population", 9, 13, "population_total")),
             ],
         ),
         "140981": Case(
@@ -527,6 +532,10 @@ def _hardship_cases() -> dict[str, Case]:
 
 def pay_free_cell(return_code: str, row: int, column: str) -> str:
     return towns.draft(return_code, "140921", "2024").cell(row, column)
+
+
+def pay_free_cells(return_code: str, first: int, last: int, column: str) -> str:
+    return f"{pay_free_cell(return_code, first, column)}:{pay_free_cell(return_code, last, column)}"
 
 
 @dataclass

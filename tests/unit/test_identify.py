@@ -152,6 +152,14 @@ def test_a_period_that_is_wrong_is_an_error_at_the_claim(cover, rule, cell):
         ("定襄县2023-2024学年在校学生.xlsx", ["FILE-0-name-conflict"] * 2),
         ("忻府区2024-2025学年在校学生（第2次报送）.xlsx", []),
         ("忻府区2024年报送.xlsx", []),  # the year of sending is no claim on a school year
+        ("在校学生-2000.xlsx", []),
+        ("忻府区2023-2024.xlsx", []),
+        ("在校学生20231012(2) - 副本.xlsx", []),
+        ("联系电话3022023-2024.xlsx", []),
+        ("v2023_2023.xlsx", []),
+        ("忻府区转定襄县在校学生.xlsx", []),  # two names: neither is said to be whose it is
+        ("定襄县域教育2024-2025学年.xlsx", []),
+        ("140921在校学生.xlsx", []),
         ("最终版.xlsx", []),
     ],
 )
@@ -262,6 +270,89 @@ def test_a_unit_that_is_not_the_declared_one_is_an_error_at_the_header():
     assert wrong(("表", draft.grid())) == [("FILE-0-unit-conflict", draft.header_cell("pay_total_yuan"))]
 
 
+def with_line(return_code: str, *lines: list[Any]) -> Grid:
+    grid = Draft(return_code).grid()
+    return [*grid[:2], *lines, *grid[2:]]
+
+
+#: Ways to say 万元 beside a table.
+MYRIAD = ["单位：万元", "计量单位:万元", "金额单位： 万元", "（单位：万元）", "单 位：万 元", "单位 万元", "单位：人民币万元", "单位：人、万元",
+          "单位：所、人、万元", "填报单位：忻府区　计量单位：万元　报告期：2024年", "本表金额以万元为单位。", "单\u200b位：万元"]  # fmt: skip
+NO_UNIT = [
+    "单位：忻府区教育局",
+    "填报单位：忻府区",
+    "填报单位（盖章）：",
+    "单位负责人：万元",
+    "单位：元氏县教育局",
+    "单位：人民政府",
+    "单位：",
+    "各单位人、财、物",
+]
+
+
+@pytest.mark.parametrize("text", MYRIAD)
+def test_a_unit_said_above_the_table_is_a_claim(text):
+    assert wrong(("表", with_line("teacher_pay", [None, text]))) == [("FILE-0-unit-conflict", "B3")]
+    right = text.replace("万 元", "元").replace("万元", "元")
+    assert wrong(("表", with_line("teacher_pay", [None, right]))) == []
+
+
+@pytest.mark.parametrize("text", NO_UNIT)
+def test_who_reports_is_no_unit(text):
+    found_rules = wrong(("表", with_line("teacher_pay", ["编制", text])))
+    assert [rule for rule, _ in found_rules if rule == "FILE-0-unit-conflict"] == []
+
+
+@pytest.mark.parametrize(
+    ("return_code", "text", "is_wrong"),
+    [
+        ("enrolment", "单位：人", False),
+        ("enrolment", "单位：所、人", False),
+        ("enrolment", "单位：人、元", False),  # the same line over every form of a set
+        ("enrolment", "单位：人次", False),
+        ("enrolment", "单位：万人", True),
+        ("enrolment", "单位：万元", True),
+        ("enrolment", "单位：元", True),
+        ("school", "单位：所", False),
+        ("school", "单位：万元", False),  # no number of the register stands in any unit
+        ("rural_subsidy", "单位：人、元、元/人·月、月", False),
+        ("rural_subsidy", "单位：千元", True),
+        ("population", "单位：岁、人", False),
+        ("civil_servant_pay", "单位：百万元", True),
+        ("civil_servant_pay", "单位：分", True),
+    ],
+)
+def test_every_unit_that_is_said_must_be_one_of_the_forms(return_code, text, is_wrong):
+    expected = [("FILE-0-unit-conflict", "A3")] if is_wrong else []
+    assert wrong(("表", with_line(return_code, [text]))) == expected
+
+
+def test_a_unit_may_be_said_anywhere_beside_the_table():
+    grid = Draft("teacher_pay").grid()
+    title = str(grid[0][0])
+    places: list[tuple[Grid, str]] = [
+        ([[title + "　单位：万元"], *grid[1:]], "A1"),
+        ([[title + "（万元）"], *grid[1:]], "A1"),
+        ([[title + "（单位：万元）"], *grid[1:]], "A1"),
+        ([grid[0], [*grid[1], "单位", "万元"], *grid[2:]], "I2"),
+        ([*grid[:2], [*grid[2], "单位：万元"], *grid[3:]], "Q3"),
+        ([*grid, ["注：金额单位为万元。"]], "A8"),
+    ]
+    for rows, cell in places:
+        assert wrong(("表", rows)) == [("FILE-0-unit-conflict", cell)], rows
+    cover = [["单位：万元"], ["填报单位", "忻府区"], ["报告期", "2024年"]]
+    assert wrong(("封面", cover), ("表", body("teacher_pay"))) == [("FILE-0-unit-conflict", "A1")]
+    header = two_row_header(Draft("teacher_pay"))
+    header[2] = ["工资构成（万元）" if text == "工资构成" else text for text in header[2]]
+    assert wrong(("表", header)) == [("FILE-0-unit-conflict", "E3")]
+
+
+def test_a_unit_on_the_cover_of_several_returns_is_held_against_those_that_have_one_of_its_kind():
+    cover = [["单位：元"], ["填报单位", "忻府区"]]
+    pages = [(code, Draft(code).grid()) for code in ("enrolment", "teacher_pay", "school")]
+    assert wrong(("封面", cover), *pages) == []
+
+
 def test_a_column_that_is_not_known_is_an_error_only_when_it_holds_data():
     draft = Draft(
         "enrolment", extra_columns=[("经费来源", [None, "县级"]), ("空列", [None, None]), ("备注", ["甲", "乙"])]
@@ -314,7 +405,10 @@ def test_a_workbook_without_a_cell_is_empty():
         ["注：1. 本表按9月1日统计。"],
         ["  注：缩进的注。"],
         ["备注：甲校撤并。"],
-        ["数据说明", "见附件"],
+        ["数据说明：见附件"],
+        ["填表人 甲", "审核人 乙"],
+        ["五台县教育局（盖章）", "填表人：甲", "2024年10月8日"],
+        ["负责人：甲", "联系电话：", "0350-3022331", "报出日期：", "2024-10-08"],
         [None, None, "单位负责人：丁"],
     ],
 )
@@ -357,11 +451,12 @@ def test_a_total_row_is_told_from_data_by_its_label(column, label):
     assert (table.data_rows, table.total_rows) == ([3, 4], [5])
 
 
-def test_a_total_row_is_data_where_the_form_declares_none():
+def test_a_total_row_where_the_form_declares_none_is_no_data_and_is_told():
     draft = Draft("school")
     draft.rows.append({"school_code": "合计", "school_name": "2所"})
-    table = only_table(("表", draft.grid()))
-    assert (table.data_rows, table.total_rows) == ([3, 4, 5], [])
+    (table,) = found(("表", draft.grid())).tables
+    assert (table.data_rows, table.total_rows) == ([3, 4], [])
+    assert wrong(("表", draft.grid())) == [("FILE-1b-subtotal", "A6")]
 
 
 def test_a_row_of_which_only_a_name_is_filled_is_data():

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import stat
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -215,6 +216,42 @@ def test_unfinished_hidden_and_lock_files_are_not_listed(home):
     drop(home, "2024/报表.xlsx", b"y")
     files = list_source(str(home.root / "counties/140902"))
     assert [file.name for file in files] == ["报表.xlsx", "报表.xlsx"]
+
+
+def test_what_systems_and_programs_leave_in_a_folder_is_passed_over_and_told_in_one_line(home):
+    left = ["Thumbs.db", "desktop.ini", ".DS_Store", "~$报表.xlsx", ".~lock.报表.xlsx#", "._报表.xlsx", "报表.xlsx.bak", "__MACOSX/报表.xlsx",
+            "WPS自动备份/报表.xlsx", ".~trash/报表.xlsx", "$RECYCLE.BIN/报表.xlsx"]  # fmt: skip
+    for name in left:
+        drop(home, name, b"x")
+    for name in ("1.tmp", "2.xlsx.part"):  # still being written: they come under a name of their own
+        drop(home, name, b"x")
+    for name in ("报表.xlsx", "备份/报表.xlsx", "desktop.ini.xlsx", "~报表.xlsx", "联系电话3022000.xlsx"):
+        drop(home, name, name.encode())
+    result = collect(home, home.municipality.counties[0])
+    assert (len(result.landed), result.left, result.problem) == (5, [], None)
+    (told,) = result.passed_over
+    assert f"等 {len(left)} 个" in told and "不收取" in told and "报表.xlsx.part" not in told
+
+
+def test_what_systems_leave_in_a_zip_is_passed_over_and_told(home):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in (
+            "县/报表.csv",
+            "县/Thumbs.db",
+            "县/__MACOSX/._报表.csv",
+            "县/~$报表.csv",
+            "县/.DS_Store",
+            "县/1.tmp",
+        ):
+            archive.writestr(name, name)
+    drop(home, "全部.zip", stream.getvalue())
+    result = collect(home, home.municipality.counties[0])
+    assert len(result.landed) == 2  # the zip and the one file in it
+    (told,) = result.passed_over
+    assert told.startswith("全部.zip 中的 ") and all(
+        name in told for name in ("Thumbs.db", "~$报表.csv", ".DS_Store", "1.tmp")
+    )
 
 
 def test_a_link_out_of_the_folder_is_not_followed(home, tmp_path):

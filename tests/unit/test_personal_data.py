@@ -1,7 +1,6 @@
 """Numbers of persons are found by their check digits and never repeated; sums of money are left in peace."""
 
 import time
-import unicodedata
 
 import pytest
 from bad_files import BANK_CARD, IDENTITY_NUMBER, IDENTITY_NUMBER_X, PHONE_NUMBER
@@ -198,7 +197,7 @@ def test_receipt_numbers_and_digests_of_ours_are_nobodys(number, tmp_path):
 def test_a_number_of_a_person_beside_one_of_ours_is_found_and_masked(number):
     for text in (f"{number} {PHONE_NUMBER}", f"{PHONE_NUMBER}_{number}", f"{number}：{PHONE_NUMBER}、{number}"):
         assert found(text) == [("FILE-1a-phone-number", "A1", mask(PHONE_NUMBER))]
-        assert mask_personal(text) == unicodedata.normalize("NFKC", text).replace(PHONE_NUMBER, mask(PHONE_NUMBER))
+        assert mask_personal(text) == text.replace(PHONE_NUMBER, mask(PHONE_NUMBER))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import io
 import re
+import struct
 import zipfile
 from datetime import date, datetime
 from importlib import resources
@@ -11,6 +12,7 @@ import openpyxl
 import pytest
 import xlwt
 from builders import SHARED_DATA, Draft, bare_xlsx, csv_bytes, xls
+from formats import in_format, record12, wide
 from msoffcrypto.format.ooxml import OOXMLFile
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
@@ -194,17 +196,17 @@ def test_a_formula_that_yields_nothing_is_told_from_one_never_calculated(read):
         ("damaged.xlsx", "FILE-0-unreadable"),
         ("encrypted.xlsx", "FILE-0-encrypted"),
         ("bomb.xlsx", "FILE-0-limits"),
-        ("letter.xlsx", "FILE-0-type"),
+        ("letter.xlsx", "FILE-0-no-table"),
         ("big5.csv", "FILE-0-encoding"),
         ("shift_jis.csv", "FILE-0-encoding"),
         ("cut.csv", "FILE-0-encoding"),
         ("page.xls", "FILE-0-type"),
         ("xml.xls", "FILE-0-type"),
         ("tabs.xlsx", "FILE-0-type"),
-        ("picture.csv", "FILE-0-encoding"),
+        ("picture.csv", "FILE-0-no-table"),
         ("zeros.csv", "FILE-0-type"),
         ("ole.xls", "FILE-0-unreadable"),
-        ("quote.csv", "FILE-0-unreadable"),
+        ("quote.csv", "FILE-0-quotes"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_a_reason(read, name, rule):
@@ -308,6 +310,146 @@ def test_a_number_that_reads_like_a_month_is_told_from_its_text_in_every_format(
 
 def test_no_files_need_no_process():
     assert list(read_files([])) == []
+
+
+# Packages that are not laid out as usual -------------------------------------------------------------------------------
+
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+DATED = (
+    f'<worksheet xmlns="{MAIN}"><sheetData><row r="1"><c r="A1" s="1"><v>40000</v></c><c r="B1"><v>7</v></c></row>'
+    "</sheetData></worksheet>"
+)
+
+
+def package(**changed: str) -> dict[str, str]:
+    """A workbook of one date that counts from 1904 and one number; parts by name, with those of `changed` (`workbook`, `sheet`)."""
+    with zipfile.ZipFile(io.BytesIO(bare_xlsx(""))) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    parts["xl/workbook.xml"] = changed.get("workbook") or (
+        f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}" xmlns:x15="urn:x15"><workbookPr date1904="1"/>'
+        '<sheets><sheet name="表" sheetId="1" r:id="r1"/></sheets>{}</workbook>'
+    ).format(changed.get("extension", ""))
+    parts["xl/worksheets/sheet1.xml"] = changed.get("sheet", DATED)
+    parts["xl/styles.xml"] = (
+        f'<styleSheet xmlns="{MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="14" applyNumberFormat="1"/></cellXfs></styleSheet>'
+    )
+    relation = f'<Relationship Id="r2" Type="{OFFICE}/styles" Target="styles.xml"/></Relationships>'
+    rels = parts["xl/_rels/workbook.xml.rels"]
+    parts["xl/_rels/workbook.xml.rels"] = rels.replace("</Relationships>", relation)
+    return parts
+
+
+def renamed(parts: dict[str, str], **names: str) -> dict[str, str]:
+    """Parts under other names, and every mention of them changed too."""
+    for old, new in ((old.replace("__", "/").replace("_dot_", "."), new) for old, new in names.items()):
+        parts = {name.replace(old, new): content.replace(old, new) for name, content in parts.items()}
+    return parts
+
+
+PACKAGES = {
+    "an extension by the name of a property": package(extension='<extLst><x15:workbookPr chartTrackingRefBase="1"/></extLst>'),
+    "an extension that says otherwise": package(extension='<extLst><x15:workbookPr date1904="0"/></extLst>'),
+    "an extension by the name of a sheet": package(extension='<extLst><x15:sheet name="表" r:id="r9"/></extLst>'),
+    "another name for the main part": renamed(package(), workbook_dot_xml="workbook22.xml"),
+    "another folder": renamed(package(), xl__="office/data/"),
+    "capitals": renamed(package(), xl__workbook_dot_xml="XL/Workbook.xml"),
+    "absolute targets": {
+        name: text.replace('Target="xl/', 'Target="/xl/').replace('Target="worksheets/', 'Target="/xl/worksheets/')
+        for name, text in package().items()
+    },
+    "sheets outside the folder": {
+        name.replace("xl/worksheets/", "sheets/"): text.replace("worksheets/sheet1", "../sheets/sheet1")
+        for name, text in package().items()
+    },
+    "a prefix for the main names": {
+        name: text.replace(f'xmlns="{MAIN}"', f'xmlns:m="{MAIN}"')
+        .replace("<", "<m:").replace("<m:/", "</m:").replace("m:x15:", "x15:")
+        if MAIN in text else text
+        for name, text in package().items()
+    },
+    "another prefix for relations": {
+        name: text.replace("xmlns:r=", "xmlns:rel=").replace("r:id=", "rel:id=") for name, text in package().items()
+    },
+    "an attribute of an extension by the name of the relation": package(
+        workbook=f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}" xmlns:z="urn:z"><workbookPr date1904="true"/><sheets>'
+        '<sheet name="表" sheetId="1" z:id="r9" r:id="r1"/></sheets></workbook>'
+    ),
+    "strict names": {
+        name: text.replace(MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main")
+        .replace(OFFICE, "http://purl.oclc.org/ooxml/officeDocument/relationships")
+        for name, text in package().items()
+    },
+    "alternatives": package(
+        sheet=DATED.replace(
+            '<c r="B1"><v>7</v></c>',
+            '<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
+            '<mc:Choice Requires="z"><c r="B1"><v>9</v></c></mc:Choice><mc:Fallback><c r="B1"><v>7</v></c></mc:Fallback>'
+            "</mc:AlternateContent>",
+        )
+    ),
+    "attributes of extensions": package(sheet=DATED.replace("<row ", '<row xmlns:a="urn:a" a:r="5" a:hidden="1" ')),
+    "an element of an extension within a cell": package(
+        sheet=DATED.replace("<v>7</v>", '<z:v xmlns:z="urn:z">8</z:v><v>7</v>')
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_workbook_is_found_by_its_relations_and_read_by_its_namespaces(tmp_path, name):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for part, text in PACKAGES[name].items():
+            archive.writestr(part, text)
+    (outcome,) = read_files(requests(tmp_path, {"x.xlsx": target.getvalue()}))
+    assert isinstance(outcome, Workbook), outcome
+    (sheet,) = outcome.sheets
+    assert (sheet.name, sheet.rows, sheet.hidden_rows) == ("表", [["2013-07-07", "7"]], frozenset())
+
+
+def test_an_ods_under_other_prefixes_is_read(tmp_path):
+    content = in_format("ods", [["甲", 7]], runs={(0, 0): [("甲", ""), ("1", "上标")]})
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(target, "w") as new:
+        for part in old.namelist():
+            text = old.read(part).decode()
+            for prefix in ("office", "table", "text", "style"):
+                text = re.sub(rf"(?<=[<\s/:]){prefix}(?=[:=])(?!:1\.0)", prefix[:2], text)
+            new.writestr(part, text)
+    (outcome,) = read_files(requests(tmp_path, {"x.ods": target.getvalue()}))
+    assert isinstance(outcome, Workbook), outcome
+    assert outcome.sheets[0].rows == [["甲1", "7"]] and outcome.sheets[0].marked_cells == {(0, 0): "甲[上标 1]"}
+
+
+def test_a_text_that_stands_in_its_cell_of_an_xlsb_is_not_lost(tmp_path):
+    """The first reader does not know such cells."""
+    content = in_format("xlsb", [[1, "甲"]])
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(target, "w") as new:
+        for part in old.namelist():
+            data = old.read(part)
+            if part.endswith("sheet1.bin"):
+                runs = wide("71") + struct.pack("<IHHHH", 2, 0, 0, 1, 1)
+                shared = record12(7, struct.pack("<III", 1, 0, 0))
+                assert shared in data
+                data = data.replace(shared, record12(62, struct.pack("<IIB", 1, 0, 1) + runs))
+            new.writestr(part, data)
+    (outcome,) = read_files(requests(tmp_path, {"x.xlsb": target.getvalue()}))
+    assert isinstance(outcome, Workbook), outcome
+    assert outcome.sheets[0].rows == [["1", "71"]] and outcome.sheets[0].marked_cells == {(0, 1): "7[上标 1]"}
+
+
+@pytest.mark.parametrize("value", ["NaN", "INF", "1e400", "1_000", "１２"])
+def test_what_a_file_calls_a_number_and_is_none_is_refused_at_its_cell(tmp_path, value):
+    (outcome,) = read_files(requests(tmp_path, {"x.xlsx": bare_xlsx(f'<row r="2"><c r="B2"><v>{value}</v></c></row>')}))
+    assert isinstance(outcome, Refusal) and "B2" in outcome.detail
+    assert not re.search("nan|inf", outcome.detail.replace(value, ""), re.IGNORECASE)
+
+
+def test_what_a_program_says_is_for_the_log_alone(tmp_path):
+    (outcome,) = read_files(requests(tmp_path, {"x.xls": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 600}))
+    assert isinstance(outcome, Refusal) and outcome.technical
+    assert not re.search("[A-Za-z]{3}", outcome.detail)
 
 
 # Files that broke other readers ---------------------------------------------------------------------------------------

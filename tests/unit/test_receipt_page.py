@@ -35,7 +35,7 @@ def receipt(**changes: Any) -> dict[str, Any]:
 
 
 QUERIES = receipt(
-    verdict="accepted_with_queries", verdict_label="已接收，有须核实的问题", findings={"error": 0, "query": 14, "info": 2}, explanations_n=3,
+    verdict="accepted_with_queries", verdict_label="已接收，有须核实的问题", findings={"error": 0, "query": 14, "info": 2}, explanations_n=3, open_findings_n=11,
     annotated_file="8f14e45fceea167a_标注_在校生.xlsx", next_step="有 11 处须核实：在标注工作簿“问题清单”的“核实说明”列说明后发回。",
     filings=[filing(verdict="accepted_with_queries", verdict_label="已接收，有须核实的问题", queries_n=14, open_queries_n=11, explained_queries_n=3, infos_n=2,
                     waivers=[{"rule_id": "XB02-2-change", "by": "李主任", "reason": "撤点并校", "until": "2025-08-31"}])],
@@ -145,9 +145,20 @@ def test_a_rejection_names_what_stays_in_force():
 
 def test_queries_are_counted_by_what_is_answered():
     said = words(QUERIES)
-    assert "核实 14（已说明 3，待答复 11）" in said
+    assert "核实 14（已说明 3，还须核实 11）" in said
     assert "列出 8 处" in said
     assert "XB02-2-change（李主任，至 2025年8月31日）：撤点并校" in said
+
+
+def test_every_row_of_the_sheet_is_accounted_for():
+    told = {"sheet_rows_n": 118, "sheets": [{"sheet": "封面", "rows_n": 8}],
+            "kinds": [{"label": "表头", "rows_n": 2, "rows": "2–3"}, {"label": "合计", "rows_n": 1, "rows": "115"},
+                      {"label": "空行", "rows_n": 8, "rows": "1、5、7、9、11、13、15、17"}]}  # fmt: skip
+    said = words(receipt(filings=[filing(passed_over=told)]))
+    assert "全表 118 行，其余：表头 2 行（第 2–3 行）；合计 1 行（第 115 行）" in said
+    assert "空行 8 行（第 1、5、7、9、11、13 等 行）" in said
+    assert "没有报表的工作表：“封面” 8 行" in said
+    assert "未读入的行" not in words(receipt())
 
 
 def test_a_lock_a_decision_and_a_second_arrival_are_said():

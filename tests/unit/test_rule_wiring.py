@@ -104,18 +104,32 @@ def test_a_file_has_one_verdict_a_return_county_and_period(screened_once):
 
 def test_messages_are_whole_sentences_without_gaps(screened_once):
     for finding in screened_once.screening.findings:
-        blank_cell = finding.level == "1a" and finding.value == ""  # “” is what stands there
         for text in (finding.message, finding.remedy):
             assert text.endswith("。") and "{" not in text and "}" not in text and "（）" not in text, finding
-            assert blank_cell or "“”" not in text, finding
+            assert "“”" not in text, finding
             assert not re.search(r"为 [，。]|相差 [，。]|多 [，。]|\s{2}|None|nan", text), finding
 
 
 def test_a_message_uses_only_words_that_findings_know():
-    known = {"value", "expected", "difference", "detail", "problem", "cell", "column", "row"}
+    known = {"value", "stated", "expected", "difference", "detail", "problem", "cell", "column", "row"}
     rules = [*file_rules().values(), *(rule for code in RETURNS for rule in suite(code).rules.values())]
     for rule in rules:
         assert set(re.findall(r"\{(\w*)\}", rule.message + rule.remedy)) <= known, rule.rule_id
+
+
+def test_a_remedy_says_what_to_do_and_a_query_both_ways_out():
+    """请核对 alone leaves a clerk where the message did; what may be true needs the other way out."""
+    for return_code in RETURNS:
+        for rule in suite(return_code).rules.values():
+            assert not re.match(r"请?(核对|核实|检查)", rule.remedy), rule.rule_id
+            if rule.outcome == "query":
+                assert "核实说明" in rule.remedy and re.search(r"重新报送|更正|改|删除|补报", rule.remedy), rule.rule_id
+
+
+def test_choices_stand_once_and_codes_in_words():
+    for rule in suite("school").rules.values():
+        if rule.state_of == "location_code":
+            assert "111" not in rule.message and "111（主城区）" in rule.remedy and "220（村庄）" in rule.remedy
 
 
 def test_a_rule_says_its_level_and_outcome_in_known_terms():

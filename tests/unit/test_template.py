@@ -362,7 +362,7 @@ def test_the_notes_hold_every_column_every_identity_and_every_rule_of_the_period
     book, _ = opened(template(return_code))
     texts = {cell.value for row in book[NOTES_SHEET].iter_rows() for cell in row if cell.value}
     defined, period = definition(return_code), parse_period(DEFAULT_PERIOD[return_code])
-    assert {column.label for column in defined.columns} <= texts
+    assert {column.heading for column in defined.columns} <= texts
     for identity in defined.identities:
         assert set(identity_in_words(defined, identity, period)) <= texts
     asked = [rule for rule in suite(return_code).rules.values() if not rule.state_of and rule.is_valid_for(period)]
@@ -370,6 +370,26 @@ def test_the_notes_hold_every_column_every_identity_and_every_rule_of_the_period
     assert {re.sub(r"{\w+}", "××", rule.remedy) for rule in asked} <= texts
     assert set(file_rules()) <= texts
     assert not any("{" in text for text in texts), "no placeholder of a message is left"
+
+
+@pytest.mark.parametrize("defined", current_definitions().values(), ids=lambda defined: defined.return_code)
+def test_every_column_is_explained_on_the_notes_and_over_its_header(defined):
+    assert [column.name for column in defined.columns if not defined.explanations.get(column.name)] == []
+    book = openpyxl.load_workbook(io.BytesIO(template(defined.return_code)))
+    notes = " ".join(str(cell.value) for row in book[NOTES_SHEET].iter_rows() for cell in row if cell.value)
+    over = " ".join(cell.comment.text for row in book.worksheets[0].iter_rows() for cell in row if cell.comment)
+    for text in defined.explanations.values():
+        assert text in notes and text in over
+    assert "{" not in notes
+
+
+def test_a_kindergarten_is_asked_for_classes_and_codes_stand_in_words():
+    book = openpyxl.load_workbook(io.BytesIO(template("enrolment")))
+    heads = {str(cell.value) for row in book.worksheets[0].iter_rows(max_row=12) for cell in row if cell.value}
+    assert {"一年级（学前小班）\n（人）", "三年级（学前大班）\n（人）", "四年级\n（人）"} <= heads
+    book = openpyxl.load_workbook(io.BytesIO(template("school")))
+    over = " ".join(cell.comment.text for row in book.worksheets[0].iter_rows() for cell in row if cell.comment)
+    assert "111（主城区）" in over and "220（村庄）" in over
 
 
 def test_identities_are_said_in_the_labels_of_the_form():

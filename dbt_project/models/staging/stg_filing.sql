@@ -112,6 +112,7 @@ select
     infos_n,
     waived_n,
     rows_n,
+    passed_over,
     content_digest,
     rule_set_version,
     -- A reply bears the number of the version whose values it repeats.

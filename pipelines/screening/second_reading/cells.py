@@ -3,6 +3,7 @@
 Belongs here: comparing, and the notes. How cells are stored is the business of one module a format.
 """
 
+import math
 import re
 import struct
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from pipelines.screening.workbook import cell_address
+from pipelines.screening.workbook import cell_address, cell_text
 
 
 class _Some:
@@ -45,16 +46,25 @@ class Contradiction(Exception):
 class SheetReading:
     """What the second reader saw of one sheet besides its cells; complete when its cells have been walked. Indexes from 0.
 
-    `agreed_n`: cells that a reader held against the first reader's grid itself, found equal, and did not hand on.
+    `agreed_n`: cells that a reader held against the first reader's grid itself, found equal, and did not hand on. `marked`: what a
+    cell's raised, lowered or struck-out characters are: the text with those runs named, or the mark alone where the cell's own font
+    has it. `left_out`: texts of cells that the first reader does not know how to read.
     """
 
     errors: dict[tuple[int, int], str] = field(default_factory=dict)
     valueless: set[tuple[int, int]] = field(default_factory=set)
     external: set[tuple[int, int]] = field(default_factory=set)
+    marked: dict[tuple[int, int], str] = field(default_factory=dict)
+    left_out: dict[tuple[int, int], str] = field(default_factory=dict)
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[int] = field(default_factory=set)
     active: list[str] = field(default_factory=list)
     agreed_n: int = 0
+
+    def mark(self, row: int, column: int, what: str) -> None:
+        """Note what is marked in a cell; blank: nothing."""
+        if what:
+            self.marked[(row, column)] = what
 
     def formula(self, row: int, column: int, text: str) -> None:
         if _EXTERNAL.search(text):
@@ -75,7 +85,7 @@ def disagreement(
 
     Walks `cells` to the end. A blank text is no cell.
     """
-    errors = reading.errors
+    errors, left_out = reading.errors, reading.left_out
     met = 0
     for row, column, value in cells:
         try:
@@ -87,8 +97,14 @@ def disagreement(
         elif first != "":
             met += 1
             if (row, column) not in errors and not _same(value, first, from_1904):
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise no_number(value, row, column)
                 return f"单元格 {cell_address(row, column)}：一种读法为“{_shown(first)}”，另一种为“{_shown(value)}”"
-        elif not (isinstance(value, str) and not value.strip()) and (row, column) not in errors:
+        elif (
+            not (isinstance(value, str) and not value.strip())
+            and (row, column) not in errors
+            and (row, column) not in left_out
+        ):
             return f"单元格 {cell_address(row, column)}：一种读法为空，另一种为“{_shown(value)}”"
     met += reading.agreed_n
     filled = sum(len(row) - row.count("") for row in grid)
@@ -136,8 +152,12 @@ def _serial(value: Any, from_1904: bool) -> float | None:
 
 
 def _shown(value: Any) -> str:
-    return "其他内容" if isinstance(value, _Some) else str(value)[:60]
+    if isinstance(value, _Some) or (isinstance(value, float) and not math.isfinite(value)):
+        return "其他内容"
+    return (cell_text(value) or "")[:60]
 
+
+_NUMERAL = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
 
 ERROR_TEXTS = {
     0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?", 0x24: "#NUM!", 0x2A: "#N/A",
@@ -146,10 +166,16 @@ ERROR_TEXTS = {
 
 
 def number_of(value: str, row: int, column: int) -> float:
-    try:
-        return float(value)
-    except ValueError as error:
-        raise Contradiction(f"单元格 {cell_address(row, column)} 标为数字，内容却是“{value[:30]}”") from error
+    """The number that a cell's text states. Raises Contradiction: Python reads more than numbers (NaN, 1_000) as such."""
+    if _NUMERAL.fullmatch(value) and math.isfinite(number := float(value)):
+        return number
+    raise no_number(value, row, column)
+
+
+def no_number(value: Any, row: int, column: int) -> Contradiction:
+    """What is to be raised at a cell that says that it is a number and is none."""
+    told = "不是有限的数" if isinstance(value, float) else f"内容却是“{value[:30]}”"
+    return Contradiction(f"单元格 {cell_address(row, column)} 标为数字，{told}")
 
 
 def shared_text(strings: Sequence[str], value: str, row: int, column: int) -> str:

@@ -17,12 +17,21 @@ from pipelines.screening.second_reading.cells import (
     number_of,
     shared_text,
 )
+from pipelines.screening.second_reading.marks import Runs, SharedTexts, mark_of, marked_text
 from pipelines.screening.second_reading.xml_walk import Walk
 
+_MAIN = frozenset(
+    ["http://schemas.openxmlformats.org/spreadsheetml/2006/main", "http://purl.oclc.org/ooxml/spreadsheetml/main"]
+)
+_RELATION_IDS = (
+    "http://schemas.openxmlformats.org/officeDocument/2006/relationships}id",
+    "http://purl.oclc.org/ooxml/officeDocument/relationships}id",
+)
 _CELL = re.compile(
     r'<c r="([A-Z]{1,3})([0-9]{1,7})"(?: s="[0-9]*")?(?: t="([a-zA-Z]+)")?(?:/>|>'
     r"(?:<f(?: [^<>]*)?(?:/>|>([^<>]*)</f>))?(?:<v>([^<>]*)</v>|<v ?/>)?(?:<is>(.*?)</is>)?</c>)"
 )
+_STYLE = re.compile(r'<c r="[A-Z]{1,3}[0-9]{1,7}"(?: s="([0-9]*)")?')
 _ROW_HIDDEN = re.compile(r'<row (?=[^<>]*hidden="(?:1|true)")[^<>]*?\br="([0-9]+)"')
 _COL_HIDDEN = re.compile(r'<col (?=[^<>]*hidden="(?:1|true)")([^<>]*)>')
 _RUBY = re.compile(r"<rPh\b.*?</rPh>", re.DOTALL)
@@ -90,31 +99,79 @@ def xml_text(content: bytes, root: str) -> str | None:
     return text
 
 
-def read_shared_strings(content: bytes) -> list[str]:
+def _needs_a_walk(text: str, start: int, end: int) -> bool:
+    """Whether a part has there what expressions cannot tell: alternatives, other namespaces, runs that may be marked."""
+    words = ("AlternateContent", "xmlns", "vertAlign", "<strike")
+    return any(text.find(word, start, end) >= 0 for word in words)
+
+
+def read_shared_strings(content: bytes) -> SharedTexts:
     """The table of texts of an OOXML workbook. Phonetic readings are no text."""
     text = xml_text(content, "sst")
-    if text is not None and text.count("<si") == len(found := _STRING.findall(text)):
-        strings = []
+    if (
+        text is not None
+        and not _needs_a_walk(text, text.find("<si"), len(text))
+        and text.count("<si") == len(found := _STRING.findall(text))
+    ):
+        strings = SharedTexts()
         for inner in found:
             if "<rPh" in inner:
                 inner = _RUBY.sub("", inner)
             parts = _TEXT.findall(inner)
             strings.append(_unescaped(parts[0] if len(parts) == 1 else "".join(parts)))
         return strings
-    return list(_walk_strings(content))
+    texts = SharedTexts()
+    for text, runs in _Strings().over(content):
+        if runs:
+            texts.runs[len(texts)] = runs
+        texts.append(text)
+    return texts
+
+
+def read_marked_styles(content: bytes) -> dict[int, str]:
+    """Number of a cell's style → the mark of its font, of those whose font is raised, lowered or struck out."""
+    if b"vertAlign" not in content and b"strike" not in content:
+        return {}
+    walk = _Styles()
+    for _ in walk.over(content):
+        pass
+    return {
+        style: walk.fonts[font] for style, font in enumerate(walk.used) if font < len(walk.fonts) and walk.fonts[font]
+    }
+
+
+def read_workbook(content: bytes) -> tuple[list[tuple[str, str, str]], bool]:
+    """(name, relation id, state) of each sheet of a workbook part, in order, and whether its days count from 1904."""
+    walk = _Book()
+    return list(walk.over(content)), walk.from_1904
+
+
+def says_more(content: bytes, sheets: Sequence[tuple[str, str, str]]) -> bool:
+    """Whether a workbook part has other elements or attributes by the names that a reader goes by who looks at no namespace."""
+    elements = re.findall(rb"<(?:[\w.-]+:)?sheet(?=[\s/>])[^<>]*", content)
+    ids_n = sum(len(re.findall(rb"[\w.-]+:id\s*=", element)) for element in elements)
+    properties_n = len(re.findall(rb"<(?:[\w.-]+:)?workbookPr\s[^<>]*date1904", content))
+    return len(elements) != len(sheets) or ids_n != len(sheets) or properties_n > 1
 
 
 def read_ooxml_sheet(
-    content: bytes, strings: Sequence[str], reading: SheetReading, grid: Sequence[Sequence[Any]]
+    content: bytes,
+    strings: SharedTexts,
+    reading: SheetReading,
+    grid: Sequence[Sequence[Any]],
+    styles: dict[int, str],
 ) -> Iterator[Cell]:
-    """Every cell of a sheet part that holds something, but for those found equal to the first reader's at once."""
+    """Every cell of a sheet part that holds something, but for those found equal to the first reader's at once.
+
+    `styles`: as `read_marked_styles` gives them.
+    """
     text = xml_text(content, "worksheet")
     if text is not None:
         start = text.find("<sheetData")
         end = text.find("</sheetData>", start)
         if start < 0 or "<sheetData/>" in text:
             return
-        if end > 0 and text.count("<sheetData") == 1 and "AlternateContent" not in text[start:end]:
+        if end > 0 and text.count("<sheetData") == 1 and not _needs_a_walk(text, start, end):
             pieces = list(_slices(text, start, end))
             found = [_CELL.findall(piece) for piece in pieces]
             if all(
@@ -125,9 +182,11 @@ def read_ooxml_sheet(
                 for piece, cells in zip(pieces, found, strict=True):
                     if 'hidden="' in piece:
                         reading.hidden_rows.update(int(row) - 1 for row in _ROW_HIDDEN.findall(piece))
+                    if styles or strings.runs:
+                        _plain_marks(piece, cells, strings, reading, grid, styles)
                     yield from _plain_cells(cells, strings, reading, grid)
                 return
-    yield from _walk_sheet(content, strings, reading)
+    yield from _Sheet(strings, reading, styles).over(content)
 
 
 def _slices(text: str, start: int, end: int) -> Iterator[str]:
@@ -188,6 +247,28 @@ def _plain_cells(
     reading.agreed_n += agreed
 
 
+def _plain_marks(
+    piece: str,
+    cells: list[tuple[str, ...]],
+    strings: SharedTexts,
+    reading: SheetReading,
+    grid: Sequence[Sequence[Any]],
+    styles: dict[int, str],
+) -> None:
+    """Note the cells of a piece that hold a text with marked runs, or whose own font is marked."""
+    for (letters, digits, kind, _, value, _), style in zip(cells, _STYLE.findall(piece), strict=True):
+        of_cell = styles.get(int(style or 0), "") if styles else ""
+        text = int(value) if kind == "s" and value.isdecimal() else -1
+        if of_cell or text in strings.runs:
+            row, column = int(digits) - 1, _COLUMNS[letters]
+            if row < len(grid) and column < len(grid[row]) and _shows(grid[row][column]):
+                reading.mark(row, column, strings.marked(text, of_cell))
+
+
+def _shows(value: Any) -> bool:
+    return not isinstance(value, str) or bool(value.strip())
+
+
 def _other(
     kind: str, value: str, inline: str, row: int, column: int, formula: str, reading: SheetReading
 ) -> Cell | None:
@@ -207,47 +288,147 @@ def _other(
     return (row, column, SOME) if value else None
 
 
-class _Strings(Walk):
+class _MainWalk(Walk):
+    namespaces = _MAIN
+
+
+class _RichText:
+    """The runs of the `si` or `is` that is being walked. Phonetic readings are no text."""
+
     def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
+        self.runs: list[tuple[str, str | None]] = []
+        self.begin()
+
+    def begin(self) -> None:
+        self.runs = []
         self.in_text = False
         self.ruby = 0
+        self.font: dict[str, bool] | None = None
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002
-        if name == "si":
-            self.parts = []
-        elif name == "rPh":
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "rPh":
             self.ruby += 1
+        elif name == "r":
+            self.font = None
+        elif name == "rPr":
+            self.font = {}
+        elif self.font is not None and name != "t":
+            self.font = {**_PLAIN, **self.font, **_font_of(name, attributes)}
         self.in_text = name == "t" and not self.ruby
+        if self.in_text:
+            # An empty list of properties says nothing: the run looks as its cell does.
+            self.runs.append(("", mark_of(**self.font) if self.font else None))
 
     def end(self, name: str) -> None:
         self.in_text = False
         if name == "rPh":
             self.ruby -= 1
-        elif name == "si":
-            self.found.append("".join(self.parts))
+        elif name == "r":
+            self.font = None
 
     def text(self, text: str) -> None:
         if self.in_text:
-            self.parts.append(text)
+            before, mark = self.runs[-1]
+            self.runs[-1] = (before + text, mark)
+
+    @property
+    def whole(self) -> str:
+        return "".join(text for text, _ in self.runs)
+
+    def marked(self, of_cell: str = "") -> Runs | None:
+        """The runs, if one of them is marked (or, in a marked cell, is not)."""
+        named = any(mark if not of_cell else mark is not None for _, mark in self.runs)
+        return tuple(self.runs) if named else None
 
 
-def _walk_strings(content: bytes) -> Iterator[str]:
-    return _Strings().over(content)
+_PLAIN = {"struck": False, "raised": False, "lowered": False}
 
 
-class _Sheet(Walk):
+def _font_of(name: str, attributes: dict[str, str]) -> dict[str, bool]:
+    """What one property of a font says of marks."""
+    value = attributes.get("val", "")
+    if name == "strike":
+        return {"struck": value not in ("0", "false", "off")}
+    if name == "vertAlign":
+        return {"raised": value == "superscript", "lowered": value == "subscript"}
+    return {}
+
+
+class _Strings(_MainWalk):
+    """The table of texts: found holds (text, its runs if one is marked)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rich = _RichText()
+        self.text = self.rich.text  # type: ignore[method-assign]
+        self.parser.CharacterDataHandler = self.text
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "si":
+            self.rich.begin()
+        else:
+            self.rich.start(name, attributes)
+
+    def end(self, name: str) -> None:
+        self.rich.end(name)
+        if name == "si":
+            self.found.append((self.rich.whole, self.rich.marked()))
+
+
+class _Styles(_MainWalk):
+    """`fonts`: the mark of each font; `used`: the font of each style of cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.within = ""
+        self.fonts: list[str] = []
+        self.used: list[int] = []
+        self.font = dict(_PLAIN)
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name in ("fonts", "cellXfs"):
+            self.within = name
+        elif self.within == "cellXfs" and name == "xf":
+            font = attributes.get("fontId", "0")
+            self.used.append(int(font) if font.isdigit() else 0)
+        elif self.within == "fonts" and name == "font":
+            self.font = dict(_PLAIN)
+        elif self.within == "fonts":
+            self.font |= _font_of(name, attributes)
+
+    def end(self, name: str) -> None:
+        if name == self.within:
+            self.within = ""
+        elif self.within == "fonts" and name == "font":
+            self.fonts.append(mark_of(**self.font))
+
+
+class _Book(_MainWalk):
+    """The workbook part: found holds (name, relation id, state) of its sheets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.from_1904 = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "sheet":
+            relation_id = next((attributes[key] for key in _RELATION_IDS if key in attributes), "")
+            self.found.append((attributes.get("name", ""), relation_id, attributes.get("state", "visible")))
+        elif name == "workbookPr":
+            self.from_1904 = attributes.get("date1904") in ("1", "true")
+
+
+class _Sheet(_MainWalk):
     """A sheet part written in any way that XML allows: prefixes, comments, cells without addresses."""
 
-    def __init__(self, strings: Sequence[str], reading: SheetReading) -> None:
+    def __init__(self, strings: SharedTexts, reading: SheetReading, styles: dict[int, str]) -> None:
         super().__init__()
-        self.strings, self.reading = strings, reading
+        self.strings, self.reading, self.styles = strings, reading, styles
         self.row, self.column = -1, -1
-        self.kind, self.value, self.formula_text, self.inline = "", "", "", ""
+        self.kind, self.value, self.formula_text, self.of_cell = "", "", "", ""
         self.has_formula = False
         self.into: str | None = None
-        self.ruby = 0
+        self.rich = _RichText()
         self.in_cell = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -259,8 +440,11 @@ class _Sheet(Walk):
             else:
                 self.column += 1
             self.kind = attributes.get("t", "")
-            self.value = self.formula_text = self.inline = ""
+            self.value = self.formula_text = ""
+            style = attributes.get("s", "0")
+            self.of_cell = self.styles.get(int(style) if style.isdigit() else 0, "")
             self.has_formula = False
+            self.rich.begin()
         elif name == "row":
             number = attributes.get("r", "")
             self.row = int(number) - 1 if number.isdigit() else self.row + 1
@@ -272,50 +456,53 @@ class _Sheet(Walk):
             if first.isdigit() and last.isdigit():
                 self.reading.hidden_columns.update(range(int(first) - 1, min(int(last), 1024)))
         elif self.in_cell:
-            if name == "rPh":
-                self.ruby += 1
-            elif name == "f":
+            if name == "f":
                 self.has_formula = True
-            self.into = name if name in ("v", "f", "t") and not self.ruby else None
+            self.into = name if name in ("v", "f") else None
+            self.rich.start(name, attributes)
 
     def end(self, name: str) -> None:
         self.into = None
-        if name == "rPh":
-            self.ruby -= 1
-        elif name == "c":
+        if name == "c":
             self.in_cell = False
             row, column = self.row, self.column
+            inline, before = self.rich.whole, len(self.found)
             if self.formula_text:
                 self.reading.formula(row, column, self.formula_text)
             if not self.kind or self.kind == "n":
                 if self.value.strip():
                     self.found.append((row, column, number_of(self.value, row, column)))
-                elif self.inline:
-                    self.found.append((row, column, self.inline))
+                elif inline:
+                    self.found.append((row, column, inline))
                 elif self.has_formula:
                     self.reading.valueless.add((row, column))
             elif self.kind == "s" and self.value:
                 self.found.append((row, column, shared_text(self.strings, self.value, row, column)))
             elif self.kind == "inlineStr":
-                if self.inline or self.value:
-                    self.found.append((row, column, self.inline or self.value))
+                if inline or self.value:
+                    self.found.append((row, column, inline or self.value))
             else:
                 cell = _other(self.kind, self.value, "", row, column, self.formula_text, self.reading)
                 if cell is not None:
                     # expat has resolved the references already
                     self.found.append((row, column, self.value) if self.kind in ("str", "d") else cell)
+            if len(self.found) > before and _shows(self.found[-1][2]):
+                if self.kind == "s":
+                    told = self.strings.marked(int(self.value), self.of_cell)
+                else:
+                    runs = self.rich.marked(self.of_cell)
+                    told = marked_text(runs, self.of_cell) if runs else self.of_cell
+                self.reading.mark(row, column, told)
+        else:
+            self.rich.end(name)
 
     def text(self, text: str) -> None:
         if self.into == "v":
             self.value += text
         elif self.into == "f":
             self.formula_text += text
-        elif self.into == "t":
-            self.inline += text
-
-
-def _walk_sheet(content: bytes, strings: Sequence[str], reading: SheetReading) -> Iterator[Cell]:
-    return _Sheet(strings, reading).over(content)
+        else:
+            self.rich.text(text)
 
 
 _ADDRESS = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")

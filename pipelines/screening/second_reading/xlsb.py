@@ -1,7 +1,7 @@
 """Sheets and shared texts of BIFF12 (.xlsb). Layout: [MS-XLSB]."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from pipelines.screening.second_reading.cells import (
     ERROR_TEXTS,
@@ -13,6 +13,7 @@ from pipelines.screening.second_reading.cells import (
     packed_number,
     shared_text,
 )
+from pipelines.screening.second_reading.marks import Runs, SharedTexts, counted_runs, mark_of, marked_text
 
 
 def _records12(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -47,9 +48,49 @@ def _wide(data: bytes, at: int) -> tuple[str | None, int]:
     return data[at + 4 : stop].decode("utf-16-le", "replace"), stop
 
 
-def read_xlsb_strings(content: bytes) -> list[str]:
-    """The table of texts of an .xlsb workbook."""
-    return [_wide(data, 1)[0] or "" for kind, data in _records12(content) if kind == 19]
+class Xlsb:
+    """What cells refer to in an .xlsb: its shared texts, and the marks of its fonts.
+
+    `styles`: number of a cell's style → the mark of its font, of those that have one.
+    """
+
+    def __init__(self, strings: bytes = b"", styles: bytes = b"") -> None:
+        self.fonts: list[str] = []
+        self.styles: dict[int, str] = {}
+        self._read_styles(styles)
+        self.strings = SharedTexts()
+        for kind, data in _records12(strings):
+            if kind == 19:
+                text, runs = self.rich_text(data, 0)
+                if runs:
+                    self.strings.runs[len(self.strings)] = runs
+                self.strings.append(text)
+
+    def _read_styles(self, content: bytes) -> None:
+        used: list[int] = []
+        in_cell_styles = False
+        for kind, data in _records12(content):
+            if kind == 43 and len(data) >= 8:
+                flags, raised_or_lowered = struct.unpack_from("<2xH2xH", data, 0)
+                self.fonts.append(
+                    mark_of(struck=bool(flags & 8), raised=raised_or_lowered == 1, lowered=raised_or_lowered == 2)
+                )
+            elif kind in (617, 618):
+                in_cell_styles = kind == 617
+            elif kind == 47 and in_cell_styles and len(data) >= 6:
+                used.append(struct.unpack_from("<H", data, 4)[0])
+        marks = ((style, self.fonts[font]) for style, font in enumerate(used) if font < len(self.fonts))
+        self.styles = {style: mark for style, mark in marks if mark}
+
+    def rich_text(self, data: bytes, at: int) -> tuple[str, Runs | None]:
+        """A text that may have runs, and these if one of them is marked."""
+        text, end = _wide(data, at + 1)
+        if not text or not data[at] & 1 or len(data) < end + 4:
+            return text or "", None
+        (runs_n,) = struct.unpack_from("<I", data, end)
+        numbers = struct.iter_unpack("<HH", data[end + 4 : end + 4 + 4 * runs_n][: (len(data) - end - 4) // 4 * 4])
+        fonts = [(start, self.fonts[font] if font < len(self.fonts) else "") for start, font in numbers]
+        return text, counted_runs(text, fonts) if any(mark for _, mark in fonts) else None
 
 
 def read_xlsb_sheets(content: bytes) -> tuple[list[tuple[str, str]], bool]:
@@ -70,9 +111,10 @@ def is_dde_link12(content: bytes) -> bool:
     return any(kind == 360 and data[:2] == b"\x01\x00" for kind, data in _records12(content))
 
 
-def read_xlsb_sheet(content: bytes, strings: Sequence[str], reading: SheetReading) -> Iterator[Cell]:
+def read_xlsb_sheet(content: bytes, book: Xlsb, reading: SheetReading) -> Iterator[Cell]:
     """Every cell of a BIFF12 sheet part that holds something."""
     row = column = -1
+    may_be_marked = bool(book.styles or book.strings.runs)
     for kind, data in _records12(content):
         if kind == 0:
             (row,) = struct.unpack_from("<I", data, 0)
@@ -83,20 +125,36 @@ def read_xlsb_sheet(content: bytes, strings: Sequence[str], reading: SheetReadin
             first, last = struct.unpack_from("<II", data, 0)
             if len(data) >= 18 and data[16] & 1:
                 reading.hidden_columns.update(range(first, min(last + 1, 1024)))
-        elif 1 <= kind <= 18:
-            if kind <= 11:
+        elif 1 <= kind <= 18 or kind == 62:
+            if kind <= 11 or kind == 62:
                 (column,) = struct.unpack_from("<I", data, 0)
                 at, content_kind = 8, kind
             else:  # the short forms stand right of the cell before
                 column += 1
                 at, content_kind = 4, kind - 11
-            value = _value12(content_kind, data, at, strings, (row, column), reading)
-            if value is not None:
-                yield row, column, value
+            runs: Runs | None = None
+            value: Value | None
+            if kind == 62:  # a text with runs in its cell, which the first reader passes over
+                value, runs = book.rich_text(data, at)
+                if value:
+                    reading.left_out[(row, column)] = value
+            else:
+                value = _value12(content_kind, data, at, book.strings, (row, column), reading)
+            if value is None or value == "":
+                continue
+            if may_be_marked or runs:
+                style = struct.unpack_from("<I", data, at - 4)[0] & 0xFFFFFF
+                of_cell = book.styles.get(style, "")
+                if content_kind == 7:
+                    told = book.strings.marked(struct.unpack_from("<I", data, at)[0], of_cell)
+                else:
+                    told = marked_text(runs, of_cell) if runs else of_cell
+                reading.mark(row, column, told)
+            yield row, column, value
 
 
 def _value12(
-    kind: int, data: bytes, at: int, strings: Sequence[str], place: tuple[int, int], reading: SheetReading
+    kind: int, data: bytes, at: int, strings: SharedTexts, place: tuple[int, int], reading: SheetReading
 ) -> Value | None:
     if kind == 1:
         return None

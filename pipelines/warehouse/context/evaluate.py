@@ -223,8 +223,11 @@ def _finding(
     letters: Mapping[tuple[str, str], str],
 ) -> Finding:
     column = str(row["column"] or rule.column or "")
-    source_row = row["source_row"]
+    first, last = row["first_row"], row["last_row"]
+    source_row = row["source_row"] or (first if first == last else None)
     letter = letters.get((filing["submission_id"], column), "")
+    # A value that is the sum of cells points at all of them: no single one is marked as if it were wrong.
+    rows = f"{letter}{source_row}" if source_row else f"{letter}{first}:{letter}{last}" if first else ""
     value, expected, places = row["value"], row["expected"], row["places"] or 0
     assert isinstance(places, int)
     difference = ""
@@ -238,10 +241,10 @@ def _finding(
         period=filing["period"],
         form_label=form_label(return_code),
         sheet=filing["sheet"],
-        cell=f"{letter}{source_row}" if letter and source_row else "",
+        cell=rows if letter else "",
         source_row=source_row if isinstance(source_row, int) else None,
         row_label=str(row["row_label"] or ""),
-        column_label=definition(return_code).column(column).label if column else "",
+        column_label=str(row["column_label"] or definition(return_code).column(column).label) if column else "",
         subject=str(row["subject"] or ""),
     )
     return make_finding(

@@ -9,7 +9,7 @@ from pipelines.returns import definition
 from pipelines.screening.rules import Rule, bounds_of
 from pipelines.screening.units import FACTORS, too_large, too_small
 from pipelines.warehouse.context.between import Between
-from pipelines.warehouse.context.scene import Scene, judged, scale
+from pipelines.warehouse.context.scene import Scene, judged, scale, summed_rows
 
 Rules = Mapping[str, Rule]
 Judgements = dict[str, pl.DataFrame]
@@ -114,7 +114,7 @@ def _units(scene: Scene, return_code: str, least: float) -> pl.DataFrame:
     ]
     rows = scene.before(return_code, scene.rows(return_code), list(defined.key), [column.name for column in columns])
     names = [column.name for column in columns]
-    index = ["entry", "source_row", "row_label"]
+    index = ["entry", "source_row"]
     now = rows.select(*index, *(pl.col(name).cast(pl.Int64) for name in names)).unpivot(
         names, index=index, variable_name="column", value_name="value"
     )
@@ -130,8 +130,7 @@ def _units(scene: Scene, return_code: str, least: float) -> pl.DataFrame:
         near[f"large_{factor}"] = (ratio / factor).is_between(1 / _NEAR, _NEAR)
     summed = pairs.group_by("entry", "column").agg(
         pl.len().alias("pairs_n"),
-        pl.col("source_row").min(),
-        pl.col("row_label").sort_by("source_row").first(),
+        *summed_rows(),
         pl.col("value").sum(),
         pl.col("expected").sum(),
         *(agrees.sum().alias(name) for name, agrees in near.items()),
@@ -151,7 +150,7 @@ def _units(scene: Scene, return_code: str, least: float) -> pl.DataFrame:
         ]
     )
     return judged(
-        summed.with_columns(detail.alias("detail")).sort("entry", "column"),
+        summed.with_columns(detail.alias("detail"), pl.lit("各行合计").alias("row_label")).sort("entry", "column"),
         pl.when(pl.col("pairs_n") >= least).then(pl.col("detail").is_null()),
         places=pl.col("column").replace_strict(places, return_dtype=pl.Int8),
         subject="",

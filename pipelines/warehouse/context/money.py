@@ -14,6 +14,7 @@ from pipelines.warehouse.context.scene import (
     judged,
     nearest_bound,
     quotient,
+    summed_rows,
     total,
     within,
 )
@@ -175,7 +176,7 @@ def allowances_paid(scene: Scene, rules: Rules) -> Judgements:
         schools = (
             rows.group_by("entry", "county_code", "period", "school_code", maintain_order=True)
             .agg(
-                total(counted(column)).alias("value"), pl.col("source_row").min(), pl.col("school_name").first(),
+                total(counted(column)).alias("value"), *summed_rows(adjacent=True), pl.col("school_name").first(),
                 pl.col("subject").first(),
             )
             .join(paid.filter(pl.col("programme") == programme), on=["county_code", "period", "school_code"], maintain_order="left")
@@ -219,7 +220,7 @@ def payroll(scene: Scene, rules: Rules) -> Judgements:
         .group_by("entry", "county_code", "calendar_year", "school_code", "programme", maintain_order=True)
         .agg(
             total(pl.col("heads")).alias("value"),
-            pl.col("source_row").min(),
+            *summed_rows(adjacent=True),
             pl.col("row_label").first(),
             pl.col("subject").first(),
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from pipelines.returns import definition
 from pipelines.screening.reference import CENSUS, CENSUS_YEAR
 from pipelines.screening.rules import Rule
 from pipelines.warehouse.context.filings import unless_unit_suspected
@@ -14,6 +15,7 @@ from pipelines.warehouse.context.scene import (
     judged,
     nearest_bound,
     quotient,
+    summed_rows,
     total,
     within,
 )
@@ -23,7 +25,6 @@ Judgements = dict[str, pl.DataFrame]
 
 _GRADES = tuple(range(1, 7))
 _AGES = tuple(range(18))
-_NUMERALS = "一二三四五六"
 _PRIMARY, _JUNIOR = "小学", "初中"
 #: Truth → stage of the seed of stages.
 _GROSS = {"gross_preschool": "学前", "gross_primary": "小学", "gross_junior": "初中", "gross_senior": "高中阶段"}
@@ -43,7 +44,7 @@ def flow(scene: Scene, rules: Rules) -> Judgements:
     """cohort_flow: a county's pupils of a grade beside those of the grade below in the period before, stage by stage. transition: new
     pupils of junior secondary beside the last grade of primary in the period before.
 
-    Judged over the county, where transfers between its schools cancel; pointed at the school in which most of the change lies.
+    Judged over the county, where transfers between its schools cancel; the school in which most of the change lies is named.
     """
     rows = scene.rows("enrolment")
     pupils = pl.concat(
@@ -101,7 +102,8 @@ def flow(scene: Scene, rules: Rules) -> Judgements:
         .agg(
             total(pl.col("pupils")).alias("value"),
             total(pl.col("pupils_then")).alias("expected"),
-            pl.struct("school_name", "source_row", "moved").sort_by(pl.col("moved") * direction, descending=True, nulls_last=True)
+            *summed_rows(),
+            pl.struct("school_name", "moved").sort_by(pl.col("moved") * direction, descending=True, nulls_last=True)
             .first().alias("most"),
         )
         .unnest("most")
@@ -109,16 +111,29 @@ def flow(scene: Scene, rules: Rules) -> Judgements:
         .join(grades_there_are, on=["entry", "stage", "grade"], how="semi")
         .sort("entry", "stage", "grade")
     )  # fmt: skip
-    numeral = pl.col("grade").replace_strict(dict(enumerate(_NUMERALS, 1)), return_dtype=pl.String)
-    below = (pl.col("grade") - 1).replace_strict(dict(enumerate(_NUMERALS, 1)), return_dtype=pl.String)
+    called = {
+        f"{stage}{grade}": definition("enrolment").column(f"grade_{grade}").label_in({"stage": stage})
+        for stage in definition("enrolment").column("stage").codes
+        for grade in _GRADES
+    }
+
+    def class_of(grade: pl.Expr) -> pl.Expr:
+        return pl.concat_str("stage", grade).replace_strict(called, return_dtype=pl.String)
+
     signed = pl.when(pl.col("moved") > 0).then(pl.format("+{}", "moved")).otherwise(pl.col("moved").cast(pl.String))
     frame = summed.with_columns(
         pl.format("grade_{}", "grade").alias("column"),
         pl.format("{}/{}年级", "stage", "grade").alias("subject"),
-        pl.format("{}（{}）", "school_name", "stage").alias("row_label"),
-        pl.format("{}由{}年级升{}年级，“{}”变化最大（{}）", "stage", below, numeral, "school_name", signed).alias(
-            "detail"
-        ),
+        pl.format("{}各校合计", "stage").alias("row_label"),
+        class_of(pl.col("grade")).alias("column_label"),
+        pl.format(
+            "{}由{}升{}，“{}”变化最大（{}）",
+            "stage",
+            class_of(pl.col("grade") - 1),
+            class_of(pl.col("grade")),
+            "school_name",
+            signed,
+        ).alias("detail"),
     )
     ok = ~far_apart(rules["cohort_flow"].parameters)
     frame, ok = unless_unit_suspected(scene, "enrolment", "students_total", frame, ok)
@@ -283,13 +298,13 @@ def people_last_year(scene: Scene, rules: Rules) -> Judgements:
 
 
 def _by_register(rows: pl.DataFrame) -> pl.DataFrame:
-    """All ages of each register: entry, county_code, period, before, register, value, source_row (of its first row)."""
+    """All ages of each register: entry, county_code, period, before, register, value, first_row, last_row."""
     return (
         rows.group_by("entry", "county_code", "period", "before", "register")
         .agg(
             total(pl.col("population_total")).alias("value"),
             pl.col("age").n_unique().alias("ages_n"),
-            pl.col("source_row").min(),
+            *summed_rows(adjacent=True),
         )
         .filter(pl.col("ages_n") == len(_AGES))
         .sort("entry", "register")
@@ -348,7 +363,7 @@ def census_cohorts(scene: Scene, rules: Rules) -> Judgements:
         .agg(
             pl.col("population_total").sum().alias("value"),
             pl.col("population_total").is_not_null().sum().alias("ages_n"),
-            pl.col("source_row").sort_by("age").first(),
+            *summed_rows(adjacent=True),
             pl.col("subject").sort_by("age").first(),
         )
         .sort("entry", "from")
@@ -356,7 +371,7 @@ def census_cohorts(scene: Scene, rules: Rules) -> Judgements:
     whole = pl.col("ages_n") == pl.col("to") - pl.col("from") + 1
     frame = compared.with_columns(
         pl.format("{}–{}", pl.col("from"), pl.col("to")).alias("detail"),
-        pl.format("{} 岁", pl.col("from")).alias("row_label"),
+        pl.format("{}–{} 岁合计", pl.col("from"), pl.col("to")).alias("row_label"),
     )
     ok = pl.when(whole).then(~far_apart(rules["census_2020"].parameters))
     return {"census_2020": judged(frame, ok, places=0)}

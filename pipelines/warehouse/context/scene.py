@@ -17,14 +17,18 @@ from pipelines.returns import current_definitions, definition
 from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.warehouse.policy import Policy, load_policy
 
-#: Every judgement: `ok` null where it cannot be judged; `value` and `expected` scaled by `places`, or as words.
+#: Every judgement: `ok` null where it cannot be judged; `value` and `expected` scaled by `places`, or as words. `source_row`: the row
+#: that holds the value; `first_row` to `last_row`: the rows whose sum it is, none of which is wrong by itself.
 JUDGEMENT: dict[str, type[pl.DataType] | pl.DataType] = {
     "entry": pl.UInt32,
     "ok": pl.Boolean,
     "source_row": pl.Int32,
+    "first_row": pl.Int32,
+    "last_row": pl.Int32,
     "row_label": pl.String,
     "subject": pl.String,
     "column": pl.String,
+    "column_label": pl.String,
     "value": pl.Int64,
     "expected": pl.Int64,
     "places": pl.Int8,
@@ -90,6 +94,13 @@ def counted(name: str) -> pl.Expr:
 def total(expression: pl.Expr) -> pl.Expr:
     """The sum over a group; null (a missing term) when any part of it is."""
     return pl.when(expression.is_null().any()).then(None).otherwise(expression.sum())
+
+
+def summed_rows(*, adjacent: bool = False) -> list[pl.Expr]:
+    """Of a group: `first_row` and `last_row` of the rows that are summed; with `adjacent` null where other rows stand in between."""
+    first, last = pl.col("source_row").min(), pl.col("source_row").max()
+    whole = last - first + 1 == pl.col("source_row").n_unique() if adjacent else pl.lit(True)
+    return [pl.when(whole).then(first).alias("first_row"), pl.when(whole).then(last).alias("last_row")]
 
 
 def scale(return_code: str, column: str) -> int:
