@@ -3,6 +3,11 @@
     and their lineage select from, so that the two cannot drift apart.
 #}
 
+{# Is a school of the register not yet closed on a day? #}
+{% macro open_on(school, day) -%}
+    ({{ school }}.closed_on is null or {{ school }}.closed_on > {{ day }})
+{%- endmacro %}
+
 {#
     Pay rows by caliber: `caliber`; `teacher_row` (stage and organiser belong to the caliber; organiser null where no
     register has the school); `civil_servant_row`.

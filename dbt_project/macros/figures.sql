@@ -60,10 +60,12 @@
 
 {#
     Is the figure of enough counties there to be given? 'complete' (every expected county, and the calendar's parts span
-    the period), 'partial', or 'withheld' (no county, or a share under control.run.withhold_below).
+    the period), 'partial', 'withheld' (no county, or a share under control.run.withhold_below), or 'undefined' (every county
+    has reported, and none has a figure: is_undefined).
 #}
-{% macro coverage_status(coverage_n, expected_n, withhold_below, is_period_spanned) -%}
+{% macro coverage_status(coverage_n, expected_n, withhold_below, is_period_spanned, is_undefined='false') -%}
     case
+        when {{ is_undefined }} then 'undefined'
         when {{ coverage_n }} = 0 or {{ coverage_n }} < {{ withhold_below }} * {{ expected_n }} then 'withheld'
         when {{ coverage_n }} < {{ expected_n }} or not {{ is_period_spanned }} then 'partial'
         else 'complete'
@@ -102,6 +104,44 @@
                 ~ ' as decimal(38, 0)) * 0.1 as decimal(38, 1))'
             ) }} || ' 万元'
         else {{ plain_number(amount) }} || ' 元'
+    end
+{%- endmacro %}
+
+{#
+    What keeps a county out of a sum, as it is named among the missing: its name, with the part of the period and the reason
+    where there are any. An aggregate over the parts of a county's period (int_indicator_term); null where it is in.
+#}
+{% macro missing_parts(term) -%}
+    case
+        when not any_value({{ term }}.is_covered)
+            then
+                case any_value({{ term }}.county_status)
+                    when 'missing'
+                        then string_agg(
+                            {{ term }}.county_name || coalesce('（' || nullif(concat_ws(
+                                ' ',
+                                case when {{ term }}.part_period != {{ term }}.period then {{ term }}.part_period end,
+                                nullif({{ term }}.lacking, '')
+                            ), '') || '）', ''),
+                            '、' order by {{ term }}.part_period
+                        ) filter (where not {{ term }}.has_both_terms)
+                    else any_value({{ term }}.county_name) || '（' || any_value({{ term }}.lacking) || '）'
+                end
+    end
+{%- endmacro %}
+
+{#
+    The status of an area's figure: of its coverage where it has a value, implausible where a county that is in it has a share
+    above what is possible; over zeros error, or not_applicable where nothing stands over them.
+#}
+{% macro figure_status(coverage_status, value, is_implausible, has_error, cross_numerator, cross_denominator, zero_denominator) -%}
+    case
+        when {{ coverage_status }} = 'withheld' then 'withheld'
+        when {{ coverage_status }} = 'undefined' then case when {{ has_error }} then 'error' else 'not_applicable' end
+        when {{ value }} is not null and {{ is_implausible }} then 'implausible'
+        when {{ value }} is not null then {{ coverage_status }}
+        when {{ cross_numerator }} = 0 and {{ cross_denominator }} = 0 then 'not_applicable'
+        else {{ zero_denominator }}
     end
 {%- endmacro %}
 

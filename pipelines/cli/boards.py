@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from rich.table import Table
@@ -13,11 +14,13 @@ from pipelines.returns import current_definitions
 from pipelines.screening.reference import CENSUS, CENSUS_YEAR
 from pipelines.screening.rules import OUTCOMES
 from pipelines.screening.screen import Screening
+from pipelines.warehouse.quotient import quotient
 
 _OUTCOMES = {"error": ("错误", "red"), "query": ("核实", "yellow"), "info": ("提示", "blue")}
 _STATUS = {
     "complete": ("完整", "green"),
     "partial": ("部分", "yellow"),
+    "implausible": ("数值不合理", "red"),
     "withheld": ("不发布", "red"),
     "not_applicable": ("不适用", "dim"),
     "error": ("有误", "red"),
@@ -38,9 +41,8 @@ def show_municipal(home: Home) -> None:
     """The city's indicators for their newest period, the published figure beside each."""
     rows = query(
         home,
-        """SELECT indicator.indicator_name, indicator.indicator_name_en, indicator.unit, fact.period, period.period_label,
-                  caliber.caliber_name, fact.value, fact.numerator, fact.denominator, fact.coverage_n, fact.expected_n,
-                  fact.missing_areas, fact.status, published.published_value
+        """SELECT fact.*, indicator.indicator_name, indicator.indicator_name_en, indicator.factor, indicator.direction,
+                  period.period_label, published.published_value
            FROM marts.fct_indicator AS fact
            JOIN marts.dim_indicator AS indicator USING (indicator_code)
            JOIN marts.dim_caliber AS caliber ON fact.caliber_id = caliber.caliber_id AND caliber.is_default
@@ -62,21 +64,61 @@ def show_municipal(home: Home) -> None:
         say(f"{city}：市级指标（最近一期，默认口径）", f"{city}: municipal indicators (newest period, default caliber)"),
         (say("指标", "Indicator"), "left"), (say("报告期", "Period"), "left"), (say("数值", "Value"), "right"),
         (say("分子 ÷ 分母", "Numerator ÷ denominator"), "right"), (say("覆盖", "Coverage"), "right"),
-        (say("状态", "Status"), "left"), (say("已公布", "Published"), "right"),
+        (say("状态", "Status"), "left"), (say("核实", "Queries"), "right"), (say("已公布", "Published"), "right"),
     )  # fmt: skip
     for row in rows.iter_rows(named=True):
         table.add_row(
             say(row["indicator_name"], row["indicator_name_en"]),
             say(row["period_label"], row["period"]),
-            f"{figure(row['value'])} {row['unit']}",
-            f"{whole_or_cents(row['numerator'])} ÷ {whole_or_cents(row['denominator'])}",
+            f"{figure(_value(row))} {row['unit']}",
+            f"{_side(row, 'numerator')} ÷ {_side(row, 'denominator')}",
             f"{row['coverage_n']}/{row['expected_n']}",
             _words(_STATUS, row["status"]),
+            str(row["open_queries_n"] or ""),
             "" if row["published_value"] is None else figure(row["published_value"], 1),
         )
     console.print(table)
-    if missing := sorted({area for text in rows["missing_areas"] if text for area in text.split("、")}):
-        tell(say("缺数的县区：", "Counties without figures: ") + "、".join(missing))
+    if missing := _missing(rows["missing_areas"]):
+        tell(say("缺数的县区：", "Counties without figures: ") + missing)
+    _tell_queries(rows.to_dicts())
+
+
+def _value(row: dict[str, Any]) -> Decimal | None:
+    """The figure at the two decimals that a table has room for, rounded once, from its terms."""
+    if row["value"] is None:
+        return None
+    terms = (row[f"{side}_sum"] for side in ("numerator", "numerator_base", "denominator", "denominator_base"))
+    return quotient(*terms, factor=row["factor"], places=2)
+
+
+def _side(row: dict[str, Any], side: str) -> str:
+    """One side of the figure: a sum as it stands, an average (of a parity index a rate in per cent) rounded once."""
+    total, base = row[f"{side}_sum"], row[f"{side}_base_sum"]
+    if base is None:
+        return whole_or_cents(total)
+    return whole_or_cents(
+        quotient(total, None, base, None, factor=100 if row["direction"] == "parity" else 1, places=2)
+    )
+
+
+def _missing(lists: Iterable[str]) -> str:
+    """The counties that some figure leaves out, each once with all its reasons."""
+    reasons: dict[str, list[str]] = {}
+    for named in (one for text in lists if text for one in text.split("、")):
+        county, _, reason = named.partition("（")
+        found = reasons.setdefault(county, [])
+        if reason and (reason := reason.removesuffix("）")) not in found:
+            found.append(reason)
+    return "、".join(
+        f"{county}（{'；'.join(found)}）" if found else county for county, found in sorted(reasons.items())
+    )
+
+
+def _tell_queries(rows: list[dict[str, Any]]) -> None:
+    """The heaviest open query of each figure that has one, each once; figures of one return mostly share it."""
+    told = {row["heaviest_query"]: row for row in rows if row["open_queries_n"]}
+    for message, row in told.items():
+        tell(say("核实中：", "Open query: ") + f"{message}  {row['heaviest_rule_id']}")
 
 
 def show_places(home: Home) -> None:
@@ -268,7 +310,7 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
     rows = query(
         home,
         """SELECT fact.*, area.area_name, area.area_name_en, area.area_level, indicator.indicator_name,
-                  indicator.numerator_wording, indicator.denominator_wording, caliber.caliber_name, period.period_label,
+                  indicator.numerator_wording, indicator.denominator_wording, indicator.direction, caliber.caliber_name, period.period_label,
                   gap.gap_wording, gap.met_in_year
            FROM marts.fct_indicator AS fact
            LEFT JOIN marts.mart_gap AS gap
@@ -291,14 +333,15 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
         f"{first['indicator_name']} · {first['period_label']} · {first['caliber_name']}",
         (say("地区", "Area"), "left"), (say("数值", "Value"), "right"), (say("分子", "Numerator"), "right"),
         (say("分母", "Denominator"), "right"), (say("标准", "Standard"), "right"), (say("覆盖", "Coverage"), "right"),
-        (say("状态", "Status"), "left"), *([(say("离标准", "Gap to standard"), "left")] if first["gap_wording"] else []),
+        (say("状态", "Status"), "left"), (say("核实", "Queries"), "right"),
+        *([(say("离标准", "Gap to standard"), "left")] if first["gap_wording"] else []),
     )  # fmt: skip
     for row in rows.iter_rows(named=True):
         table.add_row(
             say(row["area_name"], row["area_name_en"]), f"{figure(row['value'], 4)} {row['unit']}",
-            whole_or_cents(row["numerator"]), whole_or_cents(row["denominator"]),
+            _side(row, "numerator"), _side(row, "denominator"),
             "" if row["standard"] is None else figure(row["standard"]),
-            f"{row['coverage_n']}/{row['expected_n']}", _words(_STATUS, row["status"]),
+            f"{row['coverage_n']}/{row['expected_n']}", _words(_STATUS, row["status"]), str(row["open_queries_n"] or ""),
             *([_gap_words(row)] if first["gap_wording"] else []),
         )  # fmt: skip
     console.print(table)
@@ -308,6 +351,9 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
         tell(say("算式：", "Worked: ") + first["formula"])
     if first["missing_areas"]:
         tell(say("缺数的县区：", "Counties without figures: ") + first["missing_areas"])
+    if first["implausible_areas"]:
+        tell(say("数值不合理的县区：", "Counties with implausible figures: ") + first["implausible_areas"])
+    _tell_queries([first])
 
 
 def _gap_words(row: dict[str, Any]) -> str:

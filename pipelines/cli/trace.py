@@ -102,6 +102,12 @@ def _tree(traced: Trace, cells_n: int) -> Tree:
                   + say("发布编号 ", "release ") + traced.release_id))  # fmt: skip
     if figure["missing_areas"]:
         root.add(Text(say("缺数的县区：", "Counties without figures: ") + figure["missing_areas"], style="red"))
+    if figure["implausible_areas"]:
+        said = say("数值不合理的县区：", "Counties with implausible figures: ") + figure["implausible_areas"]
+        root.add(Text(said, style="red"))
+    if figure["open_queries_n"]:
+        said = say(f"核实中 {figure['open_queries_n']} 条：", f"{figure['open_queries_n']} open queries: ")
+        root.add(county_text(f"{said}{figure['heaviest_query']}  {figure['heaviest_rule_id']}"))
     for term in traced.terms:
         branch = root.add(Text(f"{_term_label(traced, term)} = {whole_or_cents(term.total)}", style="bold"))
         for county in term.counties:
@@ -120,12 +126,18 @@ def _add_county(branch: Tree, county: CountyTerm, cells_n: int) -> None:
     for part in county.parts:
         under = node if len(county.parts) == 1 else node.add(Text(f"{part.period} = {whole_or_cents(part.total)}"))
         if part.verdict_of is not None:
-            judged = part.verdict_of.figure
-            under.add(Text(f"{judged['indicator_name']}：{judged['formula']}，"
-                           + say("达到" if judged["is_standard_met"] else "未达到", "meets" if judged["is_standard_met"] else "misses")
-                           + say("标准 ", " the standard ") + f"{judged['standard']:f}"))  # fmt: skip
+            under.add(Text(_verdict_words(part.verdict_of.figure)))
         for source in part.sources:
             _add_source(under, source, cells_n)
+
+
+def _verdict_words(judged: dict[str, Any]) -> str:
+    """A county's figure that was judged, and how."""
+    said = f"{judged['indicator_name']}：{judged['formula']}，"
+    if judged["is_standard_met"] is None:
+        return said + say("不作判定", "not judged")
+    met = say("达到", "meets") if judged["is_standard_met"] else say("未达到", "misses")
+    return said + met + say("标准 ", " the standard ") + f"{judged['standard']:f}"
 
 
 def _add_source(node: Tree, source: Source, cells_n: int) -> None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, fields
 from pipelines.documents.ooxml import MAIN, Styles, quoted, xml_text
 from pipelines.documents.page import moment
 from pipelines.documents.receipt_page import OUTCOME_LABELS
-from pipelines.documents.sheets import lines_of, link_to, runs
+from pipelines.documents.sheets import lines_of, link_to
 from pipelines.screening.explanations import MAX_REPLY, PROPOSAL_MARK, token
 from pipelines.screening.findings import Finding
 from pipelines.screening.rules import OUTCOMES
-from pipelines.screening.workbook import REPLY_LABEL, TOKEN_LABEL, column_letter
+from pipelines.screening.workbook import REPLY_LABEL, TOKEN_LABEL, column_letter, runs
 
 #: Fills of ours (ARGB): told from the county's own by being just these.
 COLOURS = {"error": "FFFF8A80", "query": "FFFFD166", "info": "FF9AD0F5"}

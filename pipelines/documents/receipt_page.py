@@ -168,11 +168,11 @@ def _filing(filing: Mapping[str, Any]) -> str:
 def _passed_over(told: Mapping[str, Any]) -> str:
     """What of the sheet's rows is no data, by kind, with their numbers; those of the sheets without a table by their names."""
     kinds = "；".join(
-        f"{_text(kind.get('label'))} {int(kind.get('rows_n') or 0):,} 行（第 {_text(_few(kind.get('rows')))} 行）"
+        f"{text(kind.get('label'))} {int(kind.get('rows_n') or 0):,} 行（第 {text(_few(kind.get('rows')))} 行）"
         for kind in told.get("kinds") or []
     )
     sheets = "、".join(
-        f"“{_text(one.get('sheet'))}” {int(one.get('rows_n') or 0):,} 行" for one in (told.get("sheets") or [])[:8]
+        f"“{text(one.get('sheet'))}” {int(one.get('rows_n') or 0):,} 行" for one in (told.get("sheets") or [])[:8]
     )
     whole = f"全表 {int(told.get('sheet_rows_n') or 0):,} 行，其余：{kinds or '无'}"
     return f"{whole}。没有报表的工作表：{sheets}" if sheets else whole

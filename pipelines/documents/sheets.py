@@ -67,17 +67,6 @@ def lines_of(text: str, width: int) -> int:
     return sum(max(1, -(-width_of(line) // max(1, width))) for line in text.split("\n"))
 
 
-def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Sorted numbers as (first, last) of each unbroken run: 5, 6, 7, 9 → (5, 7), (9, 9)."""
-    found: list[tuple[int, int]] = []
-    for number in numbers:
-        if found and number <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], number)
-        else:
-            found.append((number, number))
-    return found
-
-
 # The workbook ---------------------------------------------------------------------------------------------------------
 
 

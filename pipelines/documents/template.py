@@ -29,13 +29,12 @@ from typing import Any
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 
-from pipelines.documents.sheets import runs
 from pipelines.periods import Period
 from pipelines.returns import Column, Identity, ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, MISSING_MEANINGS
 from pipelines.screening.identify import CountyName
 from pipelines.screening.rules import OUTCOMES, Rule, file_rules, suite
-from pipelines.screening.workbook import METADATA_SHEET, NOTES_SHEET
+from pipelines.screening.workbook import METADATA_SHEET, NOTES_SHEET, runs
 
 #: A prefilled row: column name → value; what is not there is left for the county.
 PrefilledRow = Mapping[str, object]

@@ -188,6 +188,11 @@ class Ratio(_Frozen):
     def terms(self) -> tuple[str, ...]:
         return (self.of,) if self.per is None else (self.of, self.per)
 
+    @property
+    def over_zero(self) -> str:
+        """The truth that nothing stands over a `per` of 0; only of a ratio that has one."""
+        return f"{self.name}_over_zero"
+
 
 class DateCheck(_Frozen):
     """What is asked of a date column: a rule asserts it under its `name`.
@@ -247,6 +252,16 @@ class Complete(_Frozen):
     values: tuple[int, ...]
 
 
+class Present(_Frozen):
+    """What no county is without: `column` summed over the rows of each `per` (of the whole return without one) is above 0; `where`,
+    column → code, keeps to the rows of a code, of which there is one at least. Asserted as the truth of that name."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    column: str
+    per: tuple[str, ...] = ()
+    where: dict[str, str] = Field(default_factory=dict)
+
+
 class ReturnDefinition(_Frozen):
     """One version of a statistical form."""
 
@@ -267,6 +282,7 @@ class ReturnDefinition(_Frozen):
     identities: tuple[Identity, ...] = ()
     ratios: tuple[Ratio, ...] = ()
     dates: tuple[DateCheck, ...] = ()
+    present: tuple[Present, ...] = ()
     #: 指标解释 of each column: who counts, as of when. It changes nothing that is read.
     explanations: dict[str, str] = {}
 
@@ -284,6 +300,8 @@ class ReturnDefinition(_Frozen):
             used |= {*ratio.terms}
         for check in self.dates:
             used |= {*check.terms}
+        for present in self.present:
+            used |= {present.column, *present.per, *present.where}
         if self.total_row:
             used |= {*self.total_row.label_columns, *self.total_row.per}
         if self.complete:
@@ -321,14 +339,10 @@ class ReturnDefinition(_Frozen):
 
     @cached_property
     def declared_truths(self) -> frozenset[str]:
-        """Names of the identities, ratios and date checks: what rules of this version may assert."""
-        return frozenset(
-            [
-                *(one.name for one in self.identities),
-                *(one.name for one in self.ratios),
-                *(one.name for one in self.dates),
-            ]
-        )
+        """Names of the identities, ratios, date checks and of what must be present: what rules of this version may assert."""
+        named = (self.identities, self.ratios, self.dates, self.present)
+        over_zero = [ratio.over_zero for ratio in self.ratios if ratio.per]
+        return frozenset([*(one.name for several in named for one in several), *over_zero])
 
     @cached_property
     def number_columns(self) -> tuple[Column, ...]:

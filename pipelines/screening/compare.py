@@ -5,7 +5,7 @@ from their bytes, not from what was landed.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,7 +57,7 @@ def changed_cells(
 ) -> list[ChangedCell]:
     """The cells of the filing (return, county, period) that differ, in the order of the rows' keys. Raises NotComparable."""
     outcomes = list(read_files([ReadRequest(one.path, one.file_name) for one in (old, new)], settings.limits))
-    tables = []
+    filings = []
     for submission, outcome in zip((old, new), outcomes, strict=True):
         if isinstance(outcome, Refusal):
             raise NotComparable(f"{submission.file_name} 读不出来：{outcome.detail}")
@@ -71,24 +71,30 @@ def changed_cells(
         mine = [table for table in found.tables if table.slot == slot]
         if not mine:
             raise NotComparable(f"{submission.file_name} 里没有这份填报。")
-        tables.append(mine[0])
-    before, after = (_rows(table) for table in tables)
-    return list(_compared(tables[1].definition, before, after))
+        filings.append(mine)
+    before, after = (_rows(parts) for parts in filings)
+    return list(_compared(filings[1][0].definition, before, after))
 
 
-def _rows(table: Table) -> dict[str, _Row]:
-    """Subject → the row, total rows too. A key that stands twice is told apart by its turn."""
-    defined = table.definition
+def _rows(tables: Sequence[Table]) -> dict[str, _Row]:
+    """Subject → the row, total rows too. A key that stands twice is told apart by its turn.
+
+    Of a filing on several sheets a cell names its own.
+    """
+    defined = tables[0].definition
+    several = len({table.sheet.name for table in tables}) > 1
     rows: dict[str, _Row] = {}
     repeats: Counter[str] = Counter()
-    for row in tabulate(defined, [(0, table)]).iter_rows(named=True):
+    for row in tabulate(defined, list(enumerate(tables))).iter_rows(named=True):
+        table = tables[row["entry"]]
+        sheet = f"{table.sheet.name}!" if several else ""
         known_by = [*(defined.total_row.per if defined.total_row else ())] if row["is_total"] else list(defined.key)
         parts = [folded(row[f"{name}__text"] or "") for name in known_by]
         subject = key = "/".join([_TOTAL, *filter(None, parts)] if row["is_total"] else parts)
         while subject in rows:
             repeats[key] += 1
             subject = f"{key}（第 {repeats[key] + 1} 行）"
-        cells = {name: cell_address(row["source_row"] - 1, index) for name, index in table.columns.items()}
+        cells = {name: sheet + cell_address(row["source_row"] - 1, index) for name, index in table.columns.items()}
         label = "" if row["is_total"] else folded_name(row[f"{defined.row_label}__text"] or "")
         rows[subject] = _Row(row, label, cells)
     return rows

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.periods import Period
 from pipelines.returns import DateCheck, Identity, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, Ratio, day_of
+from pipelines.returns.definition import DECIMAL_PLACES, Present, Ratio, day_of
 from pipelines.screening.rules import bounds_of
 from pipelines.screening.tabulate import READ_STATES, CellState
 
@@ -21,14 +21,16 @@ _NOTHING_TO_ADD = ("not_applicable", "included_elsewhere")
 
 
 def derive(defined: ReturnDefinition, frame: pl.DataFrame, periods: Mapping[int, Period | None]) -> pl.DataFrame:
-    """Add every truth column of a return. `periods`: entry → its period, None where it could not be read."""
+    """Add every truth column of a return. `periods`: filing → its period, None where it could not be read."""
     data = ~pl.col("is_total")
-    months_of = {entry: period.months if period else 12 for entry, period in periods.items()}
-    months = pl.col("entry").replace_strict(months_of, default=None, return_dtype=pl.Int64)
+    months_of = {filing: period.months if period else 12 for filing, period in periods.items()}
+    months = pl.col("filing").replace_strict(months_of, default=None, return_dtype=pl.Int64)
     frame = frame.with_columns(months.alias("period_months"))
     frame = frame.with_columns(
         *(expression for identity in defined.identities for expression in _identity(defined, identity, data)),
         *(_ratio(defined, ratio, data) for ratio in defined.ratios),
+        *(_over_zero(defined, ratio, data) for ratio in defined.ratios if ratio.per),
+        *(_present(defined, present, data) for present in defined.present),
         _unique_key(defined, data),
         *([_text_numbers(defined), _not_reported(defined, data)] if defined.number_columns else []),
     )
@@ -119,6 +121,29 @@ def _ratio(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> pl.Expr:
     )
 
 
+def _over_zero(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> pl.Expr:
+    """Over nothing stands nothing: false where `per` is 0 and `of` is not, from the least on that counts for `per`."""
+    assert ratio.per
+    least = max(int(bounds_of(defined.return_code, ratio.name).get("least", 0) * 10 ** scale(defined, ratio.of)), 1)
+    of, per = pl.col(ratio.of), pl.col(ratio.per)
+    known = data & of.is_not_null() & per.is_not_null()
+    return pl.when(known).then((per > 0) | (of < least)).otherwise(None).alias(f"ok__{ratio.over_zero}")
+
+
+def _present(defined: ReturnDefinition, present: Present, data: pl.Expr) -> pl.Expr:
+    """False on the first row of a group (of the rows that are meant, where there are any) that lacks what must be there; null on
+    every other row, and where a cell of the group could not be read or is not reported."""
+    group = ["entry", *present.per]
+    meant = data & pl.all_horizontal([pl.col(name) == code for name, code in present.where.items()] or [pl.lit(True)])
+    keyed = data & _all_read([*present.per, *present.where])
+    unread = data & (~_all_read([*present.per, *present.where]) | (meant & _summand(defined, present.column).is_null()))
+    total = pl.col(present.column).filter(meant).sum().over(group)
+    any_meant = meant.any().over(group)
+    first = pl.col("source_row").filter(pl.when(any_meant).then(meant).otherwise(keyed)).min().over(group)
+    judged = keyed & (pl.col("source_row") == first) & ~unread.any().over("entry")
+    return pl.when(judged).then(total > 0).otherwise(None).alias(f"ok__{present.name}")
+
+
 def _unique_key(defined: ReturnDefinition, data: pl.Expr) -> pl.Expr:
     keyed = data & pl.all_horizontal(pl.col(name).is_not_null() for name in defined.key)
     first = pl.col("source_row").filter(keyed).min().over("entry", *defined.key)
@@ -149,10 +174,10 @@ def _complete(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     """False on the first row of a group that lacks a value; `missing__complete` lists which."""
     complete = defined.complete
     assert complete
-    group = ["entry", *complete.per]
+    group = ["filing", *complete.per]
     # A value or group that could not be read has its own finding; what is missing besides cannot be told.
     read = _all_read([*complete.per, complete.column])
-    judged = frame.filter(~pl.col("is_total")).filter(read.all().over("entry"))
+    judged = frame.filter(~pl.col("is_total")).filter(read.all().over("filing"))
     if judged.is_empty():  # total rows alone: there is no group to be complete
         nothing = [
             pl.lit(None, pl.Boolean).alias("ok__complete"),
@@ -160,15 +185,20 @@ def _complete(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
         ]
         return frame.with_columns(nothing)
     found = (
-        judged.group_by(group)
-        .agg(pl.col(complete.column).drop_nulls().unique().alias("found"), pl.col("source_row").min())
+        judged.sort("entry", "source_row")
+        .group_by(group, maintain_order=True)
+        .agg(
+            pl.col(complete.column).drop_nulls().unique().alias("found"),
+            pl.col("entry").first(),
+            pl.col("source_row").first(),
+        )
         .with_columns(
             pl.lit(list(complete.values)).list.set_difference(pl.col("found")).list.sort().alias("missing__complete")
         )
         .with_columns((pl.col("missing__complete").list.len() == 0).alias("ok__complete"))
         .drop("found")
     )
-    return frame.join(found, on=[*group, "source_row"], how="left")
+    return frame.join(found, on=[*group, "entry", "source_row"], how="left")
 
 
 def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
@@ -186,17 +216,36 @@ def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     block = pl.col("is_total").cum_sum().over("entry") - closing
     frame = frame.sort("entry", "source_row").with_columns(block.alias("_block"))
     # A row whose group could not be read has its own finding; which total it belongs to is not known.
-    astray = (~pl.col("is_total") & ~_all_read(total.per)).any().over("entry")
-    columns, wrong = [], []
-    for name in names:
-        known = [*_countable(defined, name), "not_reported"]
-        unread = (~is_total & ~pl.col(f"{name}__state").is_in(known)).any()
-        summed = pl.col(name).filter(~is_total).sum()
-        expected = pl.when(named).then(summed.over(*group)).otherwise(summed.over("entry", "_block"))
-        judged = is_total & pl.col(name).is_not_null() & ~unread.over("entry") & ~astray
-        columns.append(pl.when(judged).then(expected).otherwise(None).alias(f"total__{name}"))
-        wrong.append(pl.when(judged & (pl.col(name) != expected)).then(pl.lit(name)).otherwise(None))
-    frame = frame.with_columns(*columns, pl.concat_list(wrong).list.drop_nulls().alias("wrong__total"))
+    astray = ~pl.col("is_total") & ~_all_read(total.per)
+
+    def compared(within: str, expected: Callable[[pl.Expr], pl.Expr]) -> tuple[list[pl.Expr], pl.Expr]:
+        columns, wrong = [], []
+        for name in names:
+            known = [*_countable(defined, name), "not_reported"]
+            unread = (~is_total & ~pl.col(f"{name}__state").is_in(known)).any().over(within)
+            sums = expected(pl.col(name).filter(~is_total).sum())
+            judged = is_total & pl.col(name).is_not_null() & ~unread & ~astray.any().over(within)
+            columns.append(pl.when(judged).then(sums).otherwise(None).alias(f"total__{name}"))
+            wrong.append(pl.when(judged & (pl.col(name) != sums)).then(pl.lit(name)).otherwise(None))
+        return columns, pl.concat_list(wrong).list.drop_nulls().alias("wrong__total")
+
+    columns, wrong = compared(
+        "entry", lambda sums: pl.when(named).then(sums.over(*group)).otherwise(sums.over("entry", "_block"))
+    )
+    own = frame.with_columns(*columns, wrong)
+    if frame.select("entry", "filing").unique()["filing"].is_duplicated().any():
+        # In a filing of several parts a total may also close all of them: it is taken for whichever it is nearer to.
+        columns, wrong = compared(
+            "filing", lambda sums: pl.when(named).then(sums.over("filing", *total.per)).otherwise(sums.over("filing"))
+        )
+        whole = frame.with_columns(*columns, wrong)
+        judged = [f"total__{name}" for name in names]
+        nearer = (whole["wrong__total"].list.len() < own["wrong__total"].list.len()).fill_null(False)
+        frame = own.with_columns(
+            pl.when(nearer).then(whole[name]).otherwise(own[name]).alias(name) for name in (*judged, "wrong__total")
+        )
+    else:
+        frame = own
     return frame.with_columns(
         pl.when(is_total).then(pl.col("wrong__total").list.len() == 0).otherwise(None).alias("ok__total_row")
     ).drop("_block")
@@ -215,7 +264,7 @@ def _plausible_date(_: ReturnDefinition, check: DateCheck, frame: pl.DataFrame, 
     """False for a day before the earliest, after the period, or that a year typed into a date cell turns into; `detail__X` says which.
     Years typed are one finding for the column."""
     day, row = pl.col(check.of), pl.col("source_row")
-    ends = _by_entry(periods, lambda period: period.end)
+    ends = _by_filing(periods, lambda period: period.end)
     judged = ~pl.col("is_total") & day.is_not_null()
     year = _year_typed(day, periods)
     typed = judged & year.is_not_null()
@@ -262,51 +311,51 @@ def _same_date(defined: ReturnDefinition, check: DateCheck, frame: pl.DataFrame,
     """False on the first row of a group whose day is not that of the group's first; `detail__X` counts the rows of each day. Days that
     are found too far off are not compared: they have been asked about."""
     per = check.per or ""
-    day, group = pl.col(check.of), ["entry", per]
+    day, group = pl.col(check.of), ["filing", per]
     judged = ~pl.col("is_total") & day.is_not_null() & pl.col(per).is_not_null()
     for other in defined.dates:
         if other.kind == "near" and other.of == check.of:
             judged &= ~_far(other, periods)[1].fill_null(False)
-    days = frame.filter(judged).group_by(*group, check.of).agg(pl.len().alias("rows_n"), pl.col("source_row").min())
+    placed = frame.with_row_index("place")
+    days = placed.filter(judged).group_by(*group, check.of).agg(pl.len().alias("rows_n"), pl.col("place").min())
     found = (
-        days.sort(*group, "source_row")
+        days.sort(*group, "place")
         .group_by(*group)
         .agg(
             (pl.len() == 1).alias(f"ok__{check.name}"),
             # Where all agree, the group's first row; else the first that departs from it.
-            pl.col("source_row").slice(0, 2).last(),
+            pl.col("place").slice(0, 2).last(),
             pl.format("{}（{} 行）", day.dt.to_string("%Y-%m-%d"), "rows_n").alias("days"),
         )
         .select(
-            *group,
             f"ok__{check.name}",
-            "source_row",
+            "place",
             pl.format("{}：{}", per, pl.col("days").list.join("、")).alias(f"detail__{check.name}"),
         )
     )
-    return frame.join(found, on=[*group, "source_row"], how="left", maintain_order="left")
+    return placed.join(found, on="place", how="left", maintain_order="left").drop("place")
 
 
 _DATES = {"plausible": _plausible_date, "order": _ordered_dates, "near": _near_date, "same": _same_date}
 
 
-def _by_entry(periods: Periods, of: Callable[[Period], date]) -> pl.Expr:
-    """A day of each entry's period; null where the period could not be read."""
-    days = {entry: of(period) for entry, period in periods.items() if period}
+def _by_filing(periods: Periods, of: Callable[[Period], date]) -> pl.Expr:
+    """A day of each filing's period; null where the period could not be read."""
+    days = {filing: of(period) for filing, period in periods.items() if period}
     if not days:
         return pl.lit(None, pl.Date)
-    return pl.col("entry").replace_strict(days, default=None, return_dtype=pl.Date)
+    return pl.col("filing").replace_strict(days, default=None, return_dtype=pl.Date)
 
 
 def _far(check: DateCheck, periods: Periods) -> tuple[pl.Expr, pl.Expr]:
     """The day that is due of a date, and whether the date lies too far from it."""
-    due = _by_entry(periods, lambda period: day_of(period, check.near or "end"))
+    due = _by_filing(periods, lambda period: day_of(period, check.near or "end"))
     return due, (pl.col(check.of) - due).dt.total_days().abs() > check.days
 
 
 def _year_typed(day: pl.Expr, periods: Periods) -> pl.Expr:
     """The year (of the period or earlier) that becomes this day when it is typed into a cell for dates; null where none does."""
-    last = _by_entry(periods, lambda period: period.end).dt.year()
+    last = _by_filing(periods, lambda period: period.end).dt.year()
     counted = [(day - pl.lit(first)).dt.total_days() for first in _COUNTED_FROM]
     return pl.coalesce([pl.when(days.is_between(_EARLIEST_YEAR, last)).then(days) for days in counted])
 

@@ -49,7 +49,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a finding stands, as the file and its definition name it."""
+    """Where a finding stands, as the file and its definition name it.
+
+    `extent`: the range, where more cells than `cell` break the rule in the same way. `unseen`: what keeps Excel from showing the place.
+    """
 
     submission_id: str
     file_name: str
@@ -63,6 +66,8 @@ class Place:
     row_label: str = ""
     column_label: str = ""
     subject: str = ""
+    extent: str = ""
+    unseen: str = ""
 
 
 class _Words(dict[str, str]):
@@ -106,6 +111,7 @@ def make_finding(
             str(place.source_row or ""),
             place.column_label,
             detail,
+            *([place.unseen] if place.unseen else []),
         ]
     )
     return Finding(
@@ -127,7 +133,7 @@ def make_finding(
         value=value,
         expected=expected,
         difference=difference,
-        message=rule.message.format_map(words),
+        message=rule.message.format_map(words) + "".join(f"{more}。" for more in (place.extent, place.unseen) if more),
         remedy=rule.remedy.format_map(words),
         subject=shown(place.subject),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 
-from pipelines.characters import folded_name, is_digits, visible
+from pipelines.characters import folded, folded_name, is_digits, visible
 from pipelines.periods import Period, read_period_in_name, read_period_label
 from pipelines.returns import ReturnDefinition, all_definitions, normalise_label, reference_on, split_unit
 from pipelines.rule_files import read_once
@@ -44,6 +44,7 @@ from pipelines.screening.workbook import (
 IGNORED_LABELS = frozenset(["备注", "序号", "行次", "说明", "编号", "县区", "填报单位", "报告期"])
 _HEADER_SEARCH_ROWS = 60
 _COVER_SEARCH_ROWS = 60
+_COVER_LINES = 8
 _HEADER_DEPTH = 3
 # A header is one when it holds this share of a form's required columns; a form that its cover names needs only a few.
 _HEADER_SHARE = 0.5
@@ -90,7 +91,11 @@ class CountyName:
 
 @dataclass(frozen=True)
 class Observation:
-    """A structural rule broken at one place. `details` fill the message; a blank `cell` means the whole sheet or file."""
+    """A structural rule broken at one place. `details` fill the message; a blank `cell` means the whole sheet or file.
+
+    `last`: the last cell (row, column) of a range of which each of `cells_n` cells breaks the rule in the same way. `subject`: what the
+    problem is known by in another version, where that is not the key of the row.
+    """
 
     rule_id: str
     sheet: str = ""
@@ -101,10 +106,17 @@ class Observation:
     difference: str = ""
     detail: str = ""
     column_name: str | None = None
+    last: tuple[int, int] | None = None
+    cells_n: int = 1
+    subject: str | None = None
 
     @property
     def cell(self) -> str:
         return cell_address(self.row, self.column) if self.row is not None and self.column is not None else ""
+
+
+#: What a cover says, and where: (text, sheet, row, column).
+Claim = tuple[str, str, int, int]
 
 
 @dataclass
@@ -120,16 +132,40 @@ class Cover:
         """This cover's claims; the other's where this one is silent."""
         return Cover({**other.claims, **self.claims})
 
+    def before(self, above: "Cover") -> "Cover":
+        """The cover of a table that stands below another: of county or period only what it says itself, if it says it."""
+        silent_of = [
+            name
+            for names, speaks in (
+                (("county", "county_code"), any(name in self.claims for name in ("county", "county_code"))),
+                (("period",), self._names_period),
+                (("title",), "title" in self.claims),
+            )
+            if not speaks
+            for name in names
+        ]
+        kept = {name: claims for name, claims in above.claims.items() if name in silent_of or name == "form"}
+        return Cover({**kept, **self.claims})
+
+    @property
+    def _names_period(self) -> bool:
+        return "period" in self.claims or any(read_period_label(claim[0]) for claim in self.claims.get("title", []))
+
+    @property
+    def says_whose(self) -> bool:
+        """Whether a county or a period is named anywhere on it."""
+        return "county" in self.claims or "county_code" in self.claims or self._names_period
+
     def first(self, name: str) -> tuple[str, str, int, int] | None:
         return next(iter(self.claims.get(name, [])), None)
 
 
 @dataclass
 class Table:
-    """One return found on one sheet. Rows and columns are indexes from 0 in the sheet; `data_rows` are in order.
+    """One return, or a part of one, found on one sheet. Rows and columns are indexes from 0 in the sheet; `data_rows` are in order.
 
     Its rows are those from `first_row` (the titles above its header) to `last_data_row`; `passed_over` holds all of them that are
-    neither data nor a total.
+    neither data nor a total. `told_rows`, `told_cells`: of which one finding speaks already, so that no other need (see `structure`).
     """
 
     definition: ReturnDefinition
@@ -147,6 +183,8 @@ class Table:
     county_code: str | None = None
     period: Period | None = None
     of_template: bool = False
+    told_rows: frozenset[int] = frozenset()
+    told_cells: frozenset[tuple[int, int]] = frozenset()
     observations: list[Observation] = field(default_factory=list)
 
     @property
@@ -171,6 +209,14 @@ class Identified:
     tables: list[Table]
     observations: list[Observation]
     other_sheets: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def filings(self) -> list[list[Table]]:
+        """The tables of each filing: a return may stand in parts, on several sheets or below each other."""
+        found: dict[tuple[str, str | None, str | None], list[Table]] = {}
+        for table in self.tables:
+            found.setdefault(table.slot, []).append(table)
+        return list(found.values())
 
 
 @lru_cache(maxsize=65_536)
@@ -209,7 +255,7 @@ def identify(
         tables += _find_tables(sheet, _named_returns(covers[sheet.name], metadata))
     with_tables = {table.sheet.name for table in tables}
     shared = Cover()
-    for sheet in sheets:
+    for sheet in sorted(sheets, key=lambda sheet: sheet.hidden):  # what can be seen speaks first
         if sheet.name not in with_tables:
             shared = shared.merged_with(covers[sheet.name])
     if not tables:
@@ -217,8 +263,18 @@ def identify(
         rule = "FILE-0-return-unknown" if any(sheet.rows for sheet in workbook.sheets) else "FILE-0-empty"
         return Identified([], [Observation(rule, detail=detail)])
     templates = {claim[0] for claim in metadata.claims.get("return", [])}
+    hidden = frozenset(sheet.name for sheet in workbook.sheets if sheet.hidden or sheet.name == METADATA_SHEET)
+    nothing = Cover()
+
+    def resolve(table: Table) -> None:
+        ours = metadata if table.of_template or not templates else nothing
+        _resolve_county(table, counties, set(source_counties), ours, hidden, file_name)
+        _resolve_period(table, periods.get(table.definition.return_code, set()), ours, hidden, file_name)
+        _check_existence(table, counties)
+
+    speaking, silent = [], []
     for table in tables:
-        table.cover = covers[table.sheet.name].merged_with(shared)
+        table.cover = table.cover.before(covers[table.sheet.name]).merged_with(shared)
         if table.definition.return_code in templates:
             table.of_template = True
             unfilled = set(leave_unfilled(table.definition, table.sheet, table.columns, table.data_rows))
@@ -227,13 +283,26 @@ def identify(
                 table.passed_over[RowKind.UNFILLED] = sorted(unfilled)
         _check_form(table)
         _check_units(table, [sheet for sheet in sheets if sheet.name not in with_tables])
-        _check_sign_off(table, [sheet for sheet in sheets if sheet.name not in with_tables])
-        _resolve_county(table, counties, set(source_counties), metadata, file_name)
-        _resolve_period(table, periods.get(table.definition.return_code, set()), metadata, file_name)
-        _check_existence(table, counties)
+        if table.of_template or table.cover.says_whose:
+            resolve(table)
+            speaking.append(table)
+        else:
+            silent.append(table)
+    for table in silent:
+        # A sheet that says nothing of itself goes with the one that does, if there is one.
+        same = [other for other in speaking if other.definition is table.definition]
+        if len({other.slot for other in same}) == 1:
+            table.cover = same[0].cover.merged_with(table.cover)
+        resolve(table)
     _account_for_every_row(workbook, tables)
-    others = tuple((sheet.name, len(sheet.rows)) for sheet in workbook.sheets if sheet.name not in with_tables)
-    return Identified(*_without_repeated(tables), others)
+    kept = _read_together(_shown(tables))
+    read = {table.sheet.name for table in kept}
+    others = tuple((sheet.name, len(sheet.rows)) for sheet in workbook.sheets if sheet.name not in read)
+    found = Identified(kept, [], others)
+    for parts in found.filings:
+        if not parts[0].sheet.hidden:
+            _check_sign_off(parts, [sheet for sheet in sheets if sheet.name not in with_tables])
+    return found
 
 
 def _account_for_every_row(workbook: Workbook, tables: Sequence[Table]) -> None:
@@ -281,19 +350,107 @@ def table_headers(sheet: Sheet) -> list[tuple[int, int]]:
     return [(table.header_row, table.first_data_row) for table in _find_tables(sheet, set())]
 
 
-def _without_repeated(tables: list[Table]) -> tuple[list[Table], list[Observation]]:
-    """A filing that stands twice in one file: neither can be preferred, and only the first is looked at any further."""
-    seen: dict[tuple[str, str | None, str | None], Table] = {}
-    observations = []
+#: So many rows that stand twice are named, and so many with their keys; the rest are counted.
+_NAMED_TWICE, _NAMED_WITH_KEY = 6, 3
+
+
+def _shown(tables: list[Table]) -> list[Table]:
+    """The tables without those that stand on hidden sheets: what nobody sees is not read.
+
+    Beside a visible table of its return a hidden one is a copy, and asked about there; alone it is refused in words.
+    """
+    kept = [table for table in tables if not table.sheet.hidden]
+    copies: dict[str, list[Table]] = {}
     for table in tables:
-        if table.slot in seen:
-            places = f"“{seen[table.slot].sheet.name}”与“{table.sheet.name}”"
-            observations.append(
-                Observation("FILE-0-return-repeated", table.sheet.name, table.header_row, 0, detail=places)
+        if table.sheet.hidden:
+            copies.setdefault(table.definition.return_code, []).append(table)
+    for return_code, hidden in copies.items():
+        beside = next((table for table in kept if table.definition.return_code == return_code), None)
+        if beside is None:
+            for table in hidden:
+                table.passed_over[RowKind.HIDDEN] = sorted([*table.data_rows, *table.total_rows])
+                table.data_rows, table.total_rows = [], []
+                table.observations = [Observation("FILE-0-hidden-sheet", detail=_hidden_sheet(table.sheet))]
+            kept += hidden
+            continue
+        named = "、".join(f"{_hidden_sheet(table.sheet)}（{_said_of(table)}）" for table in hidden)
+        at = min(beside.columns.values(), default=0)
+        beside.observations.append(
+            Observation("FILE-1b-hidden-copy", beside.sheet.name, beside.header_row, at, detail=named, subject=named)
+        )
+    ids = {id(table) for table in kept}
+    return [table for table in tables if id(table) in ids]
+
+
+def _hidden_sheet(sheet: Sheet) -> str:
+    return f"“{sheet.name}”" + ("（深度隐藏，右键菜单里不显示）" if sheet.very_hidden else "")
+
+
+def _said_of(table: Table) -> str:
+    return f"{table.period.label if table.period else ''}{table.definition.title}"
+
+
+def _read_together(tables: list[Table]) -> list[Table]:
+    """Tables of one filing are its parts and read together, unless a row stands twice: then none can be preferred.
+
+    A table that only repeats rows, or is of another version of the form, is named and not looked at any further.
+    """
+    kept: dict[tuple[str, str | None, str | None], list[Table]] = {}
+    for table in tables:
+        parts = kept.setdefault(table.slot, [])
+        if parts and table.definition is not parts[0].definition:
+            places = f"“{parts[0].sheet.name}”与“{table.sheet.name}”的表头不是同一版本"
+            at = min(table.columns.values(), default=0)
+            parts[0].observations.append(
+                Observation("FILE-0-return-repeated", table.sheet.name, table.header_row, at, detail=places)
             )
-        else:
-            seen[table.slot] = table
-    return list(seen.values()), observations
+            continue
+        if parts and (twice := _rows_twice(parts, table)):
+            parts[0].observations.append(_repeated(table, twice))
+            if len(twice) == len(table.data_rows):
+                continue
+        parts.append(table)
+    ids = {id(table) for parts in kept.values() for table in parts}
+    return [table for table in tables if id(table) in ids]
+
+
+def _rows_twice(parts: list[Table], table: Table) -> list[tuple[str, Table, int, int]]:
+    """(key, the part in which it stands already, its row there, its row in the table) of each row that stands twice."""
+    stands = {key: (part, row) for part in reversed(parts) for row, key in reversed(list(_keys(part)))}
+    return [(key, *stands[key], row) for row, key in _keys(table) if key in stands]
+
+
+def _keys(table: Table) -> Iterator[tuple[int, str]]:
+    """(row, key) of the rows whose key is filled, its characters folded."""
+    columns = [table.columns.get(name) for name in table.definition.key]
+    for row in table.data_rows:
+        values = [folded(table.sheet.cell(row, index) or "") if index is not None else "" for index in columns]
+        if all(values):
+            yield row, "/".join(values)
+
+
+def _repeated(table: Table, twice: list[tuple[str, Table, int, int]]) -> Observation:
+    """The rows that stand twice, at both places: few by their keys, many by their numbers alone."""
+    by_part: dict[str, list[tuple[str, int, int]]] = {}
+    for key, part, there, row in twice:
+        by_part.setdefault(part.sheet.name, []).append((key, there + 1, row + 1))
+    keyed = len(twice) <= _NAMED_WITH_KEY
+    named = []
+    for sheet_name, rows in by_part.items():
+        places = f"“{sheet_name}”与“{table.sheet.name}”" if sheet_name != table.sheet.name else f"“{sheet_name}”"
+        pairs = "、".join(
+            f"第 {there} 行与第 {row} 行" + (f"（{key}）" if keyed else "") for key, there, row in rows[:_NAMED_TWICE]
+        )
+        named.append(f"{places}的{pairs}" + ("等" if len(rows) > _NAMED_TWICE else ""))
+    name = next(name for name in table.definition.key if name in table.columns)
+    return Observation(
+        "FILE-0-return-repeated",
+        table.sheet.name,
+        twice[0][3],
+        table.columns[name],
+        detail="；".join(named) + ("" if keyed else f"，共 {len(twice)} 行"),
+        column_name=name,
+    )
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -311,15 +468,15 @@ def _find_tables(sheet: Sheet, named: set[str]) -> list[Table]:
             continue
         defined, depth, columns, texts, observations = header
         previous = tables[-1] if tables else None
-        if previous and previous.definition is defined and previous.columns == columns:
+        cover, top = _cover_above(sheet, row, previous.first_data_row) if previous else (Cover(), 0)
+        if previous and previous.definition is defined and previous.columns == columns and not cover.claims:
             # A header repeated at a page break: the same table goes on.
             previous.passed_over.setdefault(RowKind.HEADER_AGAIN, []).extend(range(row, row + depth))
             row += depth
             continue
         if previous:
-            previous.last_data_row = row - 1
-        table = Table(defined, sheet, row, row + depth, len(sheet.rows) - 1, columns, texts)
-        table.first_row = row if previous else 0
+            previous.last_data_row = top - 1
+        table = Table(defined, sheet, row, row + depth, len(sheet.rows) - 1, columns, texts, first_row=top, cover=cover)
         table.observations += observations
         tables.append(table)
         row += depth
@@ -327,6 +484,19 @@ def _find_tables(sheet: Sheet, named: set[str]) -> list[Table]:
         _sort_rows(table)
         table.observations += _stray_cells(table)
     return tables
+
+
+def _cover_above(sheet: Sheet, header_row: int, stop: int) -> tuple[Cover, int]:
+    """What the lines straight above a second header say of its table, and the first row of these lines."""
+    cover, top = Cover(), header_row
+    for row in range(header_row - 1, max(stop, header_row - _COVER_LINES) - 1, -1):
+        line = Cover()
+        _read_cover_row(line, sheet, row)
+        if line.claims:
+            cover, top = cover.merged_with(line), row
+        elif any(sheet.rows[row]):
+            break
+    return cover, top
 
 
 def _stray_cells(table: Table) -> list[Observation]:
@@ -467,24 +637,29 @@ def _read_cover(sheet: Sheet) -> Cover:
     for row, cells in enumerate(sheet.rows[:_COVER_SEARCH_ROWS]):
         if sum(1 for text in cells if text and _label(text)[0] in _owners()) >= 3:
             break  # a header: what stands below is the table
-        for column, text in enumerate(cells):
-            if not text or is_digits(text.strip()):
-                continue
-            flat = folded_name(text)
-            normal = normalise_label(text)
-            if normal.rstrip(":") in _COVER_KEY:
-                value = next(((index, cells[index]) for index in range(column + 1, len(cells)) if cells[index]), None)
-                if value:
-                    cover.add(_COVER_KEY[normal.rstrip(":")], folded_name(str(value[1])), sheet.name, row, value[0])
-                continue
-            for match in _COVER_PAIR.finditer(normal):
-                if match["value"]:
-                    cover.add(_COVER_KEY[match["key"]], match["value"], sheet.name, row, column)
-            for defined in all_definitions():
-                if any(title in normal for title in defined.titles if len(title) > 3):
-                    cover.add("title", flat, sheet.name, row, column)
-                    break
+        _read_cover_row(cover, sheet, row)
     return cover
+
+
+def _read_cover_row(cover: Cover, sheet: Sheet, row: int) -> None:
+    cells = sheet.rows[row]
+    for column, text in enumerate(cells):
+        if not text or is_digits(text.strip()):
+            continue
+        flat = folded_name(text)
+        normal = normalise_label(text)
+        if normal.rstrip(":") in _COVER_KEY:
+            value = next(((index, cells[index]) for index in range(column + 1, len(cells)) if cells[index]), None)
+            if value:
+                cover.add(_COVER_KEY[normal.rstrip(":")], folded_name(str(value[1])), sheet.name, row, value[0])
+            continue
+        for match in _COVER_PAIR.finditer(normal):
+            if match["value"]:
+                cover.add(_COVER_KEY[match["key"]], match["value"], sheet.name, row, column)
+        for defined in all_definitions():
+            if any(title in normal for title in defined.titles if len(title) > 3):
+                cover.add("title", flat, sheet.name, row, column)
+                break
 
 
 def _read_metadata(workbook: Workbook) -> Cover:
@@ -557,15 +732,20 @@ def _check_units(table: Table, covers: Sequence[Sheet]) -> None:
                 )
 
 
-def _check_sign_off(table: Table, covers: Sequence[Sheet]) -> None:
-    """Every role must be signed by name, on the table's own sheet or on a cover; the names go no further than this."""
+def _check_sign_off(parts: Sequence[Table], covers: Sequence[Sheet]) -> None:
+    """Every role must be signed by name, on a sheet of the filing's own or on a cover; the names go no further than this."""
+    table = parts[0]
+    data_rows: dict[str, set[int]] = {sheet.name: set() for sheet in covers}
+    for part in parts:
+        data_rows.setdefault(part.sheet.name, set()).update(part.data_rows)
+    sheets = {sheet.name: sheet for sheet in (*(part.sheet for part in parts), *covers)}
     places: dict[str, tuple[str, int, int]] = {}
     signed: set[str] = set()
-    for sheet in (table.sheet, *covers):
-        for role, name, row, column in _sign_offs(sheet, set(table.data_rows) if sheet is table.sheet else set()):
+    for sheet in sheets.values():
+        for role, name, row, column in _sign_offs(sheet, data_rows[sheet.name]):
             if name and not _NO_NAME.match(name):
                 signed.add(role)
-            else:
+            elif not sheet.hidden:
                 places.setdefault(role, (sheet.name, row, column))
     lacking = [role for role in SIGN_OFF_ROLES if role not in signed]
     if lacking:
@@ -597,12 +777,18 @@ def _sign_offs(sheet: Sheet, data_rows: set[int]) -> Iterable[tuple[str, str, in
 
 
 def _resolve_county(
-    table: Table, counties: Sequence[CountyName], sources: set[str], metadata: Cover, file_name: str
+    table: Table,
+    counties: Sequence[CountyName],
+    sources: set[str],
+    template: Cover,
+    hidden: frozenset[str],
+    file_name: str,
 ) -> None:
+    """What can be seen says whose a table is; what the hidden sheet of a template says is held against it (`hidden`: such sheets)."""
     by_code = {county.code: county for county in counties}
     claims: list[tuple[str, tuple[str, str, int, int]]] = []
     unknown: list[tuple[str, str, int, int]] = []
-    for claim in [*table.cover.claims.get("county_code", []), *metadata.claims.get("county_code", [])]:
+    for claim in table.cover.claims.get("county_code", []):
         (claims.append((claim[0], claim)) if claim[0] in by_code else unknown.append(claim))
     for claim in table.cover.claims.get("county", []):
         code = county_in(claim[0], counties)
@@ -610,22 +796,33 @@ def _resolve_county(
     if not claims:
         titled = [(county_in(claim[0], counties), claim) for claim in table.cover.claims.get("title", [])]
         claims = [(code, claim) for code, claim in titled if code]
+    claims.sort(key=lambda one: one[1][1] in hidden)  # what can be seen counts before what cannot
+    made_for = template.first("county_code")
+    if made_for and not claims:
+        (claims.append((made_for[0], made_for)) if made_for[0] in by_code else unknown.append(made_for))
     if not claims:
         place = unknown[0] if unknown else ("", table.sheet.name, table.header_row, 0)
         rule = "FILE-0-county-unknown" if unknown else "FILE-0-county-missing"
-        table.observations.append(Observation(rule, place[1], place[2], place[3], value=place[0]))
+        table.observations.append(Observation(rule, *_seen_at(table, place, hidden), value=place[0]))
         return
     claimed = table.county_code = claims[0][0]
     for claim in unknown:
-        table.observations.append(Observation("FILE-0-county-unknown", claim[1], claim[2], claim[3], value=claim[0]))
+        table.observations.append(Observation("FILE-0-county-unknown", *_seen_at(table, claim, hidden), value=claim[0]))
+    reused = made_for is not None and made_for[0] != claimed
+    if made_for and reused:
+        made = f"{by_code[made_for[0]].name} {made_for[0]}" if made_for[0] in by_code else made_for[0]
+        table.observations.append(
+            Observation("FILE-0-template-reused", *_seen_at(table, claims[0][1], hidden), claims[0][1][0], made,
+                        detail=by_code[claimed].name)
+        )  # fmt: skip
     for code, claim in claims[1:]:
-        if code != table.county_code:
-            expected = f"{by_code[table.county_code].name} {table.county_code}"
+        if code != claimed and not (made_for and reused and code == made_for[0]):
             table.observations.append(
-                Observation("FILE-0-county-conflict", claim[1], claim[2], claim[3], claim[0], expected, detail="封面")
-            )
+                _conflict("FILE-0-county-conflict", table, claims[0][1], claim,
+                          (f"{by_code[claimed].name} {claimed}", f"{by_code[code].name} {code}"), hidden)
+            )  # fmt: skip
     if sources and table.county_code not in sources:
-        _, sheet, row, column = claims[0][1]
+        sheet, row, column = _seen_at(table, claims[0][1], hidden)
         source = "、".join(
             sorted(f"{by_code[code].name if code in by_code else ''} {code}".strip() for code in sources)
         )
@@ -662,30 +859,61 @@ def _counties_in_name(file_name: str, counties: Sequence[CountyName]) -> set[str
     return found
 
 
-def _resolve_period(table: Table, calendar: set[str], metadata: Cover, file_name: str) -> None:
+def _seen_at(table: Table, claim: Claim, hidden: frozenset[str]) -> tuple[str, int, int]:
+    """Where a claim can be seen: its own place, or the table's header where it stands on a hidden sheet."""
+    if claim[1] in hidden:
+        return table.sheet.name, table.header_row, min(table.columns.values(), default=0)
+    return claim[1], claim[2], claim[3]
+
+
+def _conflict(
+    rule_id: str, table: Table, first: Claim, other: Claim, labels: tuple[str, str], hidden: frozenset[str]
+) -> Observation:
+    """Two claims that contradict each other, shown at the second, or at the first where the second stands on a hidden sheet."""
+    if other[1] in hidden:
+        return Observation(
+            rule_id, *_seen_at(table, first, hidden), first[0], labels[1], detail=f"隐藏的工作表“{other[1]}”"
+        )
+    said_at = f"隐藏的工作表“{first[1]}”" if first[1] in hidden else "封面"
+    return Observation(rule_id, other[1], other[2], other[3], other[0], labels[0], detail=said_at)
+
+
+def _resolve_period(table: Table, calendar: set[str], template: Cover, hidden: frozenset[str], file_name: str) -> None:
+    """As `_resolve_county`, for the period."""
     claims: list[tuple[Period, tuple[str, str, int, int]]] = []
     unread: list[tuple[str, str, int, int]] = []
-    for claim in [*metadata.claims.get("period", []), *table.cover.claims.get("period", [])]:
+    for claim in table.cover.claims.get("period", []):
         period = read_period_label(claim[0])
         (claims.append((period, claim)) if period else unread.append(claim))
     titled = [(read_period_label(claim[0]), claim) for claim in table.cover.claims.get("title", [])]
     claims += [(period, claim) for period, claim in titled if period]
+    claims.sort(key=lambda one: one[1][1] in hidden)
+    prepared = template.first("period")
+    made_for = read_period_label(prepared[0]) if prepared else None
+    if prepared and made_for and not claims:
+        claims = [(made_for, prepared)]
     if not claims:
         place = unread[0] if unread else ("", table.sheet.name, table.header_row, 0)
         rule = "FILE-0-period-unreadable" if unread else "FILE-0-period-missing"
         hint = read_period_in_name(file_name)
         detail = f"（文件名写的是{hint.label}，但不能以文件名为准）" if hint else ""
-        table.observations.append(Observation(rule, place[1], place[2], place[3], value=place[0], detail=detail))
+        table.observations.append(Observation(rule, *_seen_at(table, place, hidden), value=place[0], detail=detail))
         return
-    period, (value, sheet, row, column) = claims[0]
+    period, first = claims[0]
+    value, (sheet, row, column) = first[0], _seen_at(table, first, hidden)
     table.period = period
+    reused = made_for is not None and made_for != period
+    if made_for and reused:
+        table.observations.append(
+            Observation("FILE-0-template-reused", sheet, row, column, value, made_for.label, detail=period.label)
+        )
     for other, claim in claims[1:]:
-        if other != period:
+        if other != period and not (reused and other == made_for):
             table.observations.append(
-                Observation(
-                    "FILE-0-period-conflict", claim[1], claim[2], claim[3], claim[0], period.label, detail="封面"
-                )
+                _conflict("FILE-0-period-conflict", table, first, claim, (period.label, other.label), hidden)
             )
+    if reused:
+        return  # whatever else is wrong with the period goes with the right template
     if period.type.value not in table.definition.period_types:
         table.observations.append(Observation("FILE-0-period-type", sheet, row, column, value, detail=period.label))
     elif calendar and period.code not in calendar:

@@ -14,6 +14,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -187,11 +188,16 @@ def _read_calamine(
             if cells > max_cells:
                 return Refusal("FILE-0-limits", f"单元格超过 {max_cells:,} 个（表“{meta.name}”）")
             grid = sheet.to_python(skip_empty_area=False)
-            hidden = meta.visible != calamine.SheetVisibleEnum.Visible
+            read = Sheet(
+                meta.name,
+                _as_text(grid),
+                hidden=meta.visible != calamine.SheetVisibleEnum.Visible,
+                very_hidden=meta.visible == calamine.SheetVisibleEnum.VeryHidden,
+                month_numbers=_month_numbers(grid),
+            )
             seen = second_reader(number, meta.name, grid)
-            as_read = Sheet(meta.name, _as_text(grid), hidden, month_numbers=_month_numbers(grid))
             if seen is None:
-                sheets.append(as_read)
+                sheets.append(read)
                 continue
             found, reading, from_1904 = seen
             difference = disagreement(found, grid, reading, from_1904=from_1904)
@@ -199,7 +205,7 @@ def _read_calamine(
                 return Refusal("FILE-0-readers-disagree", f"表“{meta.name}”{difference}")
             if reading.active:
                 return Refusal("FILE-0-active-content", f"表“{meta.name}”{reading.active[0]}")
-            sheets.append(_with_reading(as_read, reading))
+            sheets.append(_with_reading(read, reading))
     except (MemoryError, Contradiction, struct.error, zipfile.BadZipFile):
         raise
     except calamine.PasswordError:
@@ -269,17 +275,19 @@ def _with_reading(sheet: Sheet, reading: SheetReading) -> Sheet:
         for place, what in reading.marked.items()
         if place[0] < len(rows) and place[1] < len(rows[place[0]]) and rows[place[0]][place[1]]
     }
-    return Sheet(
-        sheet.name,
-        rows,
-        sheet.hidden,
-        frozenset(reading.hidden_rows),
-        frozenset(reading.hidden_columns),
-        frozenset(reading.errors),
-        frozenset(reading.valueless),
-        frozenset(reading.external),
-        marked,
-        sheet.month_numbers,
+    return replace(
+        sheet,
+        rows=rows,
+        hidden_rows=frozenset(reading.hidden_rows),
+        hidden_columns=frozenset(reading.hidden_columns),
+        error_cells=frozenset(reading.errors),
+        valueless_formulas=frozenset(reading.valueless),
+        external_formulas=frozenset(reading.external),
+        filtered_rows=frozenset(reading.filtered_rows),
+        folded_rows=frozenset(reading.folded_rows),
+        folded_columns=frozenset(reading.folded_columns),
+        merged=tuple(reading.merged),
+        marked_cells=marked,
     )
 
 

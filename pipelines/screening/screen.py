@@ -7,8 +7,8 @@ returns is `context`, and can only ask (query), never reject. A broken file is a
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,7 @@ import polars as pl
 
 from pipelines.characters import folded, folded_name, strange, unseen
 from pipelines.decisions import Decision, lock_at, waivers
-from pipelines.periods import parse_period
+from pipelines.periods import Period, parse_period
 from pipelines.returns import DateCheck, ReturnDefinition, all_definitions, current_definitions
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, Ratio
 from pipelines.screening.batch_contents import BATCH_KIND
@@ -33,16 +33,18 @@ from pipelines.screening.identify import (
     identify,
     sheets_of_the_county,
 )
-from pipelines.screening.marked import marked_cells
 from pipelines.screening.personal_data import mask_personal, personal_data, without_misspelt_codes
 from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
+from pipelines.screening.structure import structure, subject
 from pipelines.screening.tabulate import READ_STATES, UNREAD_STATES, UNSEEN, CellState, tabulate
 from pipelines.screening.units import suspected
 from pipelines.screening.validate import Validation, validate
 from pipelines.screening.workbook import (
     Refusal,
+    Sheet,
     Workbook,
+    area_address,
     cell_address,
     cell_position,
     column_letter,
@@ -127,8 +129,8 @@ class Screening:
 
     `rows`: return code → typed rows of the accepted filings (columns: submission_id, county_code, period, sheet, source_row, the
     declared columns in scaled integers, missing_codes as JSON). `rule_results`: submission_id, return_code, county_code, period,
-    rule_id, level, outcome, checked_n, failed_n. `cell_columns`: submission_id, return_code, sheet, column_name, column_letter,
-    header_label. `explanations`: submission_id, return_code, county_code, period, rule_id, subject, column_label, deviation, text,
+    rule_id, level, outcome, checked_n, failed_n. `cell_columns`: submission_id, return_code, sheet, first and last row of
+    a table on it (from 1), column_name, column_letter, header_label. `explanations`: submission_id, return_code, county_code, period, rule_id, subject, column_label, deviation, text,
     received_at. `faults`: submission_id → what went wrong in us; nothing else is said of such a file, and it is to be screened again.
     """
 
@@ -136,17 +138,18 @@ class Screening:
     findings: list[Finding] = field(default_factory=list)
     rows: dict[str, pl.DataFrame] = field(default_factory=dict)
     rule_results: list[tuple[Any, ...]] = field(default_factory=list)
-    cell_columns: list[tuple[str, str, str, str, str, str]] = field(default_factory=list)
+    cell_columns: list[tuple[str, str, str, int, int, str, str, str]] = field(default_factory=list)
     explanations: list[tuple[Any, ...]] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class _Entry:
-    """One table of the batch on its way through the stages."""
+    """One filing of the batch on its way through the stages: its tables, and the sheets of its file by name."""
 
     submission: Submission
-    table: Table
+    tables: list[Table]
+    sheets: dict[str, Sheet] = field(default_factory=dict)
     other_sheets: tuple[tuple[str, int], ...] = ()
     findings: list[Finding] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -156,21 +159,29 @@ class _Entry:
     answers: str | None = None
 
     @property
+    def definition(self) -> ReturnDefinition:
+        return self.tables[0].definition
+
+    @property
+    def period(self) -> Period | None:
+        return self.tables[0].period
+
+    @property
     def slot(self) -> tuple[str, str | None, str | None]:
-        return self.table.slot
+        return self.tables[0].slot
 
     def place(self, sheet: str, row: int | None = None, column: int | None = None, **labels: str) -> Place:
         return_code, county_code, period = self.slot
-        return Place(
-            submission_id=self.submission.submission_id,
-            file_name=mask_personal(self.submission.file_name),
+        return _place(
+            self.submission,
+            self.sheets,
+            sheet,
+            row,
+            column,
             return_code=return_code,
             county_code=county_code,
             period=period,
             form_label=form_label(return_code),
-            sheet=mask_personal(sheet),
-            cell=cell_address(row, column) if row is not None and column is not None else "",
-            source_row=row + 1 if row is not None else None,
             **labels,
         )
 
@@ -182,6 +193,36 @@ class _Entry:
         self.failed[rule.rule_id] += 1
         if self.failed[rule.rule_id] <= FINDINGS_PER_RULE:
             self.findings.append(finding)
+
+
+def _place(
+    submission: Submission,
+    sheets: Mapping[str, Sheet],
+    sheet_name: str,
+    row: int | None,
+    column: int | None,
+    **labels: Any,
+) -> Place:
+    """A place that Excel can show: of a cell on a hidden sheet only the file, of one in a hidden row or column that it is hidden."""
+    sheet = sheets.get(sheet_name)
+    cell = cell_address(row, column) if row is not None and column is not None else ""
+    unseen = ""
+    if sheet and sheet.hidden:
+        unseen = f"该处在隐藏的工作表“{mask_personal(sheet_name)}”{f'的 {cell}' if cell else '里'}"
+        sheet_name, row, cell = "", None, ""
+    elif sheet and row in sheet.hidden_rows:
+        unseen = f"该处在隐藏的第 {(row or 0) + 1} 行"
+    elif sheet and column is not None and column in sheet.hidden_columns:
+        unseen = f"该处在隐藏的第 {column_letter(column)} 列"
+    return Place(
+        submission_id=submission.submission_id,
+        file_name=mask_personal(submission.file_name),
+        sheet=mask_personal(sheet_name),
+        cell=cell,
+        source_row=row + 1 if row is not None else None,
+        unseen=unseen,
+        **labels,
+    )
 
 
 def screen(
@@ -205,9 +246,9 @@ def screen(
             result.faults[submission.submission_id] = f"{type(fault).__name__}: {fault}"[:300]
             result.explanations = [one for one in result.explanations if one[0] != submission.submission_id]
     for defined in all_definitions():
-        tables = [(index, entry) for index, entry in enumerate(entries) if entry.table.definition is defined]
-        if tables:
-            _judge(defined, dict(tables), result)
+        filings = {index: entry for index, entry in enumerate(entries) if entry.definition is defined}
+        if filings:
+            _judge(defined, filings, result)
     return result
 
 
@@ -235,21 +276,23 @@ def _identified(
     if personal:
         explanations = []  # nothing is taken from a quarantined file
     result.explanations += explanations
+    sheets = {sheet.name: sheet for sheet in outcome.sheets}
     if not found.tables:
         lacking = found.observations
         if outcome.sheets and not sheets_of_the_county(outcome):
             # A list of findings that comes back alone is no return and lacks none; without a reply it is nothing at all.
             lacking = [] if explanations else [Observation("FILE-0-no-reply")]
-        _reject_file(submission, [*lacking, *personal, *remarks, *replies], result)
+        _reject_file(submission, [*lacking, *personal, *remarks, *replies], result, sheets)
         return []
     personal += [*remarks, *replies]
-    entries = [_Entry(submission, table, found.other_sheets) for table in found.tables]
+    entries = [_Entry(submission, tables, sheets, found.other_sheets) for tables in found.filings]
     for entry in entries:
         received_at = _received_at(submission, entry.slot[1])
         entry.answers = answered_submission(outcome)
         entry.waived = frozenset(waivers(settings.decisions, *entry.slot, received_at))
         locked = list(_locked(entry, settings.decisions))
-        mine = [*found.observations, *personal, *entry.table.observations, *_structure(entry.table), *locked]
+        own = [observation for table in entry.tables for observation in table.observations]
+        mine = [*found.observations, *personal, *own, *structure(entry.tables), *locked]
         for observation in mine:
             _observe(entry, observation)
     return entries
@@ -290,52 +333,30 @@ def _locked(entry: _Entry, decisions: Sequence[Decision]) -> Iterable[Observatio
     if locks and all(locks):
         lock = next(lock for lock in reversed(locks) if lock)
         detail = f"{parse_period(period).label}已于 {beijing_day(lock.at)} 锁定（{lock.reason}），不再接收新的版本。"
-        yield Observation("FILE-0-locked", entry.table.sheet.name, detail=detail)
-
-
-def _structure(table: Table) -> Iterable[Observation]:
-    """What is wrong with a table's cells whatever their column: errors, uncalculated formulas, hidden rows, no rows."""
-    sheet = table.sheet
-    mapped = {index: name for name, index in table.columns.items()}
-    rows = {*table.data_rows, *table.total_rows}
-    for row, column in sorted(sheet.error_cells):
-        if row in rows and column in mapped:
-            yield Observation("FILE-1b-error-cell", sheet.name, row, column, value=sheet.cell(row, column) or "",
-                              column_name=mapped[column])  # fmt: skip
-    for row, column in sorted(sheet.valueless_formulas):
-        # The totals of our own template are our own sums: a program that did not calculate them left nothing out.
-        if row in rows and column in mapped and not (table.of_template and row in table.total_rows):
-            yield Observation("FILE-0-formula-no-value", sheet.name, row, column, column_name=mapped[column])
-    for row, column in sorted(sheet.external_formulas):
-        if row in rows and column in mapped:
-            yield Observation("FILE-0-external-link", sheet.name, row, column, value=sheet.cell(row, column) or "",
-                              column_name=mapped[column])  # fmt: skip
-    yield from marked_cells(table)
-    first = min(mapped, default=0)
-    for row in sorted(sheet.hidden_rows & set(table.data_rows)):
-        yield Observation("FILE-1b-hidden-data", sheet.name, row, first, detail=f"第 {row + 1} 行")
-    for column in sorted(sheet.hidden_columns & set(mapped)):
-        yield Observation("FILE-1b-hidden-data", sheet.name, table.header_row, column,
-                          detail=f"第 {column_letter(column)} 列", column_name=mapped[column])  # fmt: skip
-    if sheet.hidden:
-        yield Observation("FILE-1b-hidden-data", sheet.name, table.header_row, first, detail=f"工作表“{sheet.name}”")
-    if not table.data_rows:
-        yield Observation("FILE-0-no-rows", sheet.name, table.header_row, first)
+        yield Observation("FILE-0-locked", entry.tables[0].sheet.name, detail=detail)
 
 
 def _observe(entry: _Entry, observation: Observation) -> None:
     rule = file_rules()[observation.rule_id]
-    if not rule.is_valid_for(entry.table.period):
+    if not rule.is_valid_for(entry.period):
         return
-    defined = entry.table.definition
-    label = defined.column(observation.column_name).label if observation.column_name else ""
-    row_label = subject = ""
-    if observation.row is not None and entry.table.is_data_row(observation.row):
-        row_label = _row_label(entry.table, observation.row)
-        subject = _subject(entry.table, observation.row)
+    row, column = observation.row, observation.column
+    label = entry.definition.column(observation.column_name).label if observation.column_name else ""
+    row_label = known_by = ""
+    for table in entry.tables:
+        if row is not None and table.sheet.name == observation.sheet and table.is_data_row(row):
+            row_label, known_by = _row_label(table, row), subject(table, row)
     place = entry.place(
-        observation.sheet, observation.row, observation.column, row_label=row_label, column_label=label, subject=subject
+        observation.sheet,
+        row,
+        column,
+        row_label=row_label,
+        column_label=label,
+        subject=known_by if observation.subject is None else observation.subject,
+        extent=_extent(row, column, observation.last, observation.cells_n),
     )
+    if rule.rule_id in _OF_WHAT_IS_HIDDEN:
+        place = replace(place, unseen="")
     entry.add(
         rule,
         make_finding(
@@ -349,18 +370,28 @@ def _observe(entry: _Entry, observation: Observation) -> None:
     )
 
 
+#: Rules that say themselves what is hidden.
+_OF_WHAT_IS_HIDDEN = frozenset(["FILE-1b-hidden-data", "FILE-1b-filter-left-on", "FILE-1b-folded-group"])
+
+
+def _extent(row: int | None, column: int | None, last: tuple[int, int] | None, cells_n: int) -> str:
+    """The range of a finding of which each cell breaks the rule in the same way; blank for one cell."""
+    if row is None or column is None or last is None or cells_n < 2:
+        return ""
+    return f"{area_address(row, column, *last)} 共 {cells_n:,} 个单元格都是如此"
+
+
 def _row_label(table: Table, row: int) -> str:
     index = table.columns.get(table.definition.row_label)
     return folded_name(table.sheet.cell(row, index) or "") if index is not None else ""
 
 
-def _subject(table: Table, row: int) -> str:
-    """The key of a data row, by which the same row is known in another version or period."""
-    columns = [table.columns.get(name) for name in table.definition.key]
-    return "/".join(folded(table.sheet.cell(row, index) or "") if index is not None else "" for index in columns)
-
-
-def _reject_file(submission: Submission, observations: Sequence[Observation], result: Screening) -> None:
+def _reject_file(
+    submission: Submission,
+    observations: Sequence[Observation],
+    result: Screening,
+    sheets: Mapping[str, Sheet] | None = None,
+) -> None:
     """A file in which no return was found: one filing without a return, on the county whose inbox it came from."""
     earliest = min(submission.receipts, key=lambda receipt: (receipt.received_at, receipt.county_code), default=None)
     county = earliest.county_code if earliest else None
@@ -372,13 +403,8 @@ def _reject_file(submission: Submission, observations: Sequence[Observation], re
         failed[rule.rule_id] += 1
         if failed[rule.rule_id] > FINDINGS_PER_RULE:
             continue
-        place = Place(
-            submission_id=submission.submission_id,
-            file_name=mask_personal(submission.file_name),
-            county_code=county,
-            sheet=mask_personal(observation.sheet),
-            cell=observation.cell,
-            source_row=observation.row + 1 if observation.row is not None else None,
+        place = _place(
+            submission, sheets or {}, observation.sheet, observation.row, observation.column, county_code=county
         )
         result.findings.append(
             make_finding(rule, place, value=observation.value, expected=observation.expected, detail=observation.detail)
@@ -411,23 +437,26 @@ def _received_at(submission: Submission, county_code: str | None) -> datetime | 
 
 def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screening) -> None:
     """Type, derive and validate every table of one return at once; verdicts, rows and counts go into the result."""
+    parts = [(index, table) for index, entry in entries.items() for table in entry.tables]
+    filings = {number: index for number, (index, _) in enumerate(parts)}
     rules = suite(defined.return_code)
     judged = rules.select("file", version=defined)
-    frame = tabulate(defined, [(index, entry.table) for index, entry in entries.items()])
-    frame = derive(defined, frame, {index: entry.table.period for index, entry in entries.items()})
+    frame = tabulate(defined, [(number, table) for number, (_, table) in enumerate(parts)], filings)
+    frame = derive(defined, frame, {index: entry.period for index, entry in entries.items()})
     validation = validate(
         frame, judged, name=f"{defined.return_code}_v{defined.version}", index=("entry", "source_row")
     )
-    _write_findings(defined, entries, frame, validation, rules.rules)
-    for index, observation in _unseen_characters(defined, entries, frame):
-        _observe(entries[index], observation)
+    placed = {number: (entries[index], table) for number, (index, table) in enumerate(parts)}
+    _write_findings(defined, placed, frame, validation, rules.rules)
+    for number, observation in _unseen_characters(defined, placed, frame):
+        _observe(placed[number][0], observation)
     checked = {
         (index, rule_id): checked_n
         for (index, rule_id), checked_n in _checked(frame, judged).items()
-        if rules.rules[rule_id].is_valid_for(entries[index].table.period)
+        if rules.rules[rule_id].is_valid_for(entries[index].period)
     }
-    row_counts = dict(frame.filter(~pl.col("is_total")).group_by("entry").len().iter_rows())
-    own_totals = [index for index, entry in entries.items() if entry.table.of_template]
+    row_counts = dict(frame.filter(~pl.col("is_total")).group_by("filing").len().iter_rows())
+    own_totals = [number for number, (_, table) in placed.items() if table.of_template]
     digests = _content_digests(defined, frame.filter(~(pl.col("is_total") & pl.col("entry").is_in(own_totals))))
     accepted: list[int] = []
     for index, entry in entries.items():
@@ -445,7 +474,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
                 county_code=county_code,
                 period=period,
                 period_type=parse_period(period).type.value if period else None,
-                sheet=mask_personal(entry.table.sheet.name),
+                sheet="、".join(dict.fromkeys(mask_personal(table.sheet.name) for table in entry.tables)),
                 file_name=mask_personal(entry.submission.file_name),
                 received_at=_received_at(entry.submission, county_code),
                 verdict=verdict,
@@ -464,47 +493,55 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
         for rule_id, rule in {**file_rules(), **{r: v for r, v in rules.rules.items() if v.scope == "file"}}.items():
             checked_n = checked.get((index, rule_id), 1 if rule_id in file_rules() else 0)
             result.rule_results.append((*slot, rule_id, rule.level, rule.outcome, checked_n, entry.failed[rule_id]))
-        for name, column in entry.table.columns.items():
-            result.cell_columns.append(
-                (submission_id, return_code, mask_personal(entry.table.sheet.name), name, column_letter(column),
-                 entry.table.header_texts[name])
-            )  # fmt: skip
-    landed = _landing_rows(defined, entries, frame.filter(pl.col("entry").is_in(accepted)))
+        for table in entry.tables:
+            for name, column in table.columns.items():
+                result.cell_columns.append(
+                    (submission_id, return_code, mask_personal(table.sheet.name), table.first_data_row + 1,
+                     table.last_data_row + 1, name, column_letter(column), table.header_texts[name])
+                )  # fmt: skip
+    landed = _landing_rows(defined, placed, frame.filter(pl.col("filing").is_in(accepted)))
     if defined.return_code in result.rows:
         landed = pl.concat([result.rows[defined.return_code], landed], how="diagonal_relaxed")
     result.rows[defined.return_code] = landed
 
 
 def _content_digests(defined: ReturnDefinition, frame: pl.DataFrame) -> dict[int, str]:
-    """Entry → digest of its rows' values in the order of their keys, then of what its total rows state."""
+    """Filing → digest of its rows' values in the order of their keys, then of what its total rows state, whatever sheets they
+    stand on."""
     missing = [
         pl.col(f"{column.name}__state").replace_strict({code: code for code in MISSING_LABELS}, default=None,
                                                        return_dtype=pl.String)
         for column in defined.columns
     ]  # fmt: skip
     values = [pl.col(column.name) for column in defined.columns]
-    rows = frame.filter(~pl.col("is_total")).sort("entry", *defined.key).select("entry", *values, *missing)
+    rows = frame.filter(~pl.col("is_total")).sort("filing", *defined.key).select("filing", *values, *missing)
     stated = [column.name for column in defined.sum_columns]
-    totals = frame.filter("is_total").select("entry", *(defined.total_row.per if defined.total_row else ()), *stated)
+    totals = frame.filter("is_total").select("filing", *(defined.total_row.per if defined.total_row else ()), *stated)
     told = {
-        key[0]: part.drop("entry").sort(pl.all()).write_csv(include_header=False)
-        for key, part in totals.partition_by("entry", as_dict=True).items()
+        key[0]: part.drop("filing").sort(pl.all()).write_csv(include_header=False)
+        for key, part in totals.partition_by("filing", as_dict=True).items()
     }
     return {
-        key[0]: hashlib.sha256((part.drop("entry").write_csv() + told.get(key[0], "")).encode()).hexdigest()[:16]
-        for key, part in rows.partition_by("entry", as_dict=True).items()
+        key[0]: hashlib.sha256((part.drop("filing").write_csv() + told.get(key[0], "")).encode()).hexdigest()[:16]
+        for key, part in rows.partition_by("filing", as_dict=True).items()
     }
 
 
 def _passed_over(entry: _Entry) -> str:
     """What `Filing.passed_over` says. Raises RowsUnaccounted when a row was counted not at all or twice."""
-    counts = entry.table.row_counts()
+    several = len({table.sheet.name for table in entry.tables}) > 1
+    kinds: dict[RowKind, tuple[int, list[str]]] = {}
+    for table in entry.tables:
+        sheet = f"“{mask_personal(table.sheet.name)}”" if several else ""
+        for count in table.row_counts():
+            rows_n, named = kinds.get(count.kind, (0, []))
+            kinds[count.kind] = rows_n + count.rows_n, [*named, sheet + count.rows]
     content = {
-        "sheet_rows_n": sum(count.rows_n for count in counts),
+        "sheet_rows_n": sum(rows_n for rows_n, _ in kinds.values()),
         "kinds": [
-            {"label": ROW_KINDS[count.kind], "rows_n": count.rows_n, "rows": count.rows}
-            for count in counts
-            if count.kind is not RowKind.DATA
+            {"label": label, "rows_n": kinds[kind][0], "rows": "、".join(kinds[kind][1])}
+            for kind, label in ROW_KINDS.items()
+            if kind in kinds and kind is not RowKind.DATA
         ],
         "sheets": [{"sheet": mask_personal(name), "rows_n": rows_n} for name, rows_n in entry.other_sheets],
     }
@@ -512,7 +549,7 @@ def _passed_over(entry: _Entry) -> str:
 
 
 def _unseen_characters(
-    defined: ReturnDefinition, entries: dict[int, _Entry], frame: pl.DataFrame
+    defined: ReturnDefinition, placed: Mapping[int, tuple[_Entry, Table]], frame: pl.DataFrame
 ) -> Iterable[tuple[int, Observation]]:
     """(entry, observation): the first cell of each column that was read without a character in it that nobody can see.
 
@@ -524,7 +561,7 @@ def _unseen_characters(
         text, state = pl.col(f"{column.name}__text"), pl.col(f"{column.name}__state")
         found = frame.filter(text.str.contains(UNSEEN) & state.is_in([one.value for one in READ_STATES]))
         for key, cells in found.partition_by("entry", as_dict=True, maintain_order=True).items():
-            table = entries[key[0]].table
+            table = placed[key[0]][1]
             first = cells.row(0, named=True)
             written = first[f"{column.name}__text"]
             read = folded_name(written) if column.is_name else folded(written)
@@ -536,26 +573,43 @@ def _unseen_characters(
 
 
 def _checked(frame: pl.DataFrame, expectations: Sequence[dict[str, Any]]) -> dict[tuple[int, str], int]:
-    """(entry, rule id) → rows that the rule judged."""
+    """(filing, rule id) → rows that the rule judged."""
     by_rule = {expectation["meta"]["rule"]: expectation["kwargs"]["column"] for expectation in expectations}
-    counted = frame.group_by("entry").agg(
+    counted = frame.group_by("filing").agg(
         pl.col(column).is_not_null().sum().alias(rule_id) for rule_id, column in by_rule.items()
     )
-    return {(row["entry"], rule_id): row[rule_id] for row in counted.iter_rows(named=True) for rule_id in by_rule}
+    return {(row["filing"], rule_id): row[rule_id] for row in counted.iter_rows(named=True) for rule_id in by_rule}
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """A rule broken at one cell, or in the same way at each of `rows` (positions in the sheet, from 0) of a column.
+
+    `cause`: what the cells of a column must have in common to be told as one; None where each is a matter of its own.
+    """
+
+    entry: int
+    rows: tuple[int, ...]
+    rule_id: str
+    column_name: str
+    cause: tuple[str, str] | None
+    said: tuple[str, str, str, str, str]
+    row: dict[str, Any]
 
 
 def _write_findings(
     defined: ReturnDefinition,
-    entries: dict[int, _Entry],
+    placed: Mapping[int, tuple[_Entry, Table]],
     frame: pl.DataFrame,
     validation: Validation,
     rules: dict[str, Rule],
 ) -> None:
+    """`placed`: entry → its filing and the table itself."""
     broken = [
         (place[0], place[1], rule_id)
         for rule_id, places in validation.broken.items()
         for place in places
-        if rules[rule_id].is_valid_for(entries[place[0]].table.period)
+        if rules[rule_id].is_valid_for(placed[place[0]][0].period)
     ]
     if not broken:
         return
@@ -567,23 +621,67 @@ def _write_findings(
             on=["entry", "source_row"],
         ).iter_rows(named=True)
     }
+    cells: dict[tuple[int, str, str], list[_Broken]] = {}
     for index, source_row, rule_id in sorted(broken):
-        entry, rule, row = entries[index], rules[rule_id], rows[(index, source_row)]
-        row_label = folded_name(row.get(f"{defined.row_label}__text") or "") if not row["is_total"] else "合计"
-        for column_name, value, expected, difference, detail, problem in explain(defined, rule, row):
-            column = entry.table.columns.get(column_name)
-            place = entry.place(
-                entry.table.sheet.name,
-                source_row - 1,
-                column,
-                row_label=row_label,
-                subject="" if row["is_total"] else _subject(entry.table, source_row - 1),
-                column_label=defined.column(column_name).label_in(row),
-            )
-            finding = make_finding(
-                rule, place, value=value, expected=expected, difference=difference, detail=detail, problem=problem
-            )
-            entry.add(rule, finding)
+        row = rows[(index, source_row)]
+        for column_name, *said in explain(defined, rules[rule_id], row):
+            cause = _cause(rules[rule_id], column_name, row)
+            one = _Broken(index, (source_row - 1,), rule_id, column_name, cause, tuple(said), row)  # type: ignore[arg-type]
+            cells.setdefault((index, rule_id, column_name), []).append(one)
+    joined = [one for (index, *_), column in cells.items() for one in _joined(column, placed[index][1])]
+    # As they stand in the file: by row, and within a row in the order in which a rule names its columns.
+    for one in sorted(joined, key=lambda one: (one.entry, one.rows[0], one.rule_id)):
+        (entry, table), rule, row = placed[one.entry], rules[one.rule_id], one.row
+        first, last, column = one.rows[0], one.rows[-1], table.columns.get(one.column_name)
+        place = entry.place(
+            table.sheet.name,
+            first,
+            column,
+            row_label=folded_name(row.get(f"{defined.row_label}__text") or "") if not row["is_total"] else "合计",
+            subject="" if row["is_total"] else subject(table, first),
+            column_label=defined.column(one.column_name).label_in(row),
+            extent=_extent(first, column, (last, column or 0), len(one.rows)),
+        )
+        value, expected, difference, detail, problem = one.said
+        finding = make_finding(
+            rule, place, value=value, expected=expected, difference=difference, detail=detail, problem=problem
+        )
+        entry.add(rule, finding)
+
+
+#: So many cells of a column below each other that are wrong in the same way are one thing to mend: something was done to the column.
+_FEWEST_ALIKE = 3
+
+
+def _cause(rule: Rule, column_name: str, row: dict[str, Any]) -> tuple[str, str] | None:
+    """What is wrong with a cell as such: its state and its text. What a number is beside others is a matter of its own row."""
+    if rule.state_of or rule.truth == "text_number":
+        return row[f"{column_name}__state"], (row[f"{column_name}__text"] or "").strip()
+    return None
+
+
+def _joined(column: list[_Broken], table: Table) -> Iterable[_Broken]:
+    """Cells of one column that break one rule, in the order of rows; those below each other that are wrong alike as one.
+
+    Alike: the same text; or, where no cell of the column is right, the same state.
+    """
+    at = {row: number for number, row in enumerate(table.data_rows)}
+    whole = len(column) == len(at) and len({one.cause and one.cause[0] for one in column}) == 1
+    run: list[_Broken] = []
+    for one in column:
+        alike = run and one.cause and (whole or one.cause == run[-1].cause)
+        if alike and at.get(one.rows[0], -1) == at.get(run[-1].rows[0], -3) + 1:
+            run.append(one)
+            continue
+        yield from _as_one(run)
+        run = [one]
+    yield from _as_one(run)
+
+
+def _as_one(run: list[_Broken]) -> list[_Broken]:
+    if len(run) < _FEWEST_ALIKE:
+        return run
+    return [replace(run[0], rows=tuple(one.rows[0] for one in run))]
 
 
 def explain(
@@ -620,6 +718,11 @@ def explain(
         yield _out_of_time(rule, check, row)
     elif ratio := next((ratio for ratio in defined.ratios if ratio.name == rule.truth), None):
         yield _out_of_range(defined, rule, ratio, row)
+    elif zero := next((ratio for ratio in defined.ratios if ratio.per and ratio.over_zero == rule.truth), None):
+        yield zero.per or "", "0", "", "", plain_number(row[zero.of], scale(defined, zero.of)), ""
+    elif present := next((present for present in defined.present if present.name == rule.truth), None):
+        group = "、".join([*present.where.values(), *(str(row[name]) for name in present.per)])
+        yield present.column, "0", "", "", group, ""
     else:
         left = next(identity.left for identity in defined.identities if identity.name == rule.truth)
         value = row[left]
@@ -666,11 +769,13 @@ def _compared(value: int, expected: int, places: int) -> tuple[str, str, str]:
     return plain_number(value, places), plain_number(expected, places), signed(value - expected, places)
 
 
-def _landing_rows(defined: ReturnDefinition, entries: dict[int, _Entry], frame: pl.DataFrame) -> pl.DataFrame:
+def _landing_rows(
+    defined: ReturnDefinition, placed: Mapping[int, tuple[_Entry, Table]], frame: pl.DataFrame
+) -> pl.DataFrame:
     """Rows of accepted tables as they are landed; numbers stay scaled integers until the database divides them exactly."""
     identity = pl.DataFrame(
-        [(index, entry.submission.submission_id, entry.slot[1], entry.slot[2], entry.table.sheet.name)
-         for index, entry in entries.items()],
+        [(number, entry.submission.submission_id, entry.slot[1], entry.slot[2], table.sheet.name)
+         for number, (entry, table) in placed.items()],
         schema={"entry": pl.Int32, "submission_id": pl.String, "county_code": pl.String, "period": pl.String,
                 "sheet": pl.String},
         orient="row",

@@ -3,12 +3,12 @@
 Belongs here: deciding what a cell *is* against its declared type. A cell never changes its value: it is read as declared, or
 its state says why not. Which states are allowed is a rule (`expectations/`), not decided here.
 
-Frame: `entry` (which table of the batch), `source_row` (from 1, as Excel shows it), `is_total`, and for each declared column
+Frame: `entry` (which table of the batch), `filing` (which filing it is a part of), `source_row` (from 1, as Excel shows it), `is_total`, and for each declared column
 `<name>` (typed: counts Int64, headcounts in tenths and money in cents Int64, dates Date, text), `<name>__text` (as stored) and
 `<name>__state` (a `CellState`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import polars as pl
@@ -32,6 +32,7 @@ class CellState(StrEnum):
     ERROR_CELL = "error_cell"  # or one refused for what is struck out in it: nothing can be read from either
     UNCALCULATED = "uncalculated"
     COLUMN_MISSING = "column_missing"
+    TOLD = "told"
     DASH = "dash"
     PERCENT = "percent"
     NOT_NUMBER = "not_number"
@@ -50,7 +51,7 @@ class CellState(StrEnum):
 #: The states in which a cell holds something that is loaded.
 READ_STATES = (CellState.VALUE, CellState.TEXT_NUMBER)
 #: Cells that another rule has already reported at their place, or that a lower level covers.
-REPORTED_ELSEWHERE = (CellState.ERROR_CELL, CellState.UNCALCULATED, CellState.COLUMN_MISSING)
+REPORTED_ELSEWHERE = (CellState.ERROR_CELL, CellState.UNCALCULATED, CellState.COLUMN_MISSING, CellState.TOLD)
 #: The states of a cell whose text is none of what its column takes.
 UNREAD_STATES = (CellState.NOT_NUMBER, CellState.NOT_IN_LIST, CellState.PATTERN, CellState.NOT_DATE, CellState.PERCENT)
 
@@ -63,8 +64,13 @@ _THOUSANDS = r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$"
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 
 
-def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> pl.DataFrame:
-    """The typed frame over all tables of one return in a batch; `tables` are (entry, table)."""
+def tabulate(
+    defined: ReturnDefinition, tables: Sequence[tuple[int, Table]], filings: Mapping[int, int] | None = None
+) -> pl.DataFrame:
+    """The typed frame over all tables of one return in a batch; `tables` are (entry, table).
+
+    `filings`: entry → filing; without it every table is a filing of its own.
+    """
     entries: list[int] = []
     rows: list[int] = []
     totals: list[bool] = []
@@ -73,7 +79,7 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
     for entry, table in tables:
         sheet = table.sheet
         refused = sheet.error_cells | refused_cells(table)
-        marked = bool(refused or sheet.valueless_formulas)
+        marked = bool(refused or sheet.valueless_formulas or table.told_rows or table.told_cells)
         places = sorted([(row, False) for row in table.data_rows] + [(row, True) for row in table.total_rows])
         entries += [entry] * len(places)
         rows += [row + 1 for row, _ in places]
@@ -94,6 +100,7 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
     frame = pl.DataFrame(
         {
             "entry": pl.Series(entries, dtype=pl.Int32),
+            "filing": pl.Series([filings[entry] for entry in entries] if filings else entries, dtype=pl.Int32),
             "source_row": pl.Series(rows, dtype=pl.Int32),
             "is_total": pl.Series(totals, dtype=pl.Boolean),
             **{f"{name}__text": pl.Series(values, dtype=pl.String) for name, values in texts.items()},
@@ -106,6 +113,8 @@ def tabulate(defined: ReturnDefinition, tables: Sequence[tuple[int, Table]]) -> 
 
 
 def _mark(table: Table, refused: frozenset[tuple[int, int]], row: int, index: int, column: Column) -> str | None:
+    if row in table.told_rows or (row, index) in table.told_cells:
+        return CellState.TOLD.value
     if (row, index) in refused:
         return CellState.ERROR_CELL.value
     if (row, index) in table.sheet.valueless_formulas:

@@ -4,6 +4,7 @@ Light on purpose (standard library only): the reading process imports it, and st
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,14 +22,20 @@ TOKEN_LABEL, REPLY_LABEL = "问题编号", "核实说明"
 RAISED, LOWERED, STRUCK = WHOLE_CELL_MARKS = "上标", "下标", "删除线"
 
 
+#: First row, first column, last row, last column, from 0.
+Area = tuple[int, int, int, int]
+
+
 @dataclass(frozen=True)
 class Sheet:
     """One sheet; `rows[0][0]` is A1. A cell is its text as stored, None when blank.
 
     `error_cells`, `valueless_formulas`, `external_formulas` (fed by another workbook): (row, column) from 0. `hidden_rows`,
-    `hidden_columns`: indexes from 0. `marked_cells`: (row, column) → what is raised, lowered or struck out there: the text with those
-    runs named, `7[上标 1]`, or one of `WHOLE_CELL_MARKS` where all of the cell is. `month_numbers`: (row, column) of numbers that read
-    like a year and a month (2009.11), whose text alone does not tell that a number stands there.
+    `hidden_columns`: indexes from 0; of these, `filtered_rows` are hidden by a filter, `folded_rows` and `folded_columns` stand in
+    a group that is folded up. `marked_cells`: (row, column) → what is raised, lowered or struck out there: the text with those
+    runs named, `7[上标 1]`, or one of `WHOLE_CELL_MARKS` where all of the cell is. `merged`: (first row, first column, last row,
+    last column) of cells merged into one. `very_hidden`: hidden so that no menu of Excel brings the sheet back. `month_numbers`: (row,
+    column) of numbers that read like a year and a month (2009.11), whose text alone does not tell that a number stands there.
     """
 
     name: str
@@ -41,6 +48,11 @@ class Sheet:
     external_formulas: frozenset[tuple[int, int]] = frozenset()
     marked_cells: dict[tuple[int, int], str] = field(default_factory=dict)
     month_numbers: frozenset[tuple[int, int]] = frozenset()
+    filtered_rows: frozenset[int] = frozenset()
+    folded_rows: frozenset[int] = frozenset()
+    folded_columns: frozenset[int] = frozenset()
+    merged: tuple[Area, ...] = ()
+    very_hidden: bool = False
 
     def cell(self, row: int, column: int) -> str | None:
         """The text at (row, column), None outside the sheet."""
@@ -99,6 +111,23 @@ def cell_position(address: str) -> tuple[int, int]:
     return int(address[len(letters) :]) - 1, column - 1
 
 
+def area_address(first_row: int, first_column: int, last_row: int, last_column: int) -> str:
+    """(3, 7, 62, 7) → H4:H63; a single cell → its address."""
+    first, last = cell_address(first_row, first_column), cell_address(last_row, last_column)
+    return first if first == last else f"{first}:{last}"
+
+
+def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Sorted numbers as (first, last) of each unbroken run: 5, 6, 7, 9 → (5, 7), (9, 9)."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and number <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
 def cell_text(value: Any) -> str | None:
     """A cell's value as text: whole floats without their `.0`, other numbers in plain decimals, dates in ISO form.
 
@@ -139,6 +168,11 @@ def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
             "external_formulas": sorted(sheet.external_formulas),
             "month_numbers": sorted(sheet.month_numbers),
             "marked_cells": [(*place, what) for place, what in sorted(sheet.marked_cells.items())],
+            "filtered_rows": sorted(sheet.filtered_rows),
+            "folded_rows": sorted(sheet.folded_rows),
+            "folded_columns": sorted(sheet.folded_columns),
+            "merged": sheet.merged,
+            "very_hidden": sheet.very_hidden,
         }
         for sheet in outcome.sheets
     ]
@@ -160,6 +194,11 @@ def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
             external_formulas=frozenset(tuple(cell) for cell in sheet["external_formulas"]),
             month_numbers=frozenset(tuple(cell) for cell in sheet["month_numbers"]),
             marked_cells={(row, column): what for row, column, what in sheet["marked_cells"]},
+            filtered_rows=frozenset(sheet["filtered_rows"]),
+            folded_rows=frozenset(sheet["folded_rows"]),
+            folded_columns=frozenset(sheet["folded_columns"]),
+            merged=tuple((area[0], area[1], area[2], area[3]) for area in sheet["merged"]),
+            very_hidden=sheet["very_hidden"],
         )
         for sheet in plain["sheets"]
     ]

@@ -40,7 +40,7 @@ _TABLES = {
         verdict VARCHAR, errors_n INTEGER, queries_n INTEGER, infos_n INTEGER, waived_n INTEGER, rows_n INTEGER,
         passed_over VARCHAR, content_digest VARCHAR, answers_submission_id VARCHAR, rule_set_version VARCHAR""",
     "landing.cell_column": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, sheet VARCHAR,
-        column_name VARCHAR, column_letter VARCHAR, header_label VARCHAR""",
+        first_row INTEGER, last_row INTEGER, column_name VARCHAR, column_letter VARCHAR, header_label VARCHAR""",
     "landing.finding": f"finding_id VARCHAR, submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, {_FINDING_TAIL}",
     "landing.rule_result": f"""submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, rule_id VARCHAR, level VARCHAR,
         outcome VARCHAR, checked_n BIGINT, failed_n BIGINT""",

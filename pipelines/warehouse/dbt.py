@@ -22,8 +22,15 @@ _TARGET = DBT_PROJECT / "target"
 #: What dbt's page would load if usage statistics were on.
 _TRACKER = "//d1fc8wv8zag5ca.cloudfront.net/2.9.0/sp.js"
 
-#: Models that change with every screened file, whatever it holds.
-_BOARDS = ("mart_finding", "mart_submission_status", "mart_filing_version", "mart_decision")
+#: Models that change with every screened file, whatever it holds: the boards, and the figures for the open queries beside them.
+_BOARDS = (
+    "mart_finding",
+    "mart_submission_status",
+    "mart_filing_version",
+    "mart_decision",
+    "fct_indicator",
+    "mart_overview",
+)
 
 
 class DbtFault(RuntimeError):
@@ -128,12 +135,13 @@ def build(home: Home, dirty: Iterable[str], *, seeded: bool = False) -> list[Bui
     nodes' messages."""
     select = selection(dirty)
     arguments = ["--exclude-resource-type", "unit_test", *(["--select", *select] if select else [])]
-    return _invoke(home, "build", [*arguments, *(["--exclude", "path:seeds"] if seeded else [])])
+    # Seeds are made anew rather than emptied: another state of the project may give them other columns.
+    return _invoke(home, "build", [*arguments, *(["--exclude", "path:seeds"] if seeded else ["--full-refresh"])])
 
 
 def seed(home: Home) -> None:
     """Load the seeds alone. Raises DbtFault."""
-    _invoke(home, "seed", [])
+    _invoke(home, "seed", ["--full-refresh"])
 
 
 def build_figures(home: Home) -> None:

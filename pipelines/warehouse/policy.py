@@ -22,6 +22,7 @@ SEEDS = (
     "pay_components",
     "stages",
     "reported_stages",
+    "school_type_stages",
 )
 #: In the seed of categories: the county stands on the list of none.
 NO_CATEGORY = "无"
@@ -40,6 +41,8 @@ class Stage:
     age_to: int
     reported: tuple[str, ...]
     under_3_excluded: bool
+    has_net_rate: bool
+    reported_here_and_above: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Policy:
     default_register: str
     pay_components: tuple[str, ...]
     members: dict[tuple[str, str], frozenset[str]]
+    stages_of_type: tuple[tuple[str, str], ...]
 
     def hardship_category(self, county_code: str, day: date) -> str | None:
         """The county's category of the hardship allowance on a day; 无 for none, None when the seed does not name the county."""
@@ -84,6 +88,17 @@ class Policy:
                 if (one.scope_code, one.programme, one.tier) == (scope, programme, tier) and _valid(one, day):
                     return one.yuan_per_month
         return None
+
+    def programmes_of_county(self, county_code: str, day: date) -> frozenset[str]:
+        """Programmes for which a standard is set for the county itself or its hardship category on a day."""
+        scopes = (county_code, _HARDSHIP_SCOPE + (self.hardship_category(county_code, day) or ""))
+        return frozenset(one.programme for one in self.tiers if one.scope_code in scopes and _valid(one, day))
+
+    def tiers_of(self, county_code: str, day: date) -> tuple[_Tier, ...]:
+        """Every tier of which a standard holds for the county on a day: its own, that of its category, the city's."""
+        city = f"{county_code[:4]}00"
+        scopes = (county_code, city, _HARDSHIP_SCOPE + (self.hardship_category(county_code, day) or ""))
+        return tuple(one for one in self.tiers if one.scope_code in scopes and _valid(one, day))
 
     @property
     def tiered_programmes(self) -> frozenset[str]:
@@ -134,6 +149,8 @@ def load_policy() -> Policy:
             int(row["age_to"]),
             tuple(name for name, at in levels.items() if int(row["level_from"]) <= at <= int(row["level_to"])),
             row["under_3_excluded"] == "true",
+            row["has_net_rate"] == "true",
+            tuple(name for name, at in levels.items() if int(row["level_from"]) <= at),
         )
         for row in _rows("stages")
     ]
@@ -148,6 +165,7 @@ def load_policy() -> Policy:
             if kinds.get(row["caliber_id"]) == "pay" and row["is_included"] == "true"
         ),
         members={key: frozenset(values) for key, values in members.items()},
+        stages_of_type=tuple((row["school_type"], row["reported_stage"]) for row in _rows("school_type_stages")),
     )
 
 

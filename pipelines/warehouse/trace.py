@@ -14,6 +14,8 @@ from typing import Any
 
 import duckdb
 
+from pipelines.warehouse.quotient import quotient
+
 #: The four terms of (numerator ÷ numerator base) ÷ (denominator ÷ denominator base), as mart_lineage_term names them.
 ROLES = ("numerator", "numerator_base", "denominator", "denominator_base")
 #: A term that is another indicator's verdict on each county, and has no cells of its own.
@@ -109,11 +111,11 @@ def trace(published: Path, indicator: str, area: str, period: str, caliber: str 
 
 
 def trace_every_figure(published: Path) -> Iterable[Trace]:
-    """Every figure that is given (final or partial), each proved; raises TraceMismatch at the first that does not add up."""
+    """Every figure that has a value, each proved; raises TraceMismatch at the first that does not add up."""
     with duckdb.connect(str(published), read_only=True) as connection:
         reader = _Reader(connection, is_every=True)
         for key, figure in reader.figures.items():
-            if figure["status"] in ("complete", "partial"):
+            if figure["value"] is not None:
                 yield reader.trace(*key)
 
 
@@ -192,7 +194,7 @@ class _Reader:
         key = [figure[name] for name in ("indicator_code", "caliber_id", "period")]
         kept = (*key, None if self.is_every else figure["area_code"])
         if kept not in self.kept:
-            counties = self._figures_of_counties(key, kept[-1])
+            counties = self._figures_of_counties(key, kept[-1], is_covered=self.is_every or figure["coverage_n"] > 0)
             codes = [county["area_code"] for county in counties]
             lineage = self._rows(
                 """SELECT DISTINCT part_period, role, term FROM marts.mart_lineage_term
@@ -224,17 +226,18 @@ class _Reader:
             raise NoSuchFigure(indicator, area, period, caliber)
         return rows[0]
 
-    def _figures_of_counties(self, key: list[str], area_code: str | None) -> list[dict[str, Any]]:
-        """The figures of the counties that a figure covers; a county's own figure is that of one county."""
+    def _figures_of_counties(self, key: list[str], area_code: str | None, *, is_covered: bool) -> list[dict[str, Any]]:
+        """The figures of the counties that a figure is the sum of: those that it covers, or, where none has a figure of its own
+        (a zero below the line), all of them; a county's own figure is that of one county."""
         return self._rows(
             """SELECT fact.*, area.area_name, area.parent_area_code FROM marts.fct_indicator AS fact
                JOIN (SELECT area_code, any_value(parent_area_code) AS parent_area_code,
                             arg_max(area_name, valid_from) AS area_name, min(sort_order) AS sort_order
                      FROM marts.dim_area WHERE area_level = 'county' AND ($4 IS NULL OR $4 IN (area_code, parent_area_code))
                      GROUP BY area_code) AS area USING (area_code)
-               WHERE indicator_code = $1 AND caliber_id = $2 AND period = $3 AND coverage_n = expected_n
+               WHERE indicator_code = $1 AND caliber_id = $2 AND period = $3 AND (coverage_n = expected_n OR NOT $5)
                ORDER BY area.sort_order, area_code""",
-            [*key, area_code],
+            [*key, area_code, is_covered],
         )
 
     def _figures_of_parts(
@@ -323,8 +326,6 @@ def _prove_value(figure: dict[str, Any]) -> None:
     if figure["value"] is None:
         return
     numerator, base, denominator, other_base = (figure[f"{role}_sum"] for role in ROLES)
-    cents = [int(term * 100) for term in (numerator, other_base or 1, base or 1, denominator)]
-    dividend, divisor = cents[0] * cents[1] * figure["factor"] * 10_000, cents[2] * cents[3]
-    value = Decimal((2 * dividend + divisor) // (2 * divisor)).scaleb(-4)
+    value = quotient(numerator, base, denominator, other_base, factor=figure["factor"])
     if value != figure["value"]:
         raise TraceMismatch(f"{figure['indicator_code']}: {figure['formula']} gives {value}")

@@ -374,7 +374,7 @@ def test_a_number_from_another_workbook_is_seen(tmp_path, formula):
 
 def test_a_link_outside_the_table_is_no_matter(tmp_path):
     draft = Draft("enrolment")
-    draft.notes.append(["注：取自", "=[1]花名册!B2"])
+    draft.notes.append(["注：取自", *[None] * len(draft.columns), "=[1]花名册!B2"])
     content = files.with_parts(
         draft.xlsx(), xl__worksheets__sheet1_dot_xml=lambda part: part.replace(b"</f><v />", b"</f><v>3</v>")
     )

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.home import Home
@@ -24,6 +25,29 @@ def test_hand_computed_rows_come_out_of_every_model_that_computes(published_home
     failed = {node.unique_id for node in outcome if node.status != "pass"}
     assert failed == set()
     assert {node.unique_id for node in outcome} == set(manifest["unit_tests"])
+
+
+def test_a_measure_or_dimension_that_nothing_delivers_fails_and_gets_no_numbers(published_home: Path, tmp_path: Path):
+    home = Home(tmp_path)
+    home.private.mkdir(parents=True)
+    for name in ("build_database", "marts_database"):
+        shutil.copyfile(getattr(Home(published_home), name), getattr(home, name))
+    with duckdb.connect(str(home.build_database)) as connection:
+        connection.execute(
+            "UPDATE seeds.indicators SET measure = 'per_class' WHERE indicator_code = 'gross_enrolment_junior'"
+        )
+        connection.execute(
+            "UPDATE seeds.caliber_members SET dimension = 'post' WHERE dimension = 'teacher_stage' AND member = '初中'"
+        )
+    with pytest.raises(dbt.DbtFault, match=r"every_measure_is_delivered: Got 3 results"):
+        dbt._invoke(home, "test", ["--select", "every_measure_is_delivered"])
+    dbt._invoke(home, "run", ["--select", "int_indicator_term"])
+    with duckdb.connect(str(home.build_database)) as connection:
+        terms = connection.execute(
+            """SELECT DISTINCT numerator, denominator, county_status FROM intermediate.int_indicator_term
+               WHERE indicator_code = 'gross_enrolment_junior'"""
+        ).fetchall()
+    assert terms == [(None, None, "missing")]
 
 
 def test_the_indicator_models_have_unit_tests_for_every_edge(manifest: dict):
@@ -65,4 +89,6 @@ def test_touched_returns_select_their_models_and_the_boards():
         "mart_submission_status",
         "mart_filing_version",
         "mart_decision",
+        "fct_indicator",
+        "mart_overview",
     ]

@@ -12,6 +12,7 @@ from datetime import date
 from importlib import resources
 from typing import Any
 
+import openpyxl
 from builders import DINGXIANG, FORMER, LOCKED, NEW, PAY, XINFU, CountyName, Draft, csv_bytes, xlsx
 from formats import in_format
 
@@ -116,7 +117,37 @@ def _dated_twice() -> Made:
     return draft, draft.cell(3, "vintage_on")
 
 
+def _emptied(return_code: str, at: str, rows: slice = slice(None), **kept: Any) -> Made:
+    """Nothing but zeros in some rows; the finding stands at the column `at` of the first."""
+    draft = Draft(return_code)
+    for row in draft.rows[rows]:
+        names = (column.name for column in draft.definition.number_columns if column.additive)
+        row.update({name: 0 for name in names if not isinstance(row[name], str)} | kept)
+    return draft, draft.cell(0, at)
+
+
+def _staff_without_heads() -> Made:
+    draft = Draft("civil_servant_pay")
+    draft.rows[1]["civil_servants_average"] = 0
+    return draft, draft.cell(1, "civil_servants_average")
+
+
 ROWS: dict[tuple[str, str], Callable[[], Made]] = {
+    ("enrolment", "XB02-4-nobody"): lambda: _emptied("enrolment", "students_total"),
+    ("population", "XB03-4-nobody"): lambda: _emptied("population", "population_total", slice(0, 18)),
+    ("population", "XB03-4-no-women"): lambda: _changed(
+        "population", "population_female", population_total=600, population_male=600, population_female=0
+    ),
+    ("teacher_pay", "XB04-4-nobody"): lambda: _emptied("teacher_pay", "teachers_average"),
+    ("teacher_pay", "XB04-4-pay-over-nobody"): lambda: _changed("teacher_pay", "teachers_average", teachers_average=0),
+    ("civil_servant_pay", "XB05-4-nobody"): lambda: _emptied(
+        "civil_servant_pay", "civil_servants_average", slice(0, 1)
+    ),
+    ("civil_servant_pay", "XB05-4-pay-over-nobody"): _staff_without_heads,
+    ("rural_subsidy", "XB06-4-nobody"): lambda: _emptied("rural_subsidy", "teachers_entitled"),
+    ("rural_subsidy", "XB06-4-paid-over-nothing"): lambda: _changed(
+        "rural_subsidy", "due_yuan", teachers_entitled=0, teachers_paid=0, due_yuan=0, paid_yuan=900, arrears_yuan=-900
+    ),
     ("enrolment", "XB02-1c-total-equals-ages"): lambda: _changed("enrolment", "students_total", age_13=2),
     ("enrolment", "XB02-1c-total-equals-grades"): lambda: _changed("enrolment", "students_total", grade_6=12),
     ("enrolment", "XB02-1c-female-within-total"): lambda: _changed("enrolment", "students_female", students_female=61),
@@ -253,7 +284,70 @@ def _two_periods() -> Made:
 
 def _twice() -> BadFile:
     draft, again = Draft("enrolment"), Draft("enrolment", sheet="再报一次")
-    return _file("FILE-0-return-repeated", xlsx(draft, again), sheet="再报一次", cell="A3")
+    return _file("FILE-0-return-repeated", xlsx(draft, again), sheet="再报一次", cell="A4")
+
+
+def _edited(draft: Draft, change: Callable[[Any], None]) -> bytes:
+    """The draft's workbook with something done to its sheet in a spreadsheet program."""
+    book = openpyxl.load_workbook(io.BytesIO(draft.xlsx()))
+    change(book.worksheets[0])
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+def _on_a_hidden_sheet() -> BadFile:
+    draft = Draft("enrolment")
+    content = xlsx(draft, others={"说明": [["见隐藏的表"]]}, hidden_sheets=(draft.sheet,))
+    return _file("FILE-0-hidden-sheet", content)
+
+
+def _hidden_copy() -> BadFile:
+    draft, old = Draft("enrolment"), Draft("enrolment", sheet="旧稿")
+    content = xlsx(draft, old, hidden_sheets=("旧稿",))
+    return _file("FILE-1b-hidden-copy", content, sheet=draft.sheet, cell="A3")
+
+
+def _template_of_another_period() -> BadFile:
+    draft = Draft("enrolment")
+    stated = [["form", "XB02"], ["return", "enrolment"], ["county_code", draft.county.code], ["period", "2023-2024"]]
+    content = xlsx(draft, others={"_xianbao": stated}, hidden_sheets=("_xianbao",))
+    return _file("FILE-0-template-reused", content, sheet=draft.sheet, cell=draft.cover_cell("报告期"))
+
+
+def _stray_row() -> BadFile:
+    draft = Draft("enrolment")
+    content = _edited(draft, lambda sheet: sheet.cell(40, 8, "."))
+    return _file("FILE-0-stray-row", content, sheet=draft.sheet, cell="H40", value=".")
+
+
+def _unfilled_row() -> BadFile:
+    draft = Draft("enrolment")
+    draft.rows.append({"school_code": f"{draft.county.code}0003", "school_name": "新建小学", "stage": "小学"})
+    at = draft.cell(2, "school_code")
+    return _file("FILE-1a-row-unfilled", draft.xlsx(), sheet=draft.sheet, cell=at)
+
+
+def _merged_key() -> BadFile:
+    draft = Draft("enrolment")
+    first, second = draft.cell(0, "school_name"), draft.cell(1, "school_name")
+    content = _edited(draft, lambda sheet: sheet.merge_cells(f"{first}:{second}"))
+    return _file("FILE-1b-merged-cells", content, sheet=draft.sheet, cell=first)
+
+
+def _filtered() -> BadFile:
+    draft = Draft("enrolment", hidden_rows=[1])
+
+    def filtered(sheet: Any) -> None:
+        sheet.auto_filter.ref = f"A3:{draft.cell(1, 'boarders')}"
+
+    return _file("FILE-1b-filter-left-on", _edited(draft, filtered), sheet=draft.sheet, cell="A5")
+
+
+def _folded() -> BadFile:
+    draft = Draft("enrolment")
+    content = _edited(draft, lambda sheet: sheet.row_dimensions.group(5, 5, hidden=True))
+    return _file("FILE-1b-folded-group", content, sheet=draft.sheet, cell="A5")
 
 
 def _missing_column() -> Made:
@@ -446,6 +540,14 @@ def _file_cases() -> list[BadFile]:
             [("南关", ""), ("完全", "删除线"), ("小学", "")],
             "南关[删除线 完全]小学",
         ),
+        _on_a_hidden_sheet(),
+        _hidden_copy(),
+        _template_of_another_period(),
+        _stray_row(),
+        _unfilled_row(),
+        _merged_key(),
+        _filtered(),
+        _folded(),
     ]
 
 

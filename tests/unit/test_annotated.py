@@ -12,7 +12,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from builders import SETTINGS, SHARED_DATA, Draft, csv_bytes, submission, xls
+from builders import SETTINGS, SHARED_DATA, Draft, csv_bytes, submission, xls, xlsx
 from issues import an_issue, heading
 from msoffcrypto.format.ooxml import OOXMLFile
 from openpyxl.chart import BarChart, Reference
@@ -160,6 +160,30 @@ def test_a_blank_cell_outside_the_data_can_be_marked(mark):
     draft = Draft("enrolment")
     marked = book_of(mark(draft.xlsx(), place(draft, "AZ2"), place(draft, "C90")).content)[draft.sheet]
     assert fill(marked, "AZ2") == RED and fill(marked, "C90") == RED
+
+
+def test_a_finding_about_a_range_is_marked_at_its_first_cell_and_names_the_range(mark, tmp_path):
+    draft = Draft("enrolment")
+    first = draft.rows[0]
+    draft.rows = [{**first, "school_code": f"140902{number:04}", "boarders": "#REF!"} for number in range(5)]
+    result = screened(tmp_path, draft.xlsx())
+    made = mark(draft.xlsx(), *(Issue.of(one) for one in result.findings))
+    sheet = book_of(made.content)[draft.sheet]
+    at, last = draft.cell(0, "boarders"), draft.cell(4, "boarders")
+    assert fill(sheet, at) == RED and f"{at}:{last} 共 5 个单元格" in sheet[at].comment.text
+    assert [cell.coordinate for row in sheet.iter_rows() for cell in row if cell.comment] == [at]
+    assert made.is_own
+
+
+def test_findings_of_a_return_on_two_sheets_are_marked_on_their_own(mark, tmp_path):
+    rows = Draft("enrolment").rows
+    one, two = (Draft("enrolment", rows=[row], sheet=name) for row, name in zip(rows, "甲乙", strict=True))
+    one.rows[0]["boarders"] = two.rows[0]["repeaters"] = "—"
+    content = xlsx(one, two)
+    made = mark(content, *(Issue.of(finding) for finding in screened(tmp_path, content).findings))
+    book = book_of(made.content)
+    assert fill(book["甲"], one.cell(0, "boarders")) == fill(book["乙"], two.cell(0, "repeaters")) == RED
+    assert fill(book["甲"], two.cell(0, "repeaters")) is None
 
 
 def test_a_finding_without_a_cell_colours_the_tab_and_stands_in_the_list(mark):

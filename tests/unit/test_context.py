@@ -89,6 +89,18 @@ def _census_of(*people: tuple[str, int]) -> bytes:
     return xlsx(others={"普查": [header, *rows]})
 
 
+def test_a_finding_names_the_sheet_on_which_its_row_stands(desk):
+    """The sheets of one filing have rows of the same number; their columns may differ."""
+    desk.send(enrolment("2023-2024", 10).xlsx())
+    draft = enrolment("2024-2025", 40)
+    upper = Draft("enrolment", rows=draft.rows[1:], sheet="初中")
+    lower = Draft("enrolment", rows=draft.rows[:1], sheet="小学", columns=list(reversed(draft.columns)))
+    desk.send(xlsx(upper, lower))
+    desk.land()
+    places = desk.query(f"SELECT sheet, cell FROM landing.context_finding WHERE rule_id = '{CHANGE}'")
+    assert places == [("小学", lower.cell(0, "students_total"))]
+
+
 def test_a_change_counts_only_when_large_in_share_and_in_pupils(desk):
     pupils_a_grade = {
         XINFU: (10, 20, True),
@@ -208,6 +220,16 @@ def _changed(draft: Draft, row: int, **values: Any) -> Draft:
 
 def _without(draft: Draft, school: str) -> Draft:
     draft.rows = [row for row in draft.rows if not row["school_code"].endswith(school)]
+    return draft
+
+
+def _without_register(draft: Draft, register: str) -> Draft:
+    draft.rows = [row for row in draft.rows if row["register"] != register]
+    return draft
+
+
+def _another_programme(draft: Draft) -> Draft:
+    draft.rows = [towns.subsidy(draft.county.code, towns.RURAL[0], towns.SENT, "不分档", 12, 2000)]
     return draft
 
 
@@ -377,17 +399,42 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
         ),
         "XB02-4-gross-primary": lambda a, _: Case(
             [d("enrolment", a, school), _people(d("population", a, "2024"), range(6, 12), 0.8)],
-            [("XB02-4-gross-primary", ""), ("XB02-4-net-compulsory", "")],
+            [("XB02-4-gross-primary", ""), ("XB02-4-net-compulsory", ""), ("XB02-4-net-primary", "")],
         ),
         "XB02-4-gross-junior": lambda a, _: Case(
             [d("enrolment", a, school), _people(d("population", a, "2024"), range(12, 15), 0.8)],
-            [("XB02-4-gross-junior", ""), ("XB02-4-net-compulsory", "")],
+            [("XB02-4-gross-junior", ""), ("XB02-4-net-compulsory", ""), ("XB02-4-net-junior", "")],
         ),
         "XB02-4-gross-senior": lambda a, _: Case(
             [d("enrolment", a, school), _people(d("population", a, "2024"), range(15, 18), 0.42)], [("XB02-4-gross-senior", "")]
         ),
         "XB02-4-net-compulsory": lambda a, _: Case(
-            [d("enrolment", a, school), _people(d("population", a, "2024"), range(6, 15), 0.98)], [("XB02-4-net-compulsory", "")]
+            [d("enrolment", a, school), _people(d("population", a, "2024"), range(6, 15), 0.98)],
+            [("XB02-4-net-compulsory", ""), ("XB02-4-net-junior", ""), ("XB02-4-net-primary", "")],
+        ),
+        "XB02-4-net-primary": lambda a, _: Case(
+            [d("enrolment", a, school), _people(d("population", a, "2024"), range(6, 12), 0.99)], [("XB02-4-net-primary", "")]
+        ),
+        "XB02-4-net-junior": lambda a, _: Case(
+            [d("enrolment", a, school), _people(d("population", a, "2024"), range(12, 15), 0.99)], [("XB02-4-net-junior", "")]
+        ),
+        "XB02-4-zero-population": lambda a, _: Case(
+            [d("enrolment", a, school), _people(d("population", a, "2024"), range(15, 18), 0)], [("XB02-4-zero-population", "")]
+        ),
+        "XB02-2b-stage-missing": lambda a, _: Case(
+            [d("school", a, school), _without(d("enrolment", a, school), towns.JUNIOR)],
+            [("XB02-1b-register", ""), ("XB02-2b-stage-missing", "")],
+        ),
+        "XB03-2-register-missing": lambda a, _: Case(
+            [d("population", a, "2023"), _without_register(d("population", a, "2024"), "户籍")], [("XB03-2-register-missing", "")]
+        ),
+        "XB04-2b-stage-missing": lambda a, _: Case(
+            [d("school", a, school), _without(d("teacher_pay", a, "2024"), towns.JUNIOR)],
+            [("XB04-2b-register", ""), ("XB04-2b-stage-missing", "")],
+        ),
+        "XB06-2b-programme-missing": lambda a, _: Case(
+            [d("rural_subsidy", a, "2024Q3"), _another_programme(d("rural_subsidy", a, "2024Q4"))],
+            [("XB06-2b-programme-missing", "")],
         ),
         "XB02-4-gender-parity": lambda a, _: Case(
             [d("population", a, "2024"), _changed(d("enrolment", a, school), 0, students_female=900)],

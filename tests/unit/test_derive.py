@@ -329,3 +329,34 @@ def test_without_a_period_no_day_is_far_from_it():
     defined = definition("population")
     frame = derive(defined, tabulate(defined, [(0, table)]), {0: None})
     assert frame.select("ok__vintage_near", "ok__vintage_same").rows() == [(None, True)]
+
+
+# --- what must be there ------------------------------------------------------------------------------------------------
+
+
+def test_a_category_that_every_county_has_is_missed_whether_its_row_is_zero_or_not_there():
+    servants, others = faultless_rows("civil_servant_pay", "140902")
+    for rows, expected in (
+        ([servants, others], [True, None]),
+        ([{**servants, "civil_servants_average": 0}, others], [False, None]),
+        ([others], [False]),
+        ([others, servants], [None, True]),
+        ([{**servants, "civil_servants_average": "缺报"}, others], [None, None]),
+        ([{**servants, "staff_category": "职员"}, others], [None, None]),
+    ):
+        assert judged("civil_servant_pay", rows)["ok__nobody"].to_list() == expected
+
+
+def test_a_register_of_nobody_is_found_by_register():
+    rows = faultless_rows("population", "140902")
+    for row in rows[:18]:
+        row |= {"population_total": 0, "population_male": 0, "population_female": 0}
+    found = judged("population", rows)["ok__nobody"].to_list()
+    assert [(place, ok) for place, ok in enumerate(found) if ok is not None] == [(0, False), (18, True)]
+
+
+def test_nothing_may_stand_over_a_zero():
+    subsidies = [first("rural_subsidy", due_yuan=due, paid_yuan=100) for due in (0, 9000, "缺报")]
+    assert judged("rural_subsidy", subsidies)["ok__paid_of_due_over_zero"].to_list() == [False, True, None]
+    pay = [first("teacher_pay", teachers_average=heads, pay_total_yuan=0) for heads in (0, 1)]
+    assert judged("teacher_pay", pay)["ok__pay_per_head_over_zero"].to_list() == [True, True]

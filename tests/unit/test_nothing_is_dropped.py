@@ -62,11 +62,12 @@ def test_a_number_cut_in_two_by_its_comma_is_an_error_and_not_a_smaller_number(s
     assert _found(screened["逗号.csv"]) == [("FILE-0-stray-cell", "error", "H23")]
 
 
-def test_hidden_columns_and_sheets_that_are_read_are_asked_about(screened: dict[str, Screening]):
+def test_a_hidden_column_is_asked_about_and_a_hidden_sheet_is_not_read(screened: dict[str, Screening]):
     assert _found(screened["隐藏列.xlsx"]) == [("FILE-1b-hidden-data", "query", "C5")]
-    assert _found(screened["隐藏表.xlsx"]) == [("FILE-1b-hidden-data", "query", "A5")]
+    assert _found(screened["隐藏表.xlsx"]) == [("FILE-0-hidden-sheet", "error", "")]
     assert "第 C 列" in screened["隐藏列.xlsx"].findings[0].message
     assert "工作表“人口”" in screened["隐藏表.xlsx"].findings[0].message
+    assert (screened["隐藏表.xlsx"].findings[0].sheet, screened["隐藏表.xlsx"].filings[0].period) == ("", "2024")
 
 
 @pytest.mark.parametrize("name", ["人口13912345678.xlsx", "表名.xlsx"])

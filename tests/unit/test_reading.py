@@ -16,6 +16,9 @@ from formats import in_format, record12, wide
 from msoffcrypto.format.ooxml import OOXMLFile
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
+from pipelines.screening.second_reading.cells import SheetReading
+from pipelines.screening.second_reading.xls import XlsReading, read_xls_sheet
+from pipelines.screening.second_reading.xlsb import read_xlsb_sheet
 from pipelines.screening.workbook import Refusal, Workbook, workbook_from_json, workbook_to_json
 from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
 from tests.hostile.files import ods_of, xlsb_of
@@ -178,6 +181,145 @@ def test_hidden_rows_columns_and_sheets_are_marked_and_read(read):
     sheets = workbook(read, "formulas.xlsx").sheets
     assert sheets[0].hidden_rows == {2} and sheets[0].hidden_columns == {1}
     assert [(sheet.name, sheet.hidden) for sheet in sheets] == [("数据", False), ("底稿", True), ("深藏", True)]
+
+
+def arranged_xlsx() -> bytes:
+    """Rows 3 and 4 folded, 6 filtered, 9 hidden by hand; columns 2 folded and 4 hidden; A1:A2 and B1:C1 merged."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in range(1, 11):
+        for column in range(1, 6):
+            sheet.cell(row, column, row * column)
+    sheet.row_dimensions.group(3, 4, hidden=True)
+    sheet.row_dimensions[6].hidden = sheet.row_dimensions[9].hidden = True
+    sheet.column_dimensions.group("B", "B", hidden=True)
+    sheet.column_dimensions["D"].hidden = True
+    sheet.auto_filter.ref = "A2:E7"
+    sheet.merge_cells("A1:A2")
+    sheet.merge_cells("B1:C1")
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+def arranged_otherwise() -> bytes:
+    """The same, as a program writes it that puts a prefix before every name."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(arranged_xlsx())) as old, zipfile.ZipFile(content, "w") as new:
+        for name in old.namelist():
+            part = old.read(name).decode()
+            if name.startswith("xl/worksheets/sheet"):
+                part = re.sub(r"<(/?)([a-zA-Z])", r"<\1x:\2", part).replace(" xmlns=", " xmlns:x=")
+            new.writestr(name, part)
+    return content.getvalue()
+
+
+def arranged_xls() -> bytes:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("表")
+    for row in range(10):
+        for column in range(5):
+            if (row, column) not in {(0, 0), (1, 0), (0, 1), (0, 2)}:
+                sheet.write(row, column, row * column)
+    sheet.write_merge(0, 1, 0, 0, 1)
+    sheet.write_merge(0, 0, 1, 2, 2)
+    for row in (2, 3, 5, 8):
+        sheet.row(row).hidden = True
+        sheet.row(row).level = 1 if row < 4 else 0
+    sheet.col(1).hidden = sheet.col(3).hidden = True
+    sheet.col(1).level = 1
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+def arranged_ods() -> bytes:
+    """As LibreOffice writes it: groups around rows and columns, filtered rows by name, merged cells by their span."""
+
+    def row(number: int, cells: str = "", **attributes: str) -> str:
+        said = "".join(f' table:{name}="{value}"' for name, value in attributes.items())
+        cell = '<table:table-cell office:value-type="float" office:value="{0}"><text:p>{0}</text:p></table:table-cell>'
+        return f"<table:table-row{said}>{cells or cell.format(number) * 5}</table:table-row>"
+
+    value = 'office:value-type="float" office:value="1"'
+    merged = (
+        f'<table:table-cell {value} table:number-rows-spanned="2"/>'
+        f'<table:table-cell {value} table:number-columns-spanned="2"/><table:covered-table-cell/>'
+        f"<table:table-cell {value}/><table:table-cell {value}/>"
+    )
+    under = f"<table:covered-table-cell/>{f'<table:table-cell {value}/>' * 4}"
+    column = "<table:table-column/>"
+    spaces = "".join(
+        f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    content = (
+        f"<office:document-content{spaces}><office:body><office:spreadsheet><table:table table:name='表'>{column}"
+        f"<table:table-column-group table:display='false'>{column}</table:table-column-group>{column}"
+        f"<table:table-column table:visibility='collapse'/>{column}{row(1, merged)}{row(2, under)}"
+        f"<table:table-row-group table:display='false'>{row(3)}{row(4)}</table:table-row-group>{row(5)}"
+        f"{row(6, visibility='filter')}{row(7)}{row(8)}{row(9, visibility='collapse')}{row(10)}"
+        "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", content)
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "filtered"),
+    [
+        ("a.xlsx", arranged_xlsx, {5}),
+        ("prefixed.xlsx", arranged_otherwise, {5}),
+        ("a.xls", arranged_xls, set()),  # no filter is on in it
+        ("a.ods", arranged_ods, {5}),
+    ],
+)
+def test_merged_folded_and_filtered_cells_are_known_in_every_format(tmp_path, name, made, filtered):
+    (outcome,) = read_files(requests(tmp_path, {name: made()}))
+    assert isinstance(outcome, Workbook), outcome
+    sheet = outcome.sheets[0]
+    assert (sheet.hidden_rows, sheet.folded_rows, sheet.filtered_rows) == ({2, 3, 5, 8}, {2, 3}, filtered)
+    assert (sheet.hidden_columns, sheet.folded_columns) == ({1, 3}, {1})
+    assert sorted(sheet.merged) == [(0, 0, 1, 0), (0, 1, 0, 2)]
+
+
+def test_records_of_a_binary_workbook_say_what_is_merged_folded_and_filtered():
+    def record(kind: int, data: bytes) -> bytes:
+        number = bytes([kind]) if kind < 128 else bytes([kind & 0x7F | 0x80, kind >> 7])
+        return number + bytes([len(data)]) + data
+
+    def row(number: int, level: int, *, hidden: bool) -> bytes:
+        return record(0, struct.pack("<IIHBB", number, 0, 300, 0, level | (0x10 if hidden else 0)))
+
+    content = (
+        record(60, struct.pack("<IIIIBB", 1, 1, 100, 0, 1, 1))
+        + record(60, struct.pack("<IIIIBB", 3, 3, 100, 0, 1, 0))
+        + b"".join(row(number, number < 4, hidden=True) for number in (2, 3, 5, 8))
+        + record(161, struct.pack("<IIII", 1, 6, 0, 4))
+        + record(176, struct.pack("<IIII", 0, 1, 0, 0))
+    )
+    reading = SheetReading()
+    assert list(read_xlsb_sheet(content, [], reading)) == []
+    assert (reading.hidden_rows, reading.folded_rows, reading.filtered_rows) == ({2, 3, 5, 8}, {2, 3}, {5})
+    assert (reading.hidden_columns, reading.folded_columns, reading.merged) == ({1, 3}, {1}, [(0, 0, 1, 0)])
+
+
+def test_a_record_says_that_a_filter_hides_rows_of_an_xls():
+    def record(kind: int, data: bytes) -> bytes:
+        return struct.pack("<HH", kind, len(data)) + data
+
+    content = (
+        record(0x0809, b"\0" * 16)
+        + record(0x009B, b"")
+        + record(0x0208, struct.pack("<HHHHHHI", 5, 0, 0, 0, 0, 0, 0x20))
+        + record(0x000A, b"")
+    )
+    reading = SheetReading()
+    assert list(read_xls_sheet(content, 0, XlsReading(), reading)) == []
+    assert reading.filtered_rows == {5}
 
 
 def test_a_formula_that_yields_nothing_is_told_from_one_never_calculated(read):

@@ -4,9 +4,12 @@ Belongs here: the figures of a whole county, small enough to be sent as files, a
 `test_context`. Which figures a county has follows from its code, so that no two are alike.
 """
 
+from datetime import date
 from typing import Any
 
 from builders import CountyName, Draft, _pupils
+
+from pipelines.warehouse.policy import load_policy
 
 RURAL_N = 16  # rural schools, enough for a share of round numbers to mean something
 PRIMARY, JUNIOR, KINDERGARTEN, SENIOR = "0001", "0002", "0003", "0004"
@@ -14,7 +17,7 @@ RURAL = tuple(f"{number:04d}" for number in range(5, 5 + RURAL_N))
 HEADS = {PRIMARY: 150.5, JUNIOR: 226.5, KINDERGARTEN: 101.5, SENIOR: 121.5, **dict.fromkeys(RURAL, 13)}
 STAGE = {PRIMARY: "小学", JUNIOR: "初中", KINDERGARTEN: "学前", SENIOR: "普通高中", **dict.fromkeys(RURAL, "小学")}
 HARDSHIP_COUNTY = "140922"
-LIVING, HARDSHIP = "乡村教师生活补助", "艰苦边远地区津贴"
+LIVING, HARDSHIP, TOWNSHIP, SENT = "乡村教师生活补助", "艰苦边远地区津贴", "乡镇工作补贴", "三区人才计划"
 _SHARES = {"basic_salary_yuan": 0.4137, "performance_pay_yuan": 0.3019, "allowance_yuan": 0.1213,
            "year_end_bonus_yuan": 0.1131, "local_incentive_yuan": 0.05}  # fmt: skip
 #: Last digits of county codes with which no figure below becomes round.
@@ -69,7 +72,13 @@ def rows(return_code: str, code: str, period: str) -> list[dict[str, Any]]:
     return [
         *(subsidy(code, school, LIVING, "一档", entitled(code, school, quarter), 300) for school in (JUNIOR, *RURAL)),
         *([subsidy(code, RURAL[0], HARDSHIP, "不分档", 12, 210)] if code == HARDSHIP_COUNTY else []),
+        *([subsidy(code, RURAL[0], TOWNSHIP, "不分档", 12, standard)] if (standard := township(code)) else []),
     ]
+
+
+def township(code: str) -> int:
+    """The standard that policy sets for the county itself; 0 for the made-up ones."""
+    return int(load_policy().yuan_per_month(code, TOWNSHIP, "不分档", date(2024, 12, 31)) or 0)
 
 
 def entitled(code: str, school: str, quarter: int) -> int:
@@ -84,6 +93,8 @@ def allowances(code: str, school: str, year: str) -> dict[str, Any]:
     paid: dict[str, Any] = {"hardship_allowance_yuan": "不适用"}
     if school in (JUNIOR, *RURAL):
         paid["rural_living_allowance_yuan"] = sum(900 * entitled(code, school, quarter) for quarter in (1, 2, 3, 4))
+    if standard := township(code):
+        paid["township_allowance_yuan"] = 4 * 3 * 12 * standard if school == RURAL[0] else 0
     if code == HARDSHIP_COUNTY:
         paid["hardship_allowance_yuan"] = 4 * 3 * 12 * 210 if school == RURAL[0] else 0
     return paid

@@ -1,8 +1,14 @@
--- What each county contributes to each indicator: a row for every expected part, with both terms or without them.
+-- What each county contributes to each indicator: a row for every expected part, with both terms or without them, and
+-- whether the county's own figure of the period can stand in a sum over counties.
 --
 -- Every indicator is (numerator ÷ numerator base) ÷ (denominator ÷ denominator base) × factor; a base of null means
 -- "not divided". Bases are there for ratios of averages, so that the roll-up can sum each of the four terms.
 -- A part is a county's filing of one period; the figures of a calendar year are made of its quarters or months.
+--
+-- county_status, the same for all parts of a county's period: covered; missing (a term lacks in some part); error or
+-- not_applicable (over a zero there is no figure, or what is counted does not exist there). Only what is covered enters a
+-- sum (is_covered), and a programme or rural school that does not exist there and adds nothing to any side: the answer is
+-- there, and it is nothing.
 with indicator as (
     select
         indicators.indicator_code,
@@ -10,6 +16,10 @@ with indicator as (
         indicators.stage,
         indicators.measure,
         indicators.programme,
+        indicators.factor,
+        indicators.zero_denominator,
+        -- Under another register the pupils are no part of the people they are divided by.
+        case when calibers.is_default then indicators.ceiling end as ceiling,
         calibers.caliber_id,
         calibers.valid_from,
         calibers.valid_to,
@@ -46,29 +56,34 @@ expected_part as (
 enrolment_part as (
     select
         expected_part.*,
-        case expected_part.measure
-            when 'gross' then enrolment.enrolled_n
-            when 'net' then enrolment.of_age_n
-            when 'gross_male' then enrolment.male_n
-            else enrolment.female_n
-        end as numerator,
-        case when expected_part.measure = 'gender_parity' then population.female_n end as numerator_base,
-        case expected_part.measure
-            when 'gender_parity' then enrolment.male_n
-            when 'gross_female' then population.female_n
-            when 'gross_male' then population.male_n
-            else population.population_n
-        end as denominator,
-        case when expected_part.measure = 'gender_parity' then population.male_n end as denominator_base,
+        {% for side in figure_terms() %}
+            {{ of_measure('expected_part.measure', side, ['enrolment']) }} as {{ side }},
+        {% endfor %}
+        {% for side in ('numerator', 'denominator') %}
+            {{ of_measure('expected_part.measure', side ~ '_return', ['enrolment'], is_text=true) }} as {{ side }}_return,
+        {% endfor %}
+        coalesce(enrolment.is_absent, false) as is_absent,
+        -- There are people of every age everywhere.
+        false as is_nothing,
+        concat_ws(
+            '，',
+            nullif(
+                case expected_part.measure when 'net' then enrolment.lacking_of_age else enrolment.lacking end, ''
+            ),
+            case
+                when
+                    population.county_code is null
+                    and people.submission_id is not null
+                    then '未报' || expected_part.register || '人口'
+            end
+        ) as lacking,
         enrolment.submission_id as numerator_submission_id,
         population.submission_id as denominator_submission_id,
         greatest(enrolment.received_at, population.received_at) as known_at,
         population.vintage_from as population_vintage_from,
         population.vintage_to as population_vintage_to,
         population.source as population_source,
-        'enrolment' as numerator_return,
         expected_part.part_period as numerator_period,
-        'population' as denominator_return,
         expected_part.calendar_year as denominator_period
     from expected_part
     left join {{ ref('int_enrolment_county') }} as enrolment
@@ -82,53 +97,49 @@ enrolment_part as (
             and expected_part.calendar_year = population.period
             and expected_part.stage = population.stage
             and expected_part.register = population.register
+    left join {{ ref('stg_filing') }} as people
+        on
+            people.is_in_force
+            and people.return_code = 'population'
+            and expected_part.county_code = people.county_code
+            and expected_part.calendar_year = people.period
     where expected_part.return_code = 'enrolment'
 ),
 
 pay_part as (
     select
         expected_part.*,
-        case expected_part.measure
-            when 'civil_servant_average' then pay.civil_servant_pay_yuan
-            when 'compliant_counties'
-                -- Judged on the unrounded terms: 0.99996 does not meet 1, though it prints as 1.0000.
-                then cast({{ meets_standard(
-                    cross_numerator('pay.teacher_pay_yuan', 'pay.civil_servants'),
-                    cross_denominator('pay.teachers', 'pay.civil_servant_pay_yuan'),
-                    'parity.standard', 'parity.comparison'
-                ) }} as integer)
-            else pay.teacher_pay_yuan
-        end as numerator,
-        case when expected_part.measure = 'ratio' then pay.teachers end as numerator_base,
-        case expected_part.measure
-            when 'ratio' then pay.civil_servant_pay_yuan
-            when 'teacher_average' then pay.teachers
-            when 'civil_servant_average' then pay.civil_servants
-            -- Nobody on one side: there is nothing to judge.
-            when 'compliant_counties' then case when pay.teachers > 0 and pay.civil_servants > 0 then 1 end
-        end as denominator,
-        case when expected_part.measure = 'ratio' then pay.civil_servants end as denominator_base,
-        case
-            when expected_part.measure = 'civil_servant_average' then pay.civil_servant_submission_id
-            else pay.teacher_submission_id
-        end as numerator_submission_id,
-        case
-            when expected_part.measure = 'teacher_average' then pay.teacher_submission_id
-            else pay.civil_servant_submission_id
-        end as denominator_submission_id,
-        case expected_part.measure
-            when 'teacher_average' then pay.teacher_received_at
-            when 'civil_servant_average' then pay.civil_servant_received_at
-            else greatest(pay.teacher_received_at, pay.civil_servant_received_at)
-        end as known_at,
+        {% for side in figure_terms() %}
+            {{ of_measure('expected_part.measure', side, ['teacher_pay', 'civil_servant_pay']) }} as {{ side }},
+        {% endfor %}
+        {% for side in ('numerator', 'denominator') %}
+            {{ of_measure('expected_part.measure', side ~ '_return', ['teacher_pay', 'civil_servant_pay'], is_text=true) }} as {{ side }}_return,
+        {% endfor %}
+        false as is_absent,
+        false as is_nothing,
+        concat_ws(
+            '，',
+            case when 'teacher_pay' in (numerator_return, denominator_return) then nullif(pay.teacher_lacking, '') end,
+            case
+                when 'civil_servant_pay' in (numerator_return, denominator_return)
+                    then nullif(pay.civil_servant_lacking, '')
+            end
+        ) as lacking,
+        {% for side in ('numerator', 'denominator') %}
+            case {{ side }}_return
+                when 'teacher_pay' then pay.teacher_submission_id
+                when 'civil_servant_pay' then pay.civil_servant_submission_id
+            end as {{ side }}_submission_id,
+            case {{ side }}_return
+                when 'teacher_pay' then pay.teacher_received_at
+                when 'civil_servant_pay' then pay.civil_servant_received_at
+            end as {{ side }}_received_at,
+        {% endfor %}
+        greatest(numerator_received_at, denominator_received_at) as known_at,
         cast(null as date) as population_vintage_from,
         cast(null as date) as population_vintage_to,
         cast(null as varchar) as population_source,
-        case expected_part.measure when 'civil_servant_average' then 'civil_servant_pay' else 'teacher_pay' end
-            as numerator_return,
         expected_part.part_period as numerator_period,
-        case expected_part.measure when 'teacher_average' then 'teacher_pay' else 'civil_servant_pay' end
-            as denominator_return,
         expected_part.part_period as denominator_period
     from expected_part
     left join {{ ref('int_pay_county') }} as pay
@@ -141,44 +152,62 @@ pay_part as (
             parity.indicator_code = 'teacher_pay_ratio'
             and expected_part.county_code = parity.area_code
             and expected_part.calendar_year = parity.calendar_year
+    -- Over nobody, or with nothing on one side, there is nothing to judge. Judged on the unrounded terms: 0.99996 does not
+    -- meet 1, though it prints as 1.0000.
+    cross join lateral (
+        select
+            case
+                when pay.teachers is null or pay.civil_servants is null or parity.standard is null then null
+                else cast(
+                    pay.teachers > 0 and pay.civil_servants > 0 and pay.civil_servant_pay_yuan > 0 as integer
+                )
+            end as is_judged_n
+    ) as judgeable
+    cross join lateral (
+        select
+            judgeable.is_judged_n,
+            judgeable.is_judged_n * cast({{ meets_standard(
+                cross_numerator('pay.teacher_pay_yuan', 'pay.civil_servants'),
+                cross_denominator('pay.teachers', 'pay.civil_servant_pay_yuan'),
+                'parity.standard', 'parity.comparison'
+            ) }} as integer) as is_compliant_n
+    ) as judged
     where expected_part.return_code in ('teacher_pay', 'civil_servant_pay')
 ),
 
 subsidy_part as (
     select
         expected_part.*,
-        case expected_part.measure
-            when 'teacher_coverage' then subsidy.teachers_paid_n
-            when 'school_coverage' then subsidy.rural_schools_covered_n
-            else subsidy.paid_yuan
-        end as numerator,
-        null as numerator_base,
-        case expected_part.measure
-            when 'paid_share' then subsidy.due_yuan
-            when 'teacher_coverage' then subsidy.teachers_entitled_n
-            when 'school_coverage' then subsidy.rural_schools_n
-            when 'monthly_average' then subsidy.paid_teacher_months_n
-        end as denominator,
-        null as denominator_base,
+        {% for side in figure_terms() %}
+            {{ of_measure('expected_part.measure', side, ['rural_subsidy']) }} as {{ side }},
+        {% endfor %}
+        {% for side in ('numerator', 'denominator') %}
+            {{ of_measure('expected_part.measure', side ~ '_return', ['rural_subsidy'], is_text=true) }} as {{ side }}_return,
+        {% endfor %}
+        -- The register has no rural school, or nobody is entitled to the programme and nothing says that somebody is.
+        case denominator_return
+            when 'school' then coalesce(subsidy.rural_schools_n = 0, false)
+            when 'rural_subsidy' then coalesce(not subsidy.is_expected and subsidy.teachers_entitled_n = 0, false)
+        end as is_nothing,
+        is_nothing as is_absent,
+        coalesce(subsidy.lacking, '') as lacking,
         subsidy.submission_id as numerator_submission_id,
         -- The rural schools stand in the register, not in the subsidy return.
-        case expected_part.measure
-            when 'school_coverage' then subsidy.register_submission_id
-            else subsidy.submission_id
+        case denominator_return
+            when 'school' then subsidy.register_submission_id
+            when 'rural_subsidy' then subsidy.submission_id
         end as denominator_submission_id,
-        case expected_part.measure
-            when 'school_coverage' then greatest(subsidy.received_at, subsidy.register_received_at)
-            else subsidy.received_at
+        case denominator_return
+            when 'school' then greatest(subsidy.received_at, subsidy.register_received_at)
+            when 'rural_subsidy' then subsidy.received_at
         end as known_at,
         cast(null as date) as population_vintage_from,
         cast(null as date) as population_vintage_to,
         cast(null as varchar) as population_source,
-        'rural_subsidy' as numerator_return,
         expected_part.part_period as numerator_period,
-        case expected_part.measure when 'school_coverage' then 'school' else 'rural_subsidy' end as denominator_return,
-        case expected_part.measure
-            when 'school_coverage' then expected_part.school_year
-            else expected_part.part_period
+        case denominator_return
+            when 'school' then expected_part.school_year
+            when 'rural_subsidy' then expected_part.part_period
         end as denominator_period
     from expected_part
     left join {{ ref('int_subsidy_county') }} as subsidy
@@ -193,9 +222,9 @@ subsidy_part as (
 
 part as (
     select * from enrolment_part
-    union all
+    union all by name
     select * from pay_part
-    union all
+    union all by name
     select * from subsidy_part
 ),
 
@@ -207,54 +236,135 @@ part_of_period as (
         true as is_period_spanned_by_all
     from part
     union all
-    -- Yuan and months add up over a year; the same teachers and schools, reported every quarter, do not.
     select
         *,
         calendar_year as period,
         is_year_spanned as is_period_spanned,
         is_year_spanned_by_all as is_period_spanned_by_all
     from part
-    where period_type in ('quarter', 'month') and measure not in ('teacher_coverage', 'school_coverage')
+    where period_type in ('quarter', 'month') and measure in {{ measures_with('adds_up_over_a_year') }}
+),
+
+typed as (
+    select
+        * replace (
+            {% for side in figure_terms() %}
+                cast({{ side }} as decimal(38, 2)) as {{ side }}{{ ',' if not loop.last }}
+            {% endfor %}
+        ),
+        -- A ratio of averages needs all four terms, a simple one two.
+        numerator is not null
+        and denominator is not null
+        and (
+            measure not in {{ measures_with('numerator_base') }}
+            or (numerator_base is not null and denominator_base is not null)
+        ) as has_both_terms
+    from part_of_period
+),
+
+-- The county's own sums over the parts of the period.
+of_county as (
+    select
+        indicator_code,
+        caliber_id,
+        period,
+        county_code,
+        any_value(factor) as factor,
+        any_value(zero_denominator) as zero_denominator,
+        any_value(ceiling) as ceiling,
+        bool_and(has_both_terms) as has_both_terms,
+        bool_and(is_absent) as is_absent,
+        bool_and(is_nothing) as is_nothing,
+        {% for side in figure_terms() %}
+            sum({{ side }}) as {{ side }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from typed
+    group by indicator_code, caliber_id, period, county_code
+),
+
+county_status as (
+    select
+        indicator_code,
+        caliber_id,
+        period,
+        county_code,
+        is_absent,
+        {{ cross_numerator('numerator', 'denominator_base') }} as cross_numerator,
+        {{ cross_denominator('numerator_base', 'denominator') }} as cross_denominator,
+        case
+            when not has_both_terms then 'missing'
+            when is_absent and cross_numerator = 0 then 'not_applicable'
+            when cross_denominator > 0 and coalesce(denominator_base, 1) > 0 then 'covered'
+            when cross_numerator = 0 and cross_denominator = 0 then 'not_applicable'
+            else zero_denominator
+        end as county_status,
+        county_status = 'covered'
+        or (
+            county_status = 'not_applicable'
+            and is_nothing
+            {% for side in figure_terms() %}
+                and coalesce({{ side }}, 0) = 0
+            {% endfor %}
+        ) as is_covered,
+        county_status = 'covered'
+        and coalesce(cross_numerator * factor * 10000 > cast(ceiling * 10000 as hugeint) * cross_denominator, false)
+            as is_implausible
+    from of_county
 )
 
 select
-    part_of_period.indicator_code,
-    part_of_period.caliber_id,
-    part_of_period.period,
-    part_of_period.calendar_year,
-    part_of_period.county_code,
-    part_of_period.county_name,
-    part_of_period.city_code,
-    part_of_period.sort_order,
-    part_of_period.part_period,
-    part_of_period.reference_on,
-    part_of_period.is_period_spanned,
-    part_of_period.is_period_spanned_by_all,
-    -- A ratio of averages needs all four terms, a simple one two.
-    part_of_period.numerator is not null
-    and part_of_period.denominator is not null
-    and (
-        part_of_period.measure not in ('gender_parity', 'ratio')
-        or (part_of_period.numerator_base is not null and part_of_period.denominator_base is not null)
-    ) as has_both_terms,
-    cast(part_of_period.numerator as decimal(38, 2)) as numerator,
-    cast(part_of_period.numerator_base as decimal(38, 2)) as numerator_base,
-    cast(part_of_period.denominator as decimal(38, 2)) as denominator,
-    cast(part_of_period.denominator_base as decimal(38, 2)) as denominator_base,
-    part_of_period.numerator_submission_id,
-    part_of_period.denominator_submission_id,
-    part_of_period.known_at,
-    part_of_period.population_vintage_from,
-    part_of_period.population_vintage_to,
-    part_of_period.population_source,
+    typed.indicator_code,
+    typed.caliber_id,
+    typed.period,
+    typed.calendar_year,
+    typed.county_code,
+    typed.county_name,
+    typed.city_code,
+    typed.sort_order,
+    typed.part_period,
+    typed.reference_on,
+    typed.is_period_spanned,
+    typed.is_period_spanned_by_all,
+    typed.has_both_terms,
+    county_status.county_status,
+    county_status.is_covered,
+    county_status.is_implausible,
+    -- Why the county is in no sum; '' where it is, or where the filing or a cell is simply not there.
+    case
+        when county_status.is_covered then ''
+        when not typed.has_both_terms then typed.lacking
+        when county_status.county_status = 'missing' then ''
+        when county_status.is_absent then '名录中没有该学段的学校'
+        else '分母为 0'
+    end as lacking,
+    typed.numerator,
+    typed.numerator_base,
+    typed.denominator,
+    typed.denominator_base,
+    typed.numerator_return,
+    typed.numerator_period,
+    typed.denominator_return,
+    typed.denominator_period,
+    typed.numerator_submission_id,
+    typed.denominator_submission_id,
+    typed.known_at,
+    typed.population_vintage_from,
+    typed.population_vintage_to,
+    typed.population_source,
     coalesce(numerator_filing.is_settled and denominator_filing.is_settled, false) as is_settled,
     coalesce(numerator_filing.is_revised, false) or coalesce(denominator_filing.is_revised, false) as is_revised
-from part_of_period
+from typed
+inner join county_status
+    on
+        typed.indicator_code = county_status.indicator_code
+        and typed.caliber_id = county_status.caliber_id
+        and typed.period = county_status.period
+        and typed.county_code = county_status.county_code
 {% for side in ('numerator', 'denominator') %}
     left join {{ ref('stg_filing') }} as {{ side }}_filing
         on
             {{ side }}_filing.is_in_force
-            and part_of_period.{{ side }}_return = {{ side }}_filing.return_code
-            and part_of_period.{{ side }}_period = {{ side }}_filing.period
-            and part_of_period.county_code = {{ side }}_filing.county_code
+            and typed.{{ side }}_return = {{ side }}_filing.return_code
+            and typed.{{ side }}_period = {{ side }}_filing.period
+            and typed.county_code = {{ side }}_filing.county_code
 {% endfor %}

@@ -1,5 +1,6 @@
 -- Both sides of pay parity for a county, by caliber. A null is a missing term: a filing absent, a needed cell not
--- reported, or a school on the payroll that stands in no register, so that nobody can say whether it is public.
+-- reported, a school on the payroll that stands in no register, so that nobody can say whether it is public, a stage that
+-- the register has and the payroll has not, or a category of staff without a row.
 {% set components = pay_components() %}
 with {{ pay_rows() }},
 
@@ -25,6 +26,64 @@ unmatched as (
         group by county_code, period, caliber_id, school_code
     ) as school_without_register
     group by all
+),
+
+-- Stages of the caliber of which the register has a school still open at the end of the year, and of which no row stands on the
+-- payroll.
+unreported_stage as (
+    select
+        school.county_code,
+        left(school.period, 4) as period,
+        stage_member.caliber_id,
+        types.reported_stage as stage
+    from {{ ref('stg_school') }} as school
+    inner join {{ ref('school_type_stages') }} as types on school.school_type = types.school_type
+    inner join {{ ref('caliber_members') }} as stage_member
+        on stage_member.dimension = 'teacher_stage' and types.reported_stage = stage_member.member
+    inner join {{ ref('caliber_members') }} as organiser_member
+        on
+            stage_member.caliber_id = organiser_member.caliber_id
+            and organiser_member.dimension = 'teacher_organiser'
+            and school.organiser = organiser_member.member
+    left join teacher_row as reported
+        on
+            school.county_code = reported.county_code
+            and left(school.period, 4) = reported.period
+            and stage_member.caliber_id = reported.caliber_id
+            and types.reported_stage = reported.stage
+    where
+        {{ open_on('school', "cast(left(school.period, 4) || '-12-31' as date)") }}
+        and reported.stage is null
+    group by all
+),
+
+-- Who must have a row and has none, by side.
+unreported as (
+    select
+        'teacher' as side,
+        county_code,
+        period,
+        caliber_id,
+        '未报' || string_agg(stage, '和' order by stage desc) || '教师' as lacking
+    from unreported_stage
+    group by county_code, period, caliber_id
+    union all
+    select
+        'civil_servant' as side,
+        filing.county_code,
+        filing.period,
+        members.caliber_id,
+        '未报' || string_agg(members.member, '和' order by members.member) as lacking
+    from {{ ref('stg_filing') }} as filing
+    inner join {{ ref('caliber_members') }} as members on members.dimension = 'civil_servant_category'
+    left join civil_servant_row as reported
+        on
+            filing.county_code = reported.county_code
+            and filing.period = reported.period
+            and members.caliber_id = reported.caliber_id
+            and members.member = reported.staff_category
+    where filing.is_in_force and filing.return_code = 'civil_servant_pay' and reported.caliber_id is null
+    group by filing.county_code, filing.period, members.caliber_id
 ),
 
 component_sum as (
@@ -83,23 +142,35 @@ select
     filing.teacher_received_at,
     coalesce(unmatched.unmatched_schools_n, 0) as unmatched_schools_n,
     coalesce(unmatched.unmatched_schools, '') as unmatched_schools,
+    coalesce(case when filing.teacher_submission_id is not null then teacher_lacks.lacking end, '') as teacher_lacking,
     -- Without the headcount the pay stands for nothing, and the reverse: both terms of a side, or neither.
     cast(
         case
-            when unmatched.county_code is null and teacher.pay_yuan is not null then teacher.heads
+            when
+                unmatched.county_code is null and teacher_lacks.lacking is null and teacher.pay_yuan is not null
+                then teacher.heads
         end as decimal(38, 2)
     ) as teachers,
     cast(
         case
-            when unmatched.county_code is null and teacher.heads is not null then teacher.pay_yuan
+            when
+                unmatched.county_code is null and teacher_lacks.lacking is null and teacher.heads is not null
+                then teacher.pay_yuan
         end as decimal(38, 2)
     ) as teacher_pay_yuan,
     filing.civil_servant_submission_id,
     filing.civil_servant_received_at,
-    cast(case when civil_servant.pay_yuan is not null then civil_servant.heads end as decimal(38, 2))
-        as civil_servants,
-    cast(case when civil_servant.heads is not null then civil_servant.pay_yuan end as decimal(38, 2))
-        as civil_servant_pay_yuan
+    coalesce(civil_servant_lacks.lacking, '') as civil_servant_lacking,
+    cast(
+        case
+            when civil_servant_lacks.lacking is null and civil_servant.pay_yuan is not null then civil_servant.heads
+        end as decimal(38, 2)
+    ) as civil_servants,
+    cast(
+        case
+            when civil_servant_lacks.lacking is null and civil_servant.heads is not null then civil_servant.pay_yuan
+        end as decimal(38, 2)
+    ) as civil_servant_pay_yuan
 from filing
 cross join caliber
 left join side_total as teacher
@@ -119,3 +190,11 @@ left join side_total as civil_servant
         and filing.county_code = civil_servant.county_code
         and filing.period = civil_servant.period
         and caliber.caliber_id = civil_servant.caliber_id
+{% for side in ('teacher', 'civil_servant') %}
+    left join unreported as {{ side }}_lacks
+        on
+            {{ side }}_lacks.side = '{{ side }}'
+            and filing.county_code = {{ side }}_lacks.county_code
+            and filing.period = {{ side }}_lacks.period
+            and caliber.caliber_id = {{ side }}_lacks.caliber_id
+{% endfor %}

@@ -1,5 +1,6 @@
 -- Subsidies of a county by programme and tier, and by programme over all tiers (合计): heads, yuan, standards, schools.
--- One row for every tier that the seed knows or a county reports; a null is a missing term, never a zero.
+-- One row for every tier that the seed knows or a county reports; a null is a missing term, never a zero. A programme that
+-- the county has (is_expected) and does not report at all is missing in every tier.
 with {{ subsidy_rows() }},
 
 -- The standard that applies to a county in each month of a period: its own, else that of its hardship category, else
@@ -25,7 +26,8 @@ month_standard as (
         arg_min(
             tiers.yuan_per_month,
             case tiers.scope_code when filing.county_code then 1 when filing.city_code then 3 else 2 end
-        ) as yuan_per_month
+        ) as yuan_per_month,
+        bool_or(tiers.scope_code != filing.city_code) as is_of_county
     from filing_month as filing
     left join {{ ref('hardship_categories') }} as hardship
         on
@@ -52,7 +54,8 @@ standard as (
         max(yuan_per_month) filter (where month_end = period_end) as yuan_per_month,
         sum(yuan_per_month) as period_yuan,
         count(*) as months_n,
-        min(yuan_per_month) = max(yuan_per_month) as is_unchanged
+        min(yuan_per_month) = max(yuan_per_month) as is_unchanged,
+        bool_or(is_of_county) filter (where month_end = period_end) as is_of_county
     from month_standard
     group by county_code, period, programme, tier
 ),
@@ -194,6 +197,49 @@ tier_order as (
     group by all
 ),
 
+-- Programmes that a county has: a standard is set for it or its hardship category; the standard goes by the tier of the
+-- school and its register has schools of such a tier; or the period before had teachers entitled to it.
+expected_programme as (
+    select
+        county_code,
+        period,
+        programme
+    from standard
+    where is_of_county
+    union distinct
+    select
+        filing.county_code,
+        filing.period,
+        standard.programme
+    from filing
+    inner join standard on filing.county_code = standard.county_code and filing.period = standard.period
+    inner join {{ ref('stg_school') }} as registered
+        on
+            filing.county_code = registered.county_code
+            and filing.school_year = registered.period
+            and standard.tier = registered.subsidy_tier
+            and {{ open_on('registered', 'filing.period_end') }}
+    union distinct
+    select
+        filing.county_code,
+        filing.period,
+        before.programme
+    from filing
+    inner join subsidy as before
+        on
+            filing.county_code = before.county_code
+            and before.period_end + 1 = filing.period_start
+            and before.teachers_entitled > 0
+),
+
+reported_programme as (
+    select distinct
+        county_code,
+        period,
+        programme
+    from subsidy
+),
+
 known_tier as (
     select
         programme,
@@ -264,6 +310,12 @@ select
     known_tier.is_total,
     filing.submission_id,
     filing.received_at,
+    expected_programme.programme is not null as is_expected,
+    case
+        when expected_programme.programme is not null and reported_programme.programme is null
+            then '未报' || known_tier.programme
+        else ''
+    end as lacking,
     rural_school.register_submission_id,
     rural_school.register_received_at,
     remoteness.remoteness_rank,
@@ -280,14 +332,17 @@ select
         'paid_teacher_months_n', 'schools_paid_n', 'entitled_yuan', 'entitled_teacher_months_n', 'unpaid_teachers_yuan',
         'paid_late_yuan',
     ) %}
-        -- No row of the tier in a filing in force: nothing was paid there, a true zero.
-        case when total.county_code is null then 0 else total.{{ term }} end as {{ term }},
+        -- No row of the tier, though of the programme, or no such programme there: nothing was paid, a true zero.
+        case
+            when total.county_code is not null then total.{{ term }}
+            when expected_programme.programme is null or reported_programme.programme is not null then 0
+        end as {{ term }},
     {% endfor %}
     -- Coverage is of registered rural schools only, so it needs the register.
     case
         when rural_school.rural_schools_n is null then null
-        when total.county_code is null then 0
-        else total.rural_schools_covered_n
+        when total.county_code is not null then total.rural_schools_covered_n
+        when expected_programme.programme is null or reported_programme.programme is not null then 0
     end as rural_schools_covered_n
 from filing
 cross join caliber
@@ -318,3 +373,10 @@ left join rural_school
         and caliber.caliber_id = rural_school.caliber_id
         and known_tier.programme = rural_school.programme
         and known_tier.tier = rural_school.tier
+{% for programmes in ('expected_programme', 'reported_programme') %}
+    left join {{ programmes }}
+        on
+            filing.county_code = {{ programmes }}.county_code
+            and filing.period = {{ programmes }}.period
+            and known_tier.programme = {{ programmes }}.programme
+{% endfor %}

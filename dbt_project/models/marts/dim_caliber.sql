@@ -4,13 +4,10 @@ with member as (
         caliber_id,
         string_agg(
             case dimension
-                when 'population_register' then '人口：'
-                when 'rural_location_code' then '城乡分类：'
-                when 'rural_school_type' then '办学类型：'
-                when 'rural_school_organiser' then '举办者：'
-                when 'teacher_stage' then '学段：'
-                when 'teacher_organiser' then '举办者：'
-                when 'civil_servant_category' then '人员：'
+                {% for dimension, word in dimension_words().items() %}
+                    when '{{ dimension }}' then '{{ word }}：'
+                {% endfor %}
+                else dimension || '：'
             end || member,
             '；' order by dimension, member
         ) as members

@@ -1,37 +1,37 @@
 -- Every indicator of every area: Σ numerator ÷ Σ denominator over the parts with both terms in force, never a mean of
 -- rates, with what is missing beside it. The one place where indicators are rolled up.
-{% set terms = ('numerator', 'numerator_base', 'denominator', 'denominator_base') %}
--- A county counts when all its parts of the period are there: three quarters are no year.
+{% set terms = figure_terms() %}
+-- A county counts when all its parts of the period are there (three quarters are no year) and make a figure of its own.
 with county_figure as (
     select
-        indicator_code,
-        caliber_id,
-        period,
-        county_code,
-        any_value(calendar_year) as calendar_year,
-        any_value(city_code) as city_code,
-        any_value(sort_order) as sort_order,
-        any_value(is_period_spanned) as is_period_spanned,
-        any_value(is_period_spanned_by_all) as is_period_spanned_by_all,
-        list(part_period) as part_periods,
-        min(population_vintage_from) as population_vintage_from,
-        max(population_vintage_to) as population_vintage_to,
-        any_value(population_source) as population_source,
-        bool_and(has_both_terms) as has_both_terms,
-        string_agg(
-            county_name || case when part_period != period then '（' || part_period || '）' else '' end,
-            '、' order by part_period
-        ) filter (where not has_both_terms) as missing_parts,
-        {% for term in terms %}
-            sum({{ term }}) as {{ term }},
+        term.indicator_code,
+        term.caliber_id,
+        term.period,
+        term.county_code,
+        any_value(term.county_name) as county_name,
+        any_value(term.calendar_year) as calendar_year,
+        any_value(term.city_code) as city_code,
+        any_value(term.sort_order) as sort_order,
+        any_value(term.is_period_spanned) as is_period_spanned,
+        any_value(term.is_period_spanned_by_all) as is_period_spanned_by_all,
+        list(term.part_period) as part_periods,
+        min(term.population_vintage_from) as population_vintage_from,
+        max(term.population_vintage_to) as population_vintage_to,
+        any_value(term.population_source) as population_source,
+        any_value(term.is_covered) as is_covered,
+        any_value(term.is_implausible) as is_implausible,
+        any_value(term.county_status) as county_status,
+        {{ missing_parts('term') }} as missing_parts,
+        {% for side in terms %}
+            sum(term.{{ side }}) as {{ side }},
         {% endfor %}
-        case when count(*) = 1 then any_value(numerator_submission_id) end as numerator_submission_id,
-        case when count(*) = 1 then any_value(denominator_submission_id) end as denominator_submission_id,
-        max(known_at) as known_at,
-        bool_and(is_settled) as is_settled,
-        bool_or(is_revised) as is_revised
-    from {{ ref('int_indicator_term') }}
-    group by indicator_code, caliber_id, period, county_code
+        case when count(*) = 1 then any_value(term.numerator_submission_id) end as numerator_submission_id,
+        case when count(*) = 1 then any_value(term.denominator_submission_id) end as denominator_submission_id,
+        max(term.known_at) as known_at,
+        bool_and(term.is_settled) as is_settled,
+        bool_or(term.is_revised) as is_revised
+    from {{ ref('int_indicator_term') }} as term
+    group by term.indicator_code, term.caliber_id, term.period, term.county_code
 ),
 
 placed_figure as (
@@ -43,6 +43,17 @@ placed_figure as (
     cross join (values (false), (true)) as area_level (is_city)
 ),
 
+-- Where every county has reported and none has a figure, what they reported is shown: it is why there is none.
+summed_figure as (
+    select
+        *,
+        is_covered or (
+            bool_and(not is_covered and county_status != 'missing')
+                over (partition by indicator_code, caliber_id, period, area_code)
+        ) as is_summed
+    from placed_figure
+),
+
 rolled_up as (
     select
         indicator_code,
@@ -51,26 +62,101 @@ rolled_up as (
         area_code,
         any_value(calendar_year) as calendar_year,
         count(*) as expected_n,
-        count(*) filter (where has_both_terms) as coverage_n,
+        count(*) filter (where is_covered) as coverage_n,
+        bool_and(is_summed and not is_covered) as is_undefined,
+        bool_or(county_status = 'error') as has_error,
         -- A county that was there for a part of the year has a part of it; of the city's its successor has the rest.
         bool_and(
             coalesce(case when is_city then is_period_spanned_by_all else is_period_spanned end, true)
         ) as is_period_spanned,
         list_sort(list_distinct(flatten(list(part_periods)))) as part_periods,
-        min(population_vintage_from) filter (where has_both_terms) as population_vintage_from,
-        max(population_vintage_to) filter (where has_both_terms) as population_vintage_to,
-        min(population_source) filter (where has_both_terms) as population_source,
-        count(distinct population_source) filter (where has_both_terms) as population_sources_n,
+        min(population_vintage_from) filter (where is_summed) as population_vintage_from,
+        max(population_vintage_to) filter (where is_summed) as population_vintage_to,
+        min(population_source) filter (where is_summed) as population_source,
+        count(distinct population_source) filter (where is_summed) as population_sources_n,
         string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas,
-        {% for term in terms %}
-            cast(sum({{ term }}) filter (where has_both_terms) as decimal(38, 2)) as {{ term }},
+        string_agg(county_name, '、' order by sort_order, county_code) filter (where is_implausible) as implausible_areas,
+        {% for side in terms %}
+            cast(sum({{ side }}) filter (where is_summed) as decimal(38, 2)) as {{ side }},
         {% endfor %}
         case when not any_value(is_city) then any_value(numerator_submission_id) end as numerator_submission_id,
         case when not any_value(is_city) then any_value(denominator_submission_id) end as denominator_submission_id,
-        max(known_at) filter (where has_both_terms) as known_at,
+        max(known_at) filter (where is_summed) as known_at,
         bool_and(is_settled) as is_settled,
-        bool_or(is_revised) filter (where has_both_terms) as is_revised
-    from placed_figure
+        bool_or(is_revised) filter (where is_summed) as is_revised
+    from summed_figure
+    group by indicator_code, caliber_id, period, area_code
+),
+
+-- The queries that stand open against the filings that a figure rests on, by rule: of an area's own filings, and for the
+-- city of the counties that it covers. A filing that gives both terms counts once.
+filing_of_figure as (
+    {% for side in ('numerator', 'denominator') %}
+        select
+            indicator_code,
+            caliber_id,
+            period,
+            county_code,
+            county_name,
+            city_code,
+            sort_order,
+            is_covered,
+            {{ side }}_return as return_code,
+            {{ side }}_period as filing_period
+        from {{ ref('int_indicator_term') }}
+        {{ 'union distinct' if not loop.last }}
+    {% endfor %}
+),
+
+open_query as (
+    select
+        return_code,
+        county_code,
+        period,
+        rule_id,
+        any_value(level) as level,
+        count(*) as queries_n,
+        arg_min(message, finding_id) as message
+    from {{ ref('int_finding') }}
+    where outcome = 'query' and status = 'open' and is_of_version_in_force
+    group by return_code, county_code, period, rule_id
+),
+
+query_of_area as (
+    select
+        filing.indicator_code,
+        filing.caliber_id,
+        filing.period,
+        case when area_level.is_city then filing.city_code else filing.county_code end as area_code,
+        open_query.rule_id,
+        -- What may have entered a sum twice or cannot be right weighs more than what differs from elsewhere or before.
+        min(case open_query.level when '3' then 1 when '4' then 2 when '5' then 3 when '2b' then 4 else 5 end) as weight,
+        sum(open_query.queries_n) as queries_n,
+        arg_min(
+            case when area_level.is_city then filing.county_name || '：' else '' end || open_query.message,
+            (filing.sort_order, filing.county_code, filing.filing_period, filing.return_code)
+        ) as message
+    from filing_of_figure as filing
+    inner join open_query
+        on
+            filing.return_code = open_query.return_code
+            and filing.county_code = open_query.county_code
+            and filing.filing_period = open_query.period
+    cross join (values (false), (true)) as area_level (is_city)
+    where filing.is_covered or not area_level.is_city
+    group by all
+),
+
+asked as (
+    select
+        indicator_code,
+        caliber_id,
+        period,
+        area_code,
+        sum(queries_n) as open_queries_n,
+        arg_min(rule_id, (weight, -queries_n, rule_id)) as heaviest_rule_id,
+        arg_min(message, (weight, -queries_n, rule_id)) as heaviest_query
+    from query_of_area
     group by indicator_code, caliber_id, period, area_code
 ),
 
@@ -83,6 +169,8 @@ judged as (
         rolled_up.expected_n,
         rolled_up.coverage_n,
         rolled_up.missing_areas,
+        rolled_up.implausible_areas,
+        rolled_up.has_error,
         rolled_up.numerator_submission_id,
         rolled_up.denominator_submission_id,
         rolled_up.known_at,
@@ -109,7 +197,8 @@ judged as (
         standard.standard,
         standard.comparison,
         {{ coverage_status(
-            'rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned'
+            'rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned',
+            'rolled_up.is_undefined'
         ) }} as coverage_status,
         rolled_up.numerator as numerator_known,
         rolled_up.numerator_base as numerator_base_known,
@@ -141,23 +230,26 @@ computed as (
         *,
         {{ cross_numerator('numerator_sum', 'denominator_base_sum') }} as cross_numerator,
         {{ cross_denominator('numerator_base_sum', 'denominator_sum') }} as cross_denominator,
-        -- Over nobody there is no average, and a ratio of it would read 0.
+        -- Over nobody there is no average, and a ratio of it would read 0. Where no county has a figure the area has none.
         case
-            when coalesce(numerator_base_sum, 1) > 0 and coalesce(denominator_base_sum, 1) > 0
+            when
+                coverage_status != 'undefined'
+                and coalesce(numerator_base_sum, 1) > 0
+                and coalesce(denominator_base_sum, 1) > 0
                 then {{ rate_of_averages(
                     'numerator_sum', 'numerator_base_sum', 'denominator_sum', 'denominator_base_sum', 'factor'
                 ) }}
         end as value,
-        case
-            when measure not in ('ratio', 'gender_parity') then numerator_sum
-            when measure = 'ratio' then {{ rate('numerator_sum', 'numerator_base_sum') }}
-            else {{ rate('numerator_sum', 'numerator_base_sum', 100) }}
-        end as numerator,
-        case
-            when measure not in ('ratio', 'gender_parity') then denominator_sum
-            when measure = 'ratio' then {{ rate('denominator_sum', 'denominator_base_sum') }}
-            else {{ rate('denominator_sum', 'denominator_base_sum', 100) }}
-        end as denominator
+        -- Averages, and the two rates of a parity index in per cent. Each branch is DECIMAL(38,4): a CASE gives all of them one
+        -- type, and beside a DECIMAL(38,2) it would be that, which cuts an average to cents.
+        {% for side in ('numerator', 'denominator') %}
+            case
+                when {{ side }}_base_sum is null then cast({{ side }}_sum as decimal(38, 4))
+                else {{ rate(
+                    side ~ '_sum', side ~ '_base_sum', "(case measure when 'gender_parity' then 100 else 1 end)"
+                ) }}
+            end as {{ side }}{{ ',' if not loop.last }}
+        {% endfor %}
     from given
 ),
 
@@ -165,7 +257,7 @@ formula as (
     select
         *,
         case
-            when numerator_base_sum is not null and measure in ('ratio', 'gender_parity')
+            when numerator_base_sum is not null
                 then
                     '(' || {{ plain_number('numerator_sum') }} || ' ÷ ' || {{ plain_number('numerator_base_sum') }}
                     || ') ÷ (' || {{ plain_number('denominator_sum') }} || ' ÷ '
@@ -177,48 +269,66 @@ formula as (
 )
 
 select
-    indicator_code,
-    caliber_id,
-    period,
-    area_code,
-    cast(numerator as decimal(38, 4)) as numerator,
-    cast(denominator as decimal(38, 4)) as denominator,
-    value,
-    unit,
-    cast(coverage_n as integer) as coverage_n,
-    cast(expected_n as integer) as expected_n,
-    coalesce(missing_areas, '') as missing_areas,
+    formula.indicator_code,
+    formula.caliber_id,
+    formula.period,
+    formula.area_code,
+    formula.numerator,
+    formula.denominator,
+    formula.value,
+    formula.unit,
+    cast(formula.coverage_n as integer) as coverage_n,
+    cast(formula.expected_n as integer) as expected_n,
+    coalesce(formula.missing_areas, '') as missing_areas,
+    coalesce(formula.implausible_areas, '') as implausible_areas,
+    {{ figure_status(
+        'formula.coverage_status', 'formula.value', 'formula.implausible_areas is not null', 'formula.has_error',
+        'formula.cross_numerator', 'formula.cross_denominator', 'formula.zero_denominator'
+    ) }} as status,
+    {{ finality('formula.coverage_status', 'formula.is_settled', 'formula.is_revised') }} as finality,
     case
-        when coverage_status = 'withheld' then 'withheld'
-        when value is not null then coverage_status
-        when cross_numerator = 0 and cross_denominator = 0 then 'not_applicable'
-        else zero_denominator
-    end as status,
-    {{ finality('coverage_status', 'is_settled', 'is_revised') }} as finality,
-    case
-        when coverage_status = 'withheld' then '不予公布：已报 ' || coverage_n || '/' || expected_n
-        when value is not null
-            then worked_terms || ' = ' || cast(value as varchar) || case unit when '比值' then '' else ' ' || unit end
-        else worked_terms || '：分母为 0，不能计算'
+        when formula.coverage_status = 'withheld'
+            then '不予公布：已报 ' || formula.coverage_n || '/' || formula.expected_n
+        when formula.value is not null
+            then
+                formula.worked_terms || ' = ' || cast(formula.value as varchar)
+                || case formula.unit when '比值' then '' else ' ' || formula.unit end
+        when formula.cross_denominator > 0 and coalesce(formula.denominator_base_sum, 1) > 0
+            then formula.worked_terms || '：' || formula.missing_areas || '，不能计算'
+        else formula.worked_terms || '：分母为 0，不能计算'
     end
     || case
-        when coverage_status = 'withheld' then ''
-        else coalesce('；人口时点 ' || population_vintage_on || '，来源：' || population_source, '') || part_of_period
+        when formula.coverage_status = 'withheld' then ''
+        else
+            coalesce('；人口时点 ' || formula.population_vintage_on || '，来源：' || formula.population_source, '')
+            || formula.part_of_period
     end as formula,
-    numerator_sum,
-    numerator_base_sum,
-    denominator_sum,
-    denominator_base_sum,
-    standard,
-    -- Judged on the unrounded terms.
+    formula.numerator_sum,
+    formula.numerator_base_sum,
+    formula.denominator_sum,
+    formula.denominator_base_sum,
+    formula.standard,
+    -- Judged on the unrounded terms, and not at all where a county in it has a share above what is possible.
     case
-        when value is not null and standard is not null
-            then {{ meets_standard('cross_numerator', 'cross_denominator', 'standard', 'comparison', 'factor') }}
+        when formula.value is not null and formula.implausible_areas is null and formula.standard is not null
+            then {{ meets_standard(
+                'formula.cross_numerator', 'formula.cross_denominator', 'formula.standard', 'formula.comparison',
+                'formula.factor'
+            ) }}
     end as is_standard_met,
-    population_vintage_on,
-    population_source,
-    numerator_submission_id,
-    denominator_submission_id,
-    known_at
+    formula.population_vintage_on,
+    formula.population_source,
+    cast(coalesce(asked.open_queries_n, 0) as integer) as open_queries_n,
+    coalesce(asked.heaviest_rule_id, '') as heaviest_rule_id,
+    coalesce(asked.heaviest_query, '') as heaviest_query,
+    formula.numerator_submission_id,
+    formula.denominator_submission_id,
+    formula.known_at
 from formula
-order by indicator_code, caliber_id, period, area_code
+left join asked
+    on
+        formula.indicator_code = asked.indicator_code
+        and formula.caliber_id = asked.caliber_id
+        and formula.period = asked.period
+        and formula.area_code = asked.area_code
+order by formula.indicator_code, formula.caliber_id, formula.period, formula.area_code

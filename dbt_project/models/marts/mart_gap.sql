@@ -10,19 +10,9 @@ with
 -- What one more of the numerator is, and how it is said; # stands for the amount.
 wording (measure, counted, below, above) as (
     values
-    ('gross', '人', '缺 # 个学位', '超出 # 人'),
-    ('gross_female', '人', '缺 # 个女生学位', '女生超出 # 人'),
-    ('gross_male', '人', '缺 # 个男生学位', '男生超出 # 人'),
-    ('net', '人', '尚差 # 名学龄学生就学', '超出 # 人'),
-    ('gender_parity', '人', '尚差 # 名女生入学', '女生超出 # 人'),
-    ('ratio', '元', '补足差额需 #/年', '超出 #/年'),
-    ('teacher_average', '元', '补足差额需 #/年', '超出 #/年'),
-    ('civil_servant_average', '元', '补足差额需 #/年', '超出 #/年'),
-    ('compliant_counties', '个', '尚差 # 个县（市、区）', '超出 # 个县（市、区）'),
-    ('paid_share', '元', '须补发 #', '多发 #'),
-    ('teacher_coverage', '人', '尚差 # 名教师', '超出 # 名教师'),
-    ('school_coverage', '所', '尚差 # 所乡村学校', '超出 # 所乡村学校'),
-    ('monthly_average', '元', '须补发 #', '多发 #')
+    {% for measure, words in gap_words().items() %}
+        ('{{ measure }}', '{{ words[0] }}', '{{ words[1] }}', '{{ words[2] }}'){{ ',' if not loop.last }}
+    {% endfor %}
 ),
 
 held as (
@@ -30,9 +20,9 @@ held as (
         fact.*,
         indicators.sort_order,
         standard.comparison,
-        wording.counted,
-        wording.below,
-        wording.above,
+        coalesce(wording.counted, indicators.unit) as counted,
+        coalesce(wording.below, '尚差 #') as below,
+        coalesce(wording.above, '超出 #') as above,
         period.start_year,
         -- Only what is reported once a year has a yearly pace.
         period.period_type in ('school_year', 'calendar_year') as is_year,
@@ -50,7 +40,8 @@ held as (
             fact.indicator_code = standard.indicator_code
             and fact.area_code = standard.area_code
             and cast(period.start_year as varchar) = standard.calendar_year
-    inner join wording on indicators.measure = wording.measure
+    -- A measure without words of its own keeps its figure and says the bare distance.
+    left join wording on indicators.measure = wording.measure
     where fact.standard is not null
 ),
 
@@ -78,7 +69,7 @@ paced as (
     select
         *,
         case
-            when value is null then null
+            when is_standard_met is null then null
             when distance <= 0 then 0
             else cast((distance + step - 1) // step as decimal(38, 0))
         end as gap_steps,
@@ -152,18 +143,19 @@ select
     counted as gap_unit,
     case
         when value is null then '无数据'
+        when is_standard_met is null then '数值不合理，不作达标判定'
         when is_standard_met then '已达标'
         else replace(pattern, '#', {{ amount_in_words('gap', 'counted') }})
     end
     || case
-        when value is not null and counties_short_n > 0
+        when is_standard_met is not null and counties_short_n > 0
             then
                 '；' || counties_short_n || ' 个县（市、区）未达标，合计'
                 || replace(pattern, '#', {{ amount_in_words('counties_gap', 'counted') }})
         else ''
     end as gap_wording,
     cast(counties_short_n as integer) as counties_short_n,
-    cast(case when value is not null then counties_gap end as decimal(38, 2)) as counties_gap,
+    cast(case when is_standard_met is not null then counties_gap end as decimal(38, 2)) as counties_gap,
     cast(value_before_n * 0.0001 as decimal(38, 4)) as value_two_years_before,
     cast(case when years_to_go <= 30 then start_year + years_to_go end as integer) as met_in_year,
     status

@@ -169,6 +169,8 @@ cell_column as (
         cell_column.submission_id,
         cell_column.return_code,
         cell_column.sheet,
+        cell_column.first_row,
+        cell_column.last_row,
         cell_column.column_name,
         cell_column.column_letter,
         cell_column.header_label
@@ -220,11 +222,13 @@ left join cell_column as placed
         missing.submission_id = placed.submission_id
         and missing.return_code = placed.return_code
         and missing.sheet = placed.sheet
+        and missing.source_row between placed.first_row and placed.last_row
         and missing.sheet_column = placed.column_name
 left join cell_column as multiplied
     on
         missing.submission_id = multiplied.submission_id
         and missing.return_code = multiplied.return_code
         and missing.sheet = multiplied.sheet
+        and missing.source_row between multiplied.first_row and multiplied.last_row
         and missing.multiplier_column = multiplied.column_name
 order by missing.term, missing.county_code, missing.period, missing.sheet, missing.source_row

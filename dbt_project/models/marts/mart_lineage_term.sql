@@ -214,7 +214,6 @@ term as (
     where indicator.measure = 'school_coverage'
 ),
 
--- Yuan and months add up over a year; heads and schools, reported every quarter, do not.
 dated as (
     select
         *,
@@ -225,7 +224,7 @@ dated as (
         *,
         calendar_year as period
     from term
-    where period_type in ('quarter', 'month') and measure not in ('teacher_coverage', 'school_coverage')
+    where period_type in ('quarter', 'month') and measure in {{ measures_with('adds_up_over_a_year') }}
 )
 
 select

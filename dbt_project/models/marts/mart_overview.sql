@@ -74,13 +74,18 @@ select
     sequence.is_standard_met,
     case
         when sequence.value is null then '无数据'
+        when sequence.status = 'implausible' then '不判定'
         when sequence.standard is null then '无标准'
         when sequence.is_standard_met then '达标'
-        else '未达标'
+        when not sequence.is_standard_met then '未达标'
     end as verdict,
     sequence.coverage_n,
     sequence.expected_n,
-    sequence.missing_areas
+    sequence.missing_areas,
+    sequence.implausible_areas,
+    sequence.open_queries_n,
+    sequence.heaviest_rule_id,
+    sequence.heaviest_query
 from sequence
 inner join newest
     on

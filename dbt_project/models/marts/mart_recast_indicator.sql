@@ -3,7 +3,7 @@
 --
 -- Today is the end of the last period of the reporting calendar. A merger adds terms; a split divides them by its
 -- weights, and where it has none the figure is not comparable, never guessed. A county's figure needs every part of it.
-{% set terms = ('numerator', 'numerator_base', 'denominator', 'denominator_base') %}
+{% set terms = figure_terms() %}
 with recursive
 today as (
     select max(period_end) as today_on
@@ -89,7 +89,11 @@ recast_term as (
         term.county_name,
         term.sort_order,
         term.part_period,
+        term.lacking,
         term.has_both_terms,
+        term.county_status,
+        term.is_covered,
+        term.is_implausible,
         term.is_settled,
         term.is_revised,
         arrival.area_code,
@@ -124,7 +128,11 @@ recast_term as (
         term.county_name,
         term.sort_order,
         term.part_period,
+        term.lacking,
         term.has_both_terms,
+        term.county_status,
+        term.is_covered,
+        term.is_implausible,
         term.is_settled,
         term.is_revised,
         term.city_code as area_code,
@@ -175,7 +183,10 @@ county_figure as (
         county_code,
         any_value(county_name) as county_name,
         any_value(sort_order) as sort_order,
-        bool_and(has_both_terms) as has_both_terms,
+        any_value(county_status) as county_status,
+        any_value(is_covered) as is_covered,
+        any_value(is_implausible) as is_implausible,
+        {{ missing_parts('recast_term') }} as missing_parts,
         bool_and(is_settled) as is_settled,
         bool_or(is_revised) as is_revised,
         {% for term in terms %}
@@ -187,6 +198,17 @@ county_figure as (
     group by indicator_code, caliber_id, period, area_code, is_city, county_code
 ),
 
+-- Where every county has reported and none has a figure, what they reported is shown: it is why there is none.
+summed_figure as (
+    select
+        *,
+        is_covered or (
+            bool_and(not is_covered and county_status != 'missing')
+                over (partition by indicator_code, caliber_id, period, area_code, is_city)
+        ) as is_summed
+    from county_figure
+),
+
 rolled_up as (
     select
         indicator_code,
@@ -195,12 +217,15 @@ rolled_up as (
         area_code,
         is_city,
         count(*) as expected_n,
-        count(*) filter (where has_both_terms) as coverage_n,
+        count(*) filter (where is_covered) as coverage_n,
+        bool_and(is_summed and not is_covered) as is_undefined,
+        bool_or(county_status = 'error') as has_error,
+        bool_or(is_implausible) as is_implausible,
         bool_and(is_settled) as is_settled,
-        bool_or(is_revised) filter (where has_both_terms) as is_revised,
+        bool_or(is_revised) filter (where is_summed) as is_revised,
         count(*) = 1 and any_value(county_code) = area_code as is_itself,
         {% for term in terms %}
-            cast(sum({{ term }}) filter (where has_both_terms) as decimal(38, 2)) as {{ term }},
+            cast(sum({{ term }}) filter (where is_summed) as decimal(38, 2)) as {{ term }},
         {% endfor %}
         bool_or(is_share_unknown) as is_share_unknown,
         bool_or(is_apportioned) as is_apportioned,
@@ -208,10 +233,8 @@ rolled_up as (
             county_name || case when is_share_unknown or is_apportioned then '（部分）' else '' end,
             '、' order by sort_order, county_code
         ) as made_of,
-        string_agg(
-            county_name, '、' order by sort_order, county_code
-        ) filter (where not has_both_terms) as missing_areas
-    from county_figure
+        string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas
+    from summed_figure
     group by indicator_code, caliber_id, period, area_code, is_city
 ),
 
@@ -224,7 +247,8 @@ compared as (
         indicators.zero_denominator,
         {{ coverage_status(
             'rolled_up.coverage_n', 'rolled_up.expected_n',
-            'case when rolled_up.is_city then run.withhold_below else 1 end', 'span.is_period_spanned'
+            'case when rolled_up.is_city then run.withhold_below else 1 end', 'span.is_period_spanned',
+            'rolled_up.is_undefined'
         ) }} as coverage_status,
         case
             when rolled_up.is_city then 'as_reported'
@@ -276,7 +300,10 @@ computed as (
         {{ cross_numerator('numerator_sum', 'denominator_base_sum') }} as cross_numerator,
         {{ cross_denominator('numerator_base_sum', 'denominator_sum') }} as cross_denominator,
         case
-            when coalesce(numerator_base_sum, 1) > 0 and coalesce(denominator_base_sum, 1) > 0
+            when
+                coverage_status != 'undefined'
+                and coalesce(numerator_base_sum, 1) > 0
+                and coalesce(denominator_base_sum, 1) > 0
                 then {{ rate_of_averages(
                     'numerator_sum', 'numerator_base_sum', 'denominator_sum', 'denominator_base_sum', 'factor'
                 ) }}
@@ -304,10 +331,10 @@ select
     coalesce(computed.missing_areas, '') as missing_areas,
     case
         when computed.comparability = 'not_comparable' then 'not_comparable'
-        when computed.coverage_status = 'withheld' then 'withheld'
-        when computed.value is not null then computed.coverage_status
-        when computed.cross_numerator = 0 and computed.cross_denominator = 0 then 'not_applicable'
-        else computed.zero_denominator
+        else {{ figure_status(
+            'computed.coverage_status', 'computed.value', 'computed.is_implausible', 'computed.has_error',
+            'computed.cross_numerator', 'computed.cross_denominator', 'computed.zero_denominator'
+        ) }}
     end as status,
     case
         when computed.comparability != 'not_comparable'

@@ -1,6 +1,7 @@
 -- Subsidies by programme and tier, for each reported period and for the calendar year that sums its periods. Each tier
 -- has its row, and the programme one for all its tiers (is_total), because schools and standards do not add up. Nor do
--- heads and schools over a year: its row has yuan and person-months only.
+-- heads and schools over a year: its row has yuan and person-months only. A county that paid though nothing was due has no
+-- share of its own and is in no sum, as in fct_indicator; the account of all money is mart_subsidy_reconciliation.
 {% set head_terms = ('teachers_entitled_n', 'teachers_paid_n', 'schools_paid_n') %}
 {% set sum_terms = ('paid_teacher_months_n', 'due_yuan', 'due_recomputed_yuan', 'paid_yuan', 'arrears_yuan') %}
 {% set school_terms = ('rural_schools_n', 'rural_schools_covered_n') %}
@@ -35,6 +36,7 @@ county_part as (
         subsidy.seed_yuan_per_month,
         subsidy.off_standard_rows_n,
         subsidy.is_tier_order_respected,
+        coalesce(subsidy.lacking, '') as lacking,
         coalesce(
             subsidy.teachers_entitled_n is not null
             and subsidy.teachers_paid_n is not null
@@ -44,7 +46,7 @@ county_part as (
             and subsidy.arrears_yuan is not null
             and subsidy.paid_teacher_months_n is not null,
             false
-        ) as is_covered,
+        ) as is_reported,
         coalesce(
             subsidy.rural_schools_n is not null and subsidy.rural_schools_covered_n is not null, false
         ) as is_school_covered
@@ -86,6 +88,7 @@ county_figure as (
         period,
         is_year,
         county_code,
+        county_name,
         city_code,
         sort_order,
         programme,
@@ -93,12 +96,19 @@ county_figure as (
         is_total,
         bool_and(coalesce(is_period_spanned, true)) as is_period_spanned,
         bool_and(coalesce(is_period_spanned_by_all, true)) as is_period_spanned_by_all,
-        bool_and(is_covered) as is_covered,
+        bool_and(is_reported) as is_reported,
+        bool_and(is_reported) and not (sum(due_yuan) = 0 and sum(paid_yuan) > 0) as is_covered,
         bool_and(is_school_covered) as is_school_covered,
-        string_agg(
-            county_name || case when is_year then '（' || part_period || '）' else '' end,
-            '、' order by part_period
-        ) filter (where not is_covered) as missing_parts,
+        case
+            when not bool_and(is_reported)
+                then string_agg(
+                    county_name || coalesce('（' || nullif(concat_ws(
+                        ' ', case when is_year then part_period end, nullif(lacking, '')
+                    ), '') || '）', ''),
+                    '、' order by part_period
+                ) filter (where not is_reported)
+            when sum(due_yuan) = 0 and sum(paid_yuan) > 0 then any_value(county_name) || '（应发为 0）'
+        end as missing_parts,
         {% for term in head_terms + sum_terms + school_terms + ('off_standard_rows_n',) %}
             sum({{ term }}) as {{ term }},
         {% endfor %}
@@ -120,6 +130,15 @@ placed_figure as (
     cross join (values (false), (true)) as area_level (is_city)
 ),
 
+summed_figure as (
+    select
+        *,
+        is_covered or (
+            bool_and(is_reported and not is_covered) over (partition by period, is_year, area_code, programme, tier)
+        ) as is_summed
+    from placed_figure
+),
+
 rolled_up as (
     select
         period,
@@ -132,19 +151,20 @@ rolled_up as (
         bool_and(case when is_city then is_period_spanned_by_all else is_period_spanned end) as is_period_spanned,
         count(*) as expected_n,
         count(*) filter (where is_covered) as coverage_n,
+        bool_and(is_summed and not is_covered) as is_undefined,
         count(*) filter (where is_school_covered) as school_coverage_n,
         string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas,
         {% for term in head_terms + sum_terms + ('off_standard_rows_n',) %}
-            sum({{ term }}) filter (where is_covered) as {{ term }},
+            sum({{ term }}) filter (where is_summed) as {{ term }},
         {% endfor %}
         {% for term in school_terms %}
             sum({{ term }}) filter (where is_school_covered) as {{ term }},
         {% endfor %}
-        min(standard_min_yuan) filter (where is_covered) as standard_min_yuan,
-        max(standard_max_yuan) filter (where is_covered) as standard_max_yuan,
+        min(standard_min_yuan) filter (where is_summed) as standard_min_yuan,
+        max(standard_max_yuan) filter (where is_summed) as standard_max_yuan,
         case when min(seed_min_yuan) = max(seed_max_yuan) then min(seed_min_yuan) end as seed_yuan_per_month,
-        bool_and(is_tier_order_respected) filter (where is_covered) as is_tier_order_respected
-    from placed_figure
+        bool_and(is_tier_order_respected) filter (where is_summed) as is_tier_order_respected
+    from summed_figure
     group by period, is_year, area_code, programme, tier, is_total
 ),
 
@@ -152,8 +172,9 @@ judged as (
     select
         rolled_up.*,
         {{ coverage_status(
-            'rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned'
-        ) }} as status,
+            'rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned',
+            'rolled_up.is_undefined'
+        ) }} as coverage_status,
         {{ coverage_status(
             'rolled_up.school_coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned'
         ) }} as school_status
@@ -173,11 +194,11 @@ shown as (
             cast(case when school_status != 'withheld' and not is_year then {{ term }} end as bigint) as {{ term }},
         {% endfor %}
         {% for term in head_terms %}
-            cast(case when status != 'withheld' and not is_year then {{ term }} end as bigint) as {{ term }},
+            cast(case when coverage_status != 'withheld' and not is_year then {{ term }} end as bigint) as {{ term }},
         {% endfor %}
         {% for term in sum_terms %}
             cast(
-                case when status != 'withheld' then {{ term }} end
+                case when coverage_status != 'withheld' then {{ term }} end
                 as {{ 'decimal(38, 2)' if term.endswith('_yuan') else 'bigint' }}
             ) as {{ term }},
         {% endfor %}
@@ -190,7 +211,7 @@ shown as (
         cast(expected_n as integer) as expected_n,
         cast(case when not is_year then school_coverage_n end as integer) as school_coverage_n,
         coalesce(missing_areas, '') as missing_areas,
-        status
+        case coverage_status when 'undefined' then 'error' else coverage_status end as status
     from judged
 )
 

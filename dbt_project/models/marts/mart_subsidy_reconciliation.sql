@@ -191,6 +191,7 @@ county_part as (
         subsidy.seed_yuan_per_month,
         subsidy.off_standard_rows_n,
         subsidy.is_tier_order_respected,
+        coalesce(subsidy.lacking, '') as lacking,
         case
             when subsidy.county_code is not null then coalesce(tier_order.paid_order_broken, '')
         end as paid_order_broken,
@@ -250,7 +251,9 @@ rolled_up as (
         any_value(calendar_year) as calendar_year,
         count(*) as expected_n,
         count(*) filter (where is_covered) as coverage_n,
-        string_agg(county_name, '、' order by sort_order, county_code) filter (where not is_covered) as missing_areas,
+        string_agg(
+            county_name || coalesce('（' || nullif(lacking, '') || '）', ''), '、' order by sort_order, county_code
+        ) filter (where not is_covered) as missing_areas,
         {% for term in part_terms %}
             sum({{ term }}) filter (where is_covered) as {{ term }},
         {% endfor %}

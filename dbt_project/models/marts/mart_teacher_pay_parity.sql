@@ -19,7 +19,15 @@ ratio as (
                 ~ hundredths('numerator_base_sum') ~ ' * ' ~ hundredths('denominator_sum') ~ ')',
                 hundredths('denominator_base_sum')
             ) }} as decimal(38, 0)) * 0.01 as decimal(38, 2)
-        ) as gap_total_yuan
+        ) as gap_total_yuan,
+        -- From the terms again: the quotient of a gap already cut to cents would be rounded twice.
+        cast(
+            cast({{ half_up_quotient(
+                '((' ~ cross_numerator('numerator_sum', 'denominator_base_sum') ~ ' - '
+                ~ hundredths('numerator_base_sum') ~ ' * ' ~ hundredths('denominator_sum') ~ ') * 10000)',
+                '(' ~ hundredths('denominator_base_sum') ~ ' * ' ~ hundredths('numerator_base_sum') ~ ')'
+            ) }} as decimal(38, 0)) * 0.0001 as decimal(38, 4)
+        ) as gap_yuan_per_teacher
     from measure
     where measure = 'ratio'
 ),
@@ -72,7 +80,7 @@ select
     ratio.denominator_sum as civil_servant_pay_yuan,
     ratio.denominator as civil_servant_average_yuan,
     ratio.value as ratio,
-    {{ rate('ratio.gap_total_yuan', 'ratio.numerator_base_sum') }} as gap_yuan_per_teacher,
+    ratio.gap_yuan_per_teacher,
     ratio.gap_total_yuan,
     cast(
         case

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from pipelines.screening.workbook import cell_address, cell_text
+from pipelines.screening.workbook import Area, cell_address, cell_text
 
 
 class _Some:
@@ -48,7 +48,8 @@ class SheetReading:
 
     `agreed_n`: cells that a reader held against the first reader's grid itself, found equal, and did not hand on. `marked`: what a
     cell's raised, lowered or struck-out characters are: the text with those runs named, or the mark alone where the cell's own font
-    has it. `left_out`: texts of cells that the first reader does not know how to read.
+    has it. `left_out`: texts of cells that the first reader does not know how to read. `filters`: the rows, first and last, over which
+    a filter stands; `known_filtered`: where rows say themselves that one hides them.
     """
 
     errors: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -58,6 +59,11 @@ class SheetReading:
     left_out: dict[tuple[int, int], str] = field(default_factory=dict)
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[int] = field(default_factory=set)
+    folded_rows: set[int] = field(default_factory=set)
+    folded_columns: set[int] = field(default_factory=set)
+    filters: list[tuple[int, int]] = field(default_factory=list)
+    known_filtered: set[int] = field(default_factory=set)
+    merged: list[Area] = field(default_factory=list)
     active: list[str] = field(default_factory=list)
     agreed_n: int = 0
 
@@ -65,6 +71,26 @@ class SheetReading:
         """Note what is marked in a cell; blank: nothing."""
         if what:
             self.marked[(row, column)] = what
+
+    @property
+    def filtered_rows(self) -> set[int]:
+        """The hidden rows under a filter. A sheet has one; whatever else a file says of filters is not followed."""
+        if not self.filters:
+            return self.known_filtered
+        first, last = self.filters[0]
+        return {row for row in self.hidden_rows - self.folded_rows if first <= row <= last}
+
+    def hide_columns(self, first: int, last: int, *, folded: bool) -> None:
+        """Note hidden columns; what a sheet of ours could hold is far below the limit."""
+        columns = range(first, min(last + 1, 1024))
+        self.hidden_columns.update(columns)
+        if folded:
+            self.folded_columns.update(columns)
+
+    def hide_row(self, row: int, *, folded: bool) -> None:
+        self.hidden_rows.add(row)
+        if folded:
+            self.folded_rows.add(row)
 
     def formula(self, row: int, column: int, text: str) -> None:
         if _EXTERNAL.search(text):

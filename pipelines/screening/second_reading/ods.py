@@ -127,6 +127,11 @@ class _Content(_Styled):
         self.in_text = 0
         self.written = 0
         self.has_dde = False
+        self.folded: list[bool] = []  # for each group that is open: whether it, or one around it, is folded up
+
+    @property
+    def in_folded(self) -> bool:
+        return bool(self.folded) and self.folded[-1]
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if not self.names and name in ("style", "default-style", "text-properties"):
@@ -139,18 +144,25 @@ class _Content(_Styled):
             self.names.append(plain.get("name", ""))
             self.readings.append(SheetReading())
             self.row = self.column = 0
+            self.folded = []
+        elif name in ("table-row-group", "table-column-group"):
+            self.folded.append(plain.get("display") == "false" or self.in_folded)
         elif name == "table-column":
-            end = self.column + _count(plain, "number-columns-repeated")
-            if plain.get("visibility") in ("collapse", "filter"):
-                self.readings[-1].hidden_columns.update(range(self.column, min(end, 1024)))
+            end, folded = self.column + _count(plain, "number-columns-repeated"), self.in_folded
+            if folded or plain.get("visibility") in ("collapse", "filter"):
+                self.readings[-1].hide_columns(self.column, end - 1, folded=folded)
             self.column_ends.append(end)
             self.column_styles.append(plain.get("default-cell-style-name", ""))
             self.column = end
         elif name == "table-row":
             self.row_style = plain.get("default-cell-style-name", "")
             self.column, self.row_repeat, self.row_cells = 0, _count(plain, "number-rows-repeated"), []
-            if plain.get("visibility") in ("collapse", "filter"):
-                self.readings[-1].hidden_rows.update(range(self.row, self.row + min(self.row_repeat, 10_000)))
+            folded, visibility = self.in_folded, plain.get("visibility")
+            if folded or visibility in ("collapse", "filter"):
+                for row in range(self.row, self.row + min(self.row_repeat, 10_000)):
+                    self.readings[-1].hide_row(row, folded=folded)
+                    if visibility == "filter":
+                        self.readings[-1].known_filtered.add(row)
         elif name in ("table-cell", "covered-table-cell"):
             self.cell, self.paragraphs, self.runs = plain, [], []
         elif name in ("dde-source", "dde-link"):
@@ -180,6 +192,8 @@ class _Content(_Styled):
         elif name in ("table-cell", "covered-table-cell") and self.cell is not None:
             self._end_cell(self.cell)
             self.cell = None
+        elif name in ("table-row-group", "table-column-group") and self.folded:
+            self.folded.pop()
         elif name == "table-row":
             filled = sum(repeat for _, repeat, value, *_ in self.row_cells if value is not None)
             self.written += filled * self.row_repeat
@@ -219,6 +233,9 @@ class _Content(_Styled):
             if not kind and not text:
                 self.readings[-1].valueless.add((self.row, self.column))
             self.readings[-1].formula(self.row, self.column, formula.partition(":")[2] or formula)
+        down, across = _count(cell, "number-rows-spanned"), _count(cell, "number-columns-spanned")
+        if down > 1 or across > 1:
+            self.readings[-1].merged.append((self.row, self.column, self.row + down - 1, self.column + across - 1))
         self.row_cells.append((self.column, repeat, value, error, self._marked(cell)))
         self.column += repeat
 

@@ -19,6 +19,7 @@ from pipelines.screening.second_reading.cells import (
 )
 from pipelines.screening.second_reading.marks import Runs, SharedTexts, mark_of, marked_text
 from pipelines.screening.second_reading.xml_walk import Walk
+from pipelines.screening.workbook import Area
 
 _MAIN = frozenset(
     ["http://schemas.openxmlformats.org/spreadsheetml/2006/main", "http://purl.oclc.org/ooxml/spreadsheetml/main"]
@@ -32,7 +33,11 @@ _CELL = re.compile(
     r"(?:<f(?: [^<>]*)?(?:/>|>([^<>]*)</f>))?(?:<v>([^<>]*)</v>|<v ?/>)?(?:<is>(.*?)</is>)?</c>)"
 )
 _STYLE = re.compile(r'<c r="[A-Z]{1,3}[0-9]{1,7}"(?: s="([0-9]*)")?')
-_ROW_HIDDEN = re.compile(r'<row (?=[^<>]*hidden="(?:1|true)")[^<>]*?\br="([0-9]+)"')
+_ROW_HIDDEN = re.compile(r'<row (?=[^<>]*hidden="(?:1|true)")([^<>]*)>')
+_ROW_NUMBER = re.compile(r'\br="([0-9]+)"')
+_OUTLINED = re.compile(r'outlineLevel="[1-9]')
+_MERGED = re.compile(r'<mergeCell ref="([^"<>]*)"')
+_FILTER = re.compile(r'<autoFilter (?:[^<>]*? )?ref="([^"<>]*)"')
 _COL_HIDDEN = re.compile(r'<col (?=[^<>]*hidden="(?:1|true)")([^<>]*)>')
 _RUBY = re.compile(r"<rPh\b.*?</rPh>", re.DOTALL)
 _TEXT = re.compile(r"<t(?: [^<>]*)?>([^<]*)</t>")
@@ -181,10 +186,12 @@ def read_ooxml_sheet(
                 _hidden_columns(text[:start], reading)
                 for piece, cells in zip(pieces, found, strict=True):
                     if 'hidden="' in piece:
-                        reading.hidden_rows.update(int(row) - 1 for row in _ROW_HIDDEN.findall(piece))
+                        _hidden_rows(piece, reading)
                     if styles or strings.runs:
                         _plain_marks(piece, cells, strings, reading, grid, styles)
                     yield from _plain_cells(cells, strings, reading, grid)
+                after = text[end:]
+                _areas(_MERGED.findall(after), _FILTER.findall(after), reading)
                 return
     yield from _Sheet(strings, reading, styles).over(content)
 
@@ -202,7 +209,35 @@ def _hidden_columns(text: str, reading: SheetReading) -> None:
     for hidden in _COL_HIDDEN.findall(text):
         first, last = re.search(r'min="([0-9]+)"', hidden), re.search(r'max="([0-9]+)"', hidden)
         if first and last:
-            reading.hidden_columns.update(range(int(first[1]) - 1, min(int(last[1]), 1024)))
+            reading.hide_columns(int(first[1]) - 1, int(last[1]) - 1, folded=bool(_OUTLINED.search(hidden)))
+
+
+def _hidden_rows(text: str, reading: SheetReading) -> None:
+    for hidden in _ROW_HIDDEN.findall(text):
+        number = _ROW_NUMBER.search(hidden)
+        if number:
+            reading.hide_row(int(number[1]) - 1, folded=bool(_OUTLINED.search(hidden)))
+
+
+def _areas(merged: Sequence[str], filters: Sequence[str], reading: SheetReading) -> None:
+    """Note merged cells and the rows under a filter; a reference that names no area is none."""
+    for reference in merged:
+        area = _area(reference)
+        if area and area[:2] != area[2:]:
+            reading.merged.append(area)
+    for reference in filters:
+        area = _area(reference)
+        if area:
+            reading.filters.append((area[0], area[2]))
+
+
+def _area(reference: str) -> Area | None:
+    first, _, last = reference.partition(":")
+    try:
+        (top, left), (bottom, right) = _position(first), _position(last or first)
+    except Contradiction:
+        return None
+    return top, left, bottom, right
 
 
 def _plain_cells(
@@ -450,11 +485,16 @@ class _Sheet(_MainWalk):
             self.row = int(number) - 1 if number.isdigit() else self.row + 1
             self.column = -1
             if attributes.get("hidden") in ("1", "true"):
-                self.reading.hidden_rows.add(self.row)
+                self.reading.hide_row(self.row, folded=attributes.get("outlineLevel", "0") != "0")
         elif name == "col" and attributes.get("hidden") in ("1", "true"):
             first, last = attributes.get("min", ""), attributes.get("max", "")
             if first.isdigit() and last.isdigit():
-                self.reading.hidden_columns.update(range(int(first) - 1, min(int(last), 1024)))
+                folded = attributes.get("outlineLevel", "0") != "0"
+                self.reading.hide_columns(int(first) - 1, int(last) - 1, folded=folded)
+        elif name == "mergeCell":
+            _areas([attributes.get("ref", "")], [], self.reading)
+        elif name == "autoFilter":
+            _areas([], [attributes.get("ref", "")], self.reading)
         elif self.in_cell:
             if name == "f":
                 self.has_formula = True

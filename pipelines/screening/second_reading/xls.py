@@ -191,11 +191,17 @@ def read_xls_sheet(stream: bytes, offset: int, book: XlsReading, reading: SheetR
             continue  # a chart within the sheet
         elif kind == 0x0208 and len(data) >= 14:
             if data[12] & 0x20:
-                reading.hidden_rows.add(struct.unpack_from("<H", data, 0)[0])
+                reading.hide_row(struct.unpack_from("<H", data, 0)[0], folded=bool(data[12] & 0x07))
         elif kind == 0x007D and len(data) >= 10:
             first, last, _, _, flags = struct.unpack_from("<HHHHH", data, 0)
             if flags & 1:
-                reading.hidden_columns.update(range(first, last + 1))
+                reading.hide_columns(first, last, folded=bool(flags & 0x0700))
+        elif kind == 0x009B:  # a filter hides rows; where it stands is said elsewhere
+            reading.filters.append((0, 0xFFFF))
+        elif kind == 0x00E5 and len(data) >= 2:
+            for at in range(2, len(data) - 7, 8):
+                top, bottom, left, right = struct.unpack_from("<HHHH", data, at)
+                reading.merged.append((top, left, bottom, right))
         elif kind == 0x0207 and awaits:
             value = _xls_text(data, book)
             row, column, style = awaits

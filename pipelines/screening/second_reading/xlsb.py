@@ -120,11 +120,17 @@ def read_xlsb_sheet(content: bytes, book: Xlsb, reading: SheetReading) -> Iterat
             (row,) = struct.unpack_from("<I", data, 0)
             column = -1
             if len(data) > 11 and data[11] & 0x10:
-                reading.hidden_rows.add(row)
+                reading.hide_row(row, folded=bool(data[11] & 0x07))
         elif kind == 60:
             first, last = struct.unpack_from("<II", data, 0)
             if len(data) >= 18 and data[16] & 1:
-                reading.hidden_columns.update(range(first, min(last + 1, 1024)))
+                reading.hide_columns(first, last, folded=bool(data[17] & 0x07))
+        elif kind == 176 and len(data) >= 16:
+            top, bottom, left, right = struct.unpack_from("<IIII", data, 0)
+            reading.merged.append((top, left, bottom, right))
+        elif kind == 161 and len(data) >= 16:
+            top, bottom = struct.unpack_from("<II", data, 0)
+            reading.filters.append((top, bottom))
         elif 1 <= kind <= 18 or kind == 62:
             if kind <= 11 or kind == 62:
                 (column,) = struct.unpack_from("<I", data, 0)

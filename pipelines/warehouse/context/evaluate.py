@@ -53,11 +53,13 @@ def _frames(between: Between) -> dict[tuple[str, str], Frame]:
         ("rural_subsidy", "payroll"): money.payroll,
         ("rural_subsidy", "tiers"): money.tiers,
         ("rural_subsidy", "policy"): money.policy,
+        ("rural_subsidy", "programmes"): money.programmes,
     }
     by_school = ("enrolment", "teacher_pay", "rural_subsidy")
     of_several: list[tuple[str, _FrameOfReturn, Iterable[str]]] = [
         ("known", schools.known, by_school),
         ("register", schools.register, by_school),
+        ("stages", schools.stages, ("enrolment", "teacher_pay")),
         ("last_year", money.pay_last_year, ("teacher_pay", "civil_servant_pay")),
         ("hardship", money.hardship_pay, ("teacher_pay", "civil_servant_pay")),
         ("round", filings.round_numbers, between.digests),
@@ -184,7 +186,9 @@ def _assert(scene: Scene, judged: _Judged, in_doubt: set[tuple[str, str]], resul
         and ((return_code, rule.rule_id) in in_doubt or not _is_plain(expectation))
     ]
     broken = validate(frame, asked, name=f"{return_code}_context", index=("item",)).broken
-    letters = _column_letters(scene, return_code) if broken else {}
+    columns = _column_letters(scene, return_code) if broken else {}
+    if broken:
+        scene.rows(return_code)  # where each stands
     checked = {
         (row[0], row[1]): row[2]
         for row in frame.filter(_the_truth(judged).is_not_null()).group_by("rule_id", "entry").len().iter_rows()
@@ -195,7 +199,7 @@ def _assert(scene: Scene, judged: _Judged, in_doubt: set[tuple[str, str]], resul
         for row in frame.filter(pl.col("item").is_in(items)).iter_rows(named=True) if items else ():
             failed[row["entry"]] = failed.get(row["entry"], 0) + 1
             if failed[row["entry"]] <= FINDINGS_PER_RULE:
-                result.findings.append(_finding(return_code, rule, entries[row["entry"]], row, letters))
+                result.findings.append(_finding(scene, return_code, rule, entries[row["entry"]], row, columns))
         for entry, filing in entries.items():
             result.rule_results.append(
                 (filing["submission_id"], return_code, filing["county_code"], filing["period"], rule.rule_id, rule.level,
@@ -216,18 +220,23 @@ def _valid(scene: Scene, rule: Rule, judgements: pl.DataFrame) -> pl.DataFrame:
 
 
 def _finding(
+    scene: Scene,
     return_code: str,
     rule: Rule,
-    filing: Mapping[str, str],
+    filing: Mapping[str, Any],
     row: Mapping[str, object],
-    letters: Mapping[tuple[str, str], str],
+    columns: Mapping[tuple[str, str, str], list[tuple[int, int, str]]],
 ) -> Finding:
     column = str(row["column"] or rule.column or "")
-    first, last = row["first_row"], row["last_row"]
-    source_row = row["source_row"] or (first if first == last else None)
-    letter = letters.get((filing["submission_id"], column), "")
-    # A value that is the sum of cells points at all of them: no single one is marked as if it were wrong.
-    rows = f"{letter}{source_row}" if source_row else f"{letter}{first}:{letter}{last}" if first else ""
+    at = next((one for one in (row["source_row"], row["first_row"]) if isinstance(one, int)), None)
+    sheet, first = scene.place(filing["entry"], at)
+    end_sheet, last = scene.place(filing["entry"], row["last_row"] if isinstance(row["last_row"], int) else at)
+    source_row = first if row["source_row"] or first == last else None
+    tables = columns.get((filing["submission_id"], sheet, column), [])
+    letter = next((letter for top, end, letter in tables if first and top <= first <= end), "")
+    # A value that is the sum of cells points at all of them: no single one is marked as if it were wrong. Cells on several sheets
+    # are no one range.
+    rows = f"{letter}{source_row}" if source_row else f"{letter}{first}:{letter}{last}" if sheet == end_sheet else ""
     value, expected, places = row["value"], row["expected"], row["places"] or 0
     assert isinstance(places, int)
     difference = ""
@@ -240,9 +249,9 @@ def _finding(
         county_code=filing["county_code"],
         period=filing["period"],
         form_label=form_label(return_code),
-        sheet=filing["sheet"],
+        sheet=sheet or filing["sheet"],
         cell=rows if letter else "",
-        source_row=source_row if isinstance(source_row, int) else None,
+        source_row=source_row,
         row_label=str(row["row_label"] or ""),
         column_label=str(row["column_label"] or definition(return_code).column(column).label) if column else "",
         subject=str(row["subject"] or ""),
@@ -257,17 +266,21 @@ def _finding(
     )
 
 
-def _column_letters(scene: Scene, return_code: str) -> dict[tuple[str, str], str]:
+def _column_letters(scene: Scene, return_code: str) -> dict[tuple[str, str, str], list[tuple[int, int, str]]]:
+    """(submission, sheet, column) → its letter in each table on the sheet, by the table's first and last row."""
     filings_of_return = scene.of_return(return_code)
     scene.connection.register(
-        "judged_filing", filings_of_return.select("submission_id", "screening_seq", "return_code", "sheet").to_arrow()
+        "judged_filing", filings_of_return.select("submission_id", "screening_seq", "return_code").unique().to_arrow()
     )
     rows = scene.connection.execute(
-        """SELECT submission_id, column_name, column_letter FROM landing.cell_column
-           SEMI JOIN judged_filing USING (submission_id, screening_seq, return_code, sheet)"""
+        """SELECT DISTINCT submission_id, sheet, column_name, first_row, last_row, column_letter FROM landing.cell_column
+           SEMI JOIN judged_filing USING (submission_id, screening_seq, return_code) ORDER BY ALL"""
     ).fetchall()
     scene.connection.unregister("judged_filing")
-    return {(row[0], row[1]): row[2] for row in rows}
+    found: dict[tuple[str, str, str], list[tuple[int, int, str]]] = {}
+    for submission_id, sheet, column, *where in rows:
+        found.setdefault((submission_id, sheet, column), []).append((where[0], where[1], where[2]))
+    return found
 
 
 def store_context(connection: duckdb.DuckDBPyConnection, result: ContextResult) -> None:

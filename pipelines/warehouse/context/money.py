@@ -279,3 +279,56 @@ def policy(scene: Scene, _rules: Rules) -> Judgements:
             detail=pl.format("{}（{}）", "programme", "tier"),
         ),
     }  # fmt: skip
+
+
+def programmes(scene: Scene, _rules: Rules) -> Judgements:
+    """programme_missing: a programme that the county has and the return has no row of: a standard is set for the county or its
+    category, its register has schools of a tier that is paid by, or the period before had teachers entitled to it."""
+    filings = scene.of_return("rural_subsidy").select(
+        "entry", "county_code", "period", "before", "school_year", "starts_on", "ends_on"
+    )
+    rows = scene.rows("rural_subsidy")
+    by_policy = [
+        (row["entry"], programme)
+        for row in filings.iter_rows(named=True)
+        for programme in sorted(scene.policy.programmes_of_county(row["county_code"], row["ends_on"]))
+    ]
+    schema = {"entry": pl.UInt32, "programme": pl.String}
+    tiers = pl.DataFrame(
+        [
+            (row["entry"], tier.programme, tier.tier)
+            for row in filings.iter_rows(named=True)
+            for tier in scene.policy.tiers_of(row["county_code"], row["ends_on"])
+        ],
+        schema=schema | {"subsidy_tier": pl.String},
+        orient="row",
+    )
+    registered = (
+        filings.join(scene.rows("school").select("county_code", pl.col("period").alias("school_year"), "subsidy_tier", "closed_on"),
+                     on=["county_code", "school_year"])
+        .filter(pl.col("closed_on").is_null() | (pl.col("closed_on") > pl.col("ends_on")))
+        .join(tiers, on=["entry", "subsidy_tier"])
+    )  # fmt: skip
+    earlier = rows.filter(pl.col("teachers_entitled") > 0).select(
+        "county_code", pl.col("period").alias("before"), "programme"
+    )
+    reasons = [
+        (pl.DataFrame(by_policy, schema=schema, orient="row"), "文件规定了本县（市、区）该项目的标准"),
+        (registered.select("entry", "programme"), "名录中有按档次享受该项目的学校"),
+        (filings.join(earlier, on=["county_code", "before"]).select("entry", "programme"), "上期有应发人员"),
+    ]
+    expected = pl.concat(
+        [frame.unique().with_columns(pl.lit(reason).alias("reason")) for frame, reason in reasons]
+    ).unique(["entry", "programme"], keep="first", maintain_order=True)
+    reported = rows.select("entry", "programme", pl.lit(True).alias("is_reported")).unique()
+    frame = expected.join(reported, on=["entry", "programme"], how="left").sort("entry", "programme")
+    return {
+        "programme_missing": judged(
+            frame,
+            pl.col("is_reported").fill_null(False),
+            subject=pl.col("programme"),
+            row_label=pl.col("programme"),
+            value_text=pl.col("reason"),
+            detail=pl.col("programme"),
+        )
+    }

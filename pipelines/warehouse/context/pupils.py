@@ -28,7 +28,8 @@ _AGES = tuple(range(18))
 _PRIMARY, _JUNIOR = "小学", "初中"
 #: Truth → stage of the seed of stages.
 _GROSS = {"gross_preschool": "学前", "gross_primary": "小学", "gross_junior": "初中", "gross_senior": "高中阶段"}
-_COMPULSORY = "义务教育"
+#: Truth → stage of the seed of stages, of those that have a net rate.
+_NET = {"net_primary": "小学", "net_junior": "初中", "net_compulsory": "义务教育"}
 
 
 def change(scene: Scene, rules: Rules) -> Judgements:
@@ -164,8 +165,8 @@ def _transition(scene: Scene, rule: Rule, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def rates(scene: Scene, rules: Rules) -> Judgements:
-    """Enrolment rates of the county from its own terms, in per cent: gross by stage, net of compulsory education, girls against boys.
-    Unjudged when a term is missing."""
+    """Enrolment rates of the county from its own terms, in per cent: gross and net by stage, girls against boys. Unjudged when a term
+    is missing. zero_population: pupils of a stage over nobody of its ages, which no rate can be judged by."""
     rows = scene.rows("enrolment")
     people = scene.rows("population").filter(pl.col("register") == scene.policy.default_register)
     population = people.group_by("county_code", pl.col("period").alias("calendar_year"), "age").agg(
@@ -173,7 +174,7 @@ def rates(scene: Scene, rules: Rules) -> Judgements:
     )
     stages = {stage.stage: stage for stage in scene.policy.stages}
     found: Judgements = {}
-    parity = []
+    parity, over_nobody = [], []
     for truth, name in _GROSS.items():
         stage = stages[name]
         enrolled = (
@@ -189,6 +190,17 @@ def rates(scene: Scene, rules: Rules) -> Judgements:
         less = pl.col("under_3") if stage.under_3_excluded else pl.lit(0)
         frame = frame.with_columns((pl.col("pupils") - less).alias("numerator"))
         found[truth] = _rate(frame, rules[truth], name, f"{stage.age_from}–{stage.age_to} 岁人口")
+        over_nobody.append(
+            judged(
+                frame,
+                (pl.col("people") > 0) | (pl.col("numerator") == 0),
+                value=pl.col("numerator"),
+                expected_text=pl.lit(f"{stage.age_from}–{stage.age_to} 岁"),
+                places=0,
+                subject=name,
+                detail=pl.lit(name),
+            )
+        )
         boys, men = pl.col("pupils") - pl.col("girls"), pl.col("people") - pl.col("women")
         parameters = rules["gender_parity"].parameters
         compared = frame.with_columns(
@@ -208,17 +220,21 @@ def rates(scene: Scene, rules: Rules) -> Judgements:
             )
         )
     found["gender_parity"] = pl.concat(parity).sort("entry", "subject")
-    compulsory = stages[_COMPULSORY]
-    ages = [f"age_{age}" for age in range(compulsory.age_from, compulsory.age_to + 1)]
-    in_school = rows.filter(pl.col("stage") != stages["学前"].reported[0])
-    of_age = pl.sum_horizontal([counted(name) for name in ages], ignore_nulls=False)
-    # Without a row of primary and of junior schools the county has not reported the stage.
-    whole = pl.col("stage").is_in(compulsory.reported).any()
-    counts = in_school.group_by("entry").agg(pl.when(whole).then(total(of_age)).alias("numerator"))
-    frame = _with_population(scene, counts, population, compulsory.age_from, compulsory.age_to)
-    found["net_compulsory"] = _rate(
-        frame, rules["net_compulsory"], _COMPULSORY, f"{compulsory.age_from}–{compulsory.age_to} 岁人口"
-    )
+    found["zero_population"] = pl.concat(over_nobody).sort("entry", "subject")
+    for truth, name in _NET.items():
+        stage = stages[name]
+        of_age = pl.sum_horizontal(
+            [counted(f"age_{age}") for age in range(stage.age_from, stage.age_to + 1)], ignore_nulls=False
+        )
+        # Of these ages in the stage and above. Without a row of each part of the stage the county has not reported it.
+        whole = pl.col("stage").filter(pl.col("stage").is_in(stage.reported)).n_unique() == len(stage.reported)
+        counts = (
+            rows.filter(pl.col("stage").is_in(stage.reported_here_and_above))
+            .group_by("entry")
+            .agg(pl.when(whole).then(total(of_age)).alias("numerator"))
+        )
+        frame = _with_population(scene, counts, population, stage.age_from, stage.age_to)
+        found[truth] = _rate(frame, rules[truth], name, f"{stage.age_from}–{stage.age_to} 岁人口")
     return found
 
 
@@ -312,7 +328,8 @@ def _by_register(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def registers(scene: Scene, rules: Rules) -> Judgements:
-    """registers: people of a register against the residents of the same year, in per cent."""
+    """registers: people of a register against the residents of the same year, in per cent. register_missing: a register that is
+    needed, or was there last year, and is not there."""
     whole = _by_register(scene.rows("population"))
     default = scene.policy.default_register
     residents = whole.filter(pl.col("register") == default).select("entry", pl.col("value").alias("residents"))
@@ -330,8 +347,28 @@ def registers(scene: Scene, rules: Rules) -> Judgements:
     return {
         "registers": judged(
             frame, within(parameters, 1), expected=nearest_bound(parameters, 1), places=1, column="population_total"
-        )
+        ),
+        "register_missing": _register_missing(scene),
     }
+
+
+def _register_missing(scene: Scene) -> pl.DataFrame:
+    """The register that rates go by, and every register of the year before, is there."""
+    there = scene.rows("population").select("entry", "county_code", "period", "register").unique()
+    filings = scene.of_return("population").select("entry", "county_code", "before")
+    default = scene.policy.default_register
+    last_year = there.select("county_code", pl.col("period").alias("before"), "register")
+    wanted = pl.concat(
+        [
+            filings.select("entry", pl.lit(default).alias("register")),
+            filings.join(last_year, on=["county_code", "before"]).select("entry", "register"),
+        ]
+    ).unique()
+    frame = wanted.join(
+        there.select("entry", "register", pl.lit(True).alias("is_there")), on=["entry", "register"], how="left"
+    ).sort("entry", "register")
+    word = pl.format("{}人口", "register")
+    return judged(frame, pl.col("is_there").fill_null(False), subject=pl.col("register"), row_label=word, detail=word)
 
 
 def census_cohorts(scene: Scene, rules: Rules) -> Judgements:

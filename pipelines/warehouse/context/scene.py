@@ -22,9 +22,9 @@ from pipelines.warehouse.policy import Policy, load_policy
 JUDGEMENT: dict[str, type[pl.DataType] | pl.DataType] = {
     "entry": pl.UInt32,
     "ok": pl.Boolean,
-    "source_row": pl.Int32,
-    "first_row": pl.Int32,
-    "last_row": pl.Int32,
+    "source_row": pl.Int64,
+    "first_row": pl.Int64,
+    "last_row": pl.Int64,
     "row_label": pl.String,
     "subject": pl.String,
     "column": pl.String,
@@ -36,6 +36,8 @@ JUDGEMENT: dict[str, type[pl.DataType] | pl.DataType] = {
     "expected_text": pl.String,
     "detail": pl.String,
 }
+#: More rows than a sheet can have: those of a filing's second sheet are counted on from here, so that one number is a place.
+_ROWS_OF_A_SHEET = 1 << 21
 _ADDS_NOTHING = "not_applicable|included_elsewhere"
 
 
@@ -145,6 +147,7 @@ class Scene:
     policy: Policy = field(default_factory=load_policy)
     units: dict[str, pl.DataFrame] = field(default_factory=dict)
     _rows: dict[str, pl.DataFrame] = field(default_factory=dict)
+    _sheets: dict[int, list[str]] = field(default_factory=dict)
 
     @staticmethod
     def of(connection: duckdb.DuckDBPyConnection, county_codes: Sequence[str]) -> "Scene":
@@ -178,11 +181,19 @@ class Scene:
     def rows(self, return_code: str) -> pl.DataFrame:
         """The rows of a return's filings: what `filings` says of them, source_row, row_label, subject, and every declared column.
 
+        `source_row` counts on over the sheets of a filing: `place` tells which row of which sheet it is.
         Money in cents and headcounts in tenths, as integers; missing_codes as landed.
         """
         if return_code not in self._rows:
             self._rows[return_code] = self._read(return_code)
         return self._rows[return_code]
+
+    def place(self, entry: int, source_row: int | None) -> tuple[str, int | None]:
+        """(sheet, row in it) of a row of a filing; without a row its first sheet."""
+        sheets = self._sheets.get(entry, [""])
+        if source_row is None:
+            return sheets[0], None
+        return sheets[source_row // _ROWS_OF_A_SHEET], source_row % _ROWS_OF_A_SHEET
 
     def _read(self, return_code: str) -> pl.DataFrame:
         defined = current_definitions()[return_code]
@@ -194,11 +205,12 @@ class Scene:
         filings = self.of_return(return_code)
         self.connection.register("judged_filing", filings.to_arrow())
         rows = self.connection.sql(
-            f"""SELECT filing.entry, landed.source_row, landed.missing_codes, {", ".join(selected)}
+            f"""SELECT filing.entry, landed.sheet, landed.source_row, landed.missing_codes, {", ".join(selected)}
                 FROM landing.{return_code} AS landed
                 INNER JOIN judged_filing AS filing USING (submission_id, screening_seq, county_code, period)"""
         ).pl()
         self.connection.unregister("judged_filing")
+        rows = self._counted_on(rows)
         label, parts = _ROW_LABELS.get(return_code, ("{}", (defined.row_label,)))
         return (
             rows.join(
@@ -213,6 +225,15 @@ class Scene:
             )
             .sort("entry", "source_row")
         )
+
+    def _counted_on(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows with `source_row` counted on over the sheets of each filing, in the order of their names."""
+        sheets = rows.select("entry", "sheet").unique().sort("entry", "sheet")
+        self._sheets |= {
+            entry: part["sheet"].to_list() for (entry,), part in sheets.partition_by("entry", as_dict=True).items()
+        }
+        number = pl.col("sheet").rank("dense").over("entry").cast(pl.Int64) - 1
+        return rows.with_columns((number * _ROWS_OF_A_SHEET + pl.col("source_row")).alias("source_row")).drop("sheet")
 
     def before(self, return_code: str, rows: pl.DataFrame, on: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
         """The rows with `<column>_before` of the same key in the period before; null where there was none."""

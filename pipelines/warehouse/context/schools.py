@@ -106,3 +106,41 @@ def register(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
             detail=pl.format("{}（{}）", "school_name", "school_code"),
         )
     }
+
+
+def stages(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
+    """stage_missing: a stage that the register of the school year has a school of and the return has no row of. Of pay, the stages and
+    organisers that parity counts, and schools that are still open when the year ends."""
+    types = pl.DataFrame(scene.policy.stages_of_type, schema=["school_type", "stage"], orient="row")
+    schools = scene.rows("school").join(types, on="school_type").rename({"period": "register_year"})
+    if return_code == "teacher_pay":
+        members = scene.policy.members
+        schools = schools.filter(
+            pl.col("organiser").is_in(members["pay", "teacher_organiser"])
+            & pl.col("stage").is_in(members["pay", "teacher_stage"])
+        )
+    day = pl.col("starts_on") if return_code == "enrolment" else pl.col("ends_on")
+    filings = scene.of_return(return_code).select(
+        "entry", "county_code", pl.col("school_year").alias("register_year"), "starts_on", "ends_on"
+    )
+    reported = scene.rows(return_code).select("entry", "stage", pl.lit(True).alias("is_reported")).unique()
+    frame = (
+        filings.join(schools.select("county_code", "register_year", "stage", "school_code", "school_name", "closed_on"),
+                     on=["county_code", "register_year"])
+        .filter(pl.col("closed_on").is_null() | (pl.col("closed_on") > day))
+        .sort("entry", "stage", "school_code")
+        .group_by("entry", "stage", maintain_order=True)
+        .agg(pl.col("school_name").first(), pl.len().alias("schools_n"))
+        .join(reported, on=["entry", "stage"], how="left", maintain_order="left")
+    )  # fmt: skip
+    more = pl.when(pl.col("schools_n") > 1).then(pl.format("等 {} 所学校", "schools_n")).otherwise(pl.lit(""))
+    return {
+        "stage_missing": judged(
+            frame,
+            pl.col("is_reported").fill_null(False),
+            subject=pl.col("stage"),
+            row_label=pl.col("stage"),
+            value_text=pl.col("stage"),
+            detail=pl.concat_str([pl.format("“{}”", "school_name"), more]),
+        )
+    }

@@ -1,0 +1,123 @@
+{#
+    What each measure of an indicator is made of, by the return that its catalogue row names: the county terms on its four
+    sides, the returns that give numerator and denominator, and whether quarters and months add up to a year (yuan and
+    months do; the same teachers and schools, reported every quarter, do not). The one place where a measure is delivered:
+    a test holds the catalogue of indicators, the words of distances and the lineage against it. A measure that is not here
+    has no terms; it never gets another's.
+#}
+{% macro measures() -%}
+    {%- set pupils_and_people = {'numerator_return': 'enrolment', 'denominator_return': 'population'} -%}
+    {%- set both_pays = {'numerator_return': 'teacher_pay', 'denominator_return': 'civil_servant_pay'} -%}
+    {%- set teachers = {'numerator_return': 'teacher_pay', 'denominator_return': 'teacher_pay'} -%}
+    {%- set servants = {'numerator_return': 'civil_servant_pay', 'denominator_return': 'civil_servant_pay'} -%}
+    {%- set subsidies = {'numerator_return': 'rural_subsidy', 'denominator_return': 'rural_subsidy'} -%}
+    {%- set of_schools = {'numerator_return': 'rural_subsidy', 'denominator_return': 'school'} -%}
+    {{ return({
+        'enrolment': {
+            'gross': dict(
+                numerator='enrolment.enrolled_n', denominator='population.population_n', **pupils_and_people
+            ),
+            'net': dict(
+                numerator='enrolment.of_age_n', denominator='population.population_n', **pupils_and_people
+            ),
+            'gross_female': dict(
+                numerator='enrolment.female_n', denominator='population.female_n', **pupils_and_people
+            ),
+            'gross_male': dict(numerator='enrolment.male_n', denominator='population.male_n', **pupils_and_people),
+            'gender_parity': dict(
+                numerator='enrolment.female_n', numerator_base='population.female_n',
+                denominator='enrolment.male_n', denominator_base='population.male_n', **pupils_and_people
+            ),
+        },
+        'teacher_pay': {
+            'ratio': dict(
+                numerator='pay.teacher_pay_yuan', numerator_base='pay.teachers',
+                denominator='pay.civil_servant_pay_yuan', denominator_base='pay.civil_servants', **both_pays
+            ),
+            'teacher_average': dict(numerator='pay.teacher_pay_yuan', denominator='pay.teachers', **teachers),
+            'compliant_counties': dict(
+                numerator='judged.is_compliant_n', denominator='judged.is_judged_n', **both_pays
+            ),
+        },
+        'civil_servant_pay': {
+            'civil_servant_average': dict(
+                numerator='pay.civil_servant_pay_yuan', denominator='pay.civil_servants', **servants
+            ),
+        },
+        'rural_subsidy': {
+            'paid_share': dict(
+                numerator='subsidy.paid_yuan', denominator='subsidy.due_yuan', adds_up_over_a_year=true, **subsidies
+            ),
+            'teacher_coverage': dict(
+                numerator='subsidy.teachers_paid_n', denominator='subsidy.teachers_entitled_n', **subsidies
+            ),
+            'school_coverage': dict(
+                numerator='subsidy.rural_schools_covered_n', denominator='subsidy.rural_schools_n', **of_schools
+            ),
+            'monthly_average': dict(
+                numerator='subsidy.paid_yuan', denominator='subsidy.paid_teacher_months_n', adds_up_over_a_year=true,
+                **subsidies
+            ),
+        },
+    }) }}
+{%- endmacro %}
+
+{# The four sides of (numerator ÷ numerator base) ÷ (denominator ÷ denominator base). #}
+{% macro figure_terms() -%}
+    {{ return(['numerator', 'numerator_base', 'denominator', 'denominator_base']) }}
+{%- endmacro %}
+
+{# The names of the measures that have a key (`numerator_base`, `adds_up_over_a_year`), as an SQL list. #}
+{% macro measures_with(key) -%}
+    {%- set found = [] -%}
+    {%- for of_return in measures().values() -%}
+        {%- for name, sides in of_return.items() if sides[key] -%}
+            {%- do found.append("'" ~ name ~ "'") -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    ({{ found | join(', ') }})
+{%- endmacro %}
+
+{# One key of the measures of some returns, an expression or (is_text) a word; null where a measure lacks it or nothing delivers it. #}
+{% macro of_measure(measure, key, return_codes, is_text=false) -%}
+    case {{ measure }}
+        when '' then null
+        {% for return_code in return_codes %}
+            {% for name, sides in measures()[return_code].items() if sides[key] is defined %}
+                when '{{ name }}' then {{ "'" ~ sides[key] ~ "'" if is_text else sides[key] }}
+            {% endfor %}
+        {% endfor %}
+    end
+{%- endmacro %}
+
+{# By measure: what one more of its numerator is counted in, and how a distance from the standard is said; # is the amount. #}
+{% macro gap_words() -%}
+    {{ return({
+        'gross': ('人', '缺 # 个学位', '超出 # 人'),
+        'gross_female': ('人', '缺 # 个女生学位', '女生超出 # 人'),
+        'gross_male': ('人', '缺 # 个男生学位', '男生超出 # 人'),
+        'net': ('人', '尚差 # 名学龄学生就学', '超出 # 人'),
+        'gender_parity': ('人', '尚差 # 名女生入学', '女生超出 # 人'),
+        'ratio': ('元', '补足差额需 #/年', '超出 #/年'),
+        'teacher_average': ('元', '补足差额需 #/年', '超出 #/年'),
+        'civil_servant_average': ('元', '补足差额需 #/年', '超出 #/年'),
+        'compliant_counties': ('个', '尚差 # 个县（市、区）', '超出 # 个县（市、区）'),
+        'paid_share': ('元', '须补发 #', '多发 #'),
+        'teacher_coverage': ('人', '尚差 # 名教师', '超出 # 名教师'),
+        'school_coverage': ('所', '尚差 # 所乡村学校', '超出 # 所乡村学校'),
+        'monthly_average': ('元', '须补发 #', '多发 #'),
+    }) }}
+{%- endmacro %}
+
+{# How the members of a caliber are introduced, by dimension. #}
+{% macro dimension_words() -%}
+    {{ return({
+        'population_register': '人口',
+        'rural_location_code': '城乡分类',
+        'rural_school_type': '办学类型',
+        'rural_school_organiser': '举办者',
+        'teacher_stage': '学段',
+        'teacher_organiser': '举办者',
+        'civil_servant_category': '人员',
+    }) }}
+{%- endmacro %}
