@@ -20,8 +20,7 @@ from pathlib import Path
 
 from pipelines.cli.running import dagster_environment
 from pipelines.home import PROJECT, Home
-from pipelines.municipality import write_template
-from pipelines.sample import write_sample
+from pipelines.sample import write_sample, write_sample_municipality
 from pipelines.warehouse.publish import published_release
 
 _PATIENCE_SECONDS = 300
@@ -86,7 +85,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home, aside = Home(Path(folder) / "home"), Path(folder) / "aside"
         home.root.mkdir()
-        write_template(home.configuration, received_at="modified")
+        write_sample_municipality(home.configuration, received_at="modified")
         write_sample(home.root)
         # Kept back for the drops: the last quarter of as many counties as there are drops.
         spare = []

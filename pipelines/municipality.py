@@ -13,7 +13,7 @@ import math
 import os
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -32,6 +32,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
@@ -155,12 +156,21 @@ class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
-class City(_Entry):
+class _Area(_Entry):
+    @model_validator(mode="before")
+    @classmethod
+    def _has_an_english_name(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("name_en") is None and data.get("name") is not None:
+            return {**data, "name_en": data["name"]}
+        return data
+
+
+class City(_Area):
     """The municipality and its province, with GB/T 2260 codes."""
 
     code: AreaCode
     name: Name
-    name_en: Name
+    name_en: Name  # the name itself where none is given
     province_code: AreaCode
     province: Name
 
@@ -187,12 +197,12 @@ class City(_Entry):
         return self.code[:2] if self.code.endswith("0000") else self.code[:4]
 
 
-class County(_Entry):
+class County(_Area):
     """A reporting unit. It exists from ``valid_from`` on and no longer on ``valid_to``."""
 
     code: AreaCode
     name: Name
-    name_en: Name
+    name_en: Name  # the name itself where none is given
     valid_from: Day
     valid_to: Day | None = None
     source: Source
@@ -1025,14 +1035,40 @@ _IN_CHINESE: Mapping[str, _Words] = {
 # --- the template ----------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class NewArea:
+    """A city or county as it is written down for the first time."""
+
+    code: str
+    name: str
+    name_en: str | None = None
+
+
+@dataclass(frozen=True)
+class NewCalendarEntry:
+    """One return of a calendar as it is written down for the first time; `title` stands above it as a comment."""
+
+    return_code: str
+    title: str
+    first_period: Period
+    last_period: Period
+    after: Literal["start", "end"]
+    days: int
+
+
 def write_template(
     path: Path,
     *,
+    city: NewArea,
+    province: NewArea,
+    counties: Sequence[NewArea],
+    calendar: Sequence[NewCalendarEntry],
+    command: str,
     force: bool = False,
     received_at: ReceivedAt = "collected",
     references: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the commented ``municipality.yaml`` of the reference city to ``path``, whole or not at all.
+    """Write a commented ``municipality.yaml`` to ``path``, whole or not at all; ``command``: what wrote it, as its head says.
 
     ``references`` (name → source) stand in it as external references. Raises ConfigurationError when the file is
     there already (unless ``force``) or cannot be written.
@@ -1041,8 +1077,24 @@ def write_template(
         raise ConfigurationError(
             [Problem(str(path), None, "配置文件已经存在，没有覆盖", "直接修改它；确要重来，加 --force 再运行一次")]
         )
+    example = counties[0] if counties else NewArea("县区代码", "县区名称")
+    said = {
+        "name": city.name,
+        "command": command,
+        "city": "city:\n" + _area_lines(city, "  ")
+        + f'\n  province_code: "{province.code}"\n  province: {_scalar(province.name)}',
+        "received_at": received_at,
+        "folder": f"counties/{example.code}",
+        "county": example.name,
+        "counties": _county_lines(counties),
+        "references": "references:\n" + "\n".join(
+            f"  - name: {name}\n    source: {_scalar(source)}" for name, source in references.items()
+        ) if references else "references: []",
+        "calendar": "calendar:\n" + "\n\n".join(map(_calendar_lines, calendar)),
+    }  # fmt: skip
+    text = resources.files("pipelines").joinpath("municipality_template.yaml").read_text(encoding="utf-8")
     try:
-        replace_file(path, _template_text(received_at, references or {}).encode())
+        replace_file(path, re.sub(r"@([a-z_]+)@", lambda match: said[match[1]], text).encode())
     except OSError as error:
         raise ConfigurationError(
             [
@@ -1053,19 +1105,54 @@ def write_template(
         ) from None
 
 
-def _template_text(received_at: ReceivedAt, references: Mapping[str, str]) -> str:
-    text = resources.files("pipelines").joinpath("municipality_template.yaml").read_text(encoding="utf-8")
-    text = _replaced_once(text, "\nreceived_at: collected\n", f"\nreceived_at: {received_at}\n")
-    if references:
-        entries = "".join(
-            f"  - name: {name}\n    source: '{source.replace(chr(39), chr(39) * 2)}'\n"
-            for name, source in references.items()
+def _scalar(text: str) -> str:
+    """Text as YAML reads it back, whatever it holds; plain where that is the same."""
+    plain = re.fullmatch(r"[\w（）()][\w（）() -]*", text) and not re.fullmatch(
+        r"[\d_.]+|(?i:y|n|yes|no|on|off|true|false|null)", text
+    )
+    return text if plain else "'" + text.replace("'", "''") + "'"
+
+
+def _area_lines(area: NewArea, indent: str) -> str:
+    lines = [f'code: "{area.code}"', f"name: {_scalar(area.name)}"]
+    lines += [f"name_en: {_scalar(area.name_en)}"] if area.name_en else []
+    return "\n".join(indent + line for line in lines)
+
+
+def _county_lines(counties: Sequence[NewArea]) -> str:
+    if not counties:
+        return (
+            "counties: []\n"
+            "# 一个县区一条，例如：\n"
+            '#   - code: "县区代码"\n'
+            "#     name: 县区名称\n"
+            "#     valid_from: 1983-01-01\n"
+            "#     source: counties/县区代码"
         )
-        text = _replaced_once(text, "\nreferences: []\n", f"\nreferences:\n{entries}")
-    return text
+    entries = []
+    for number, county in enumerate(counties):
+        entry = (
+            "  -"
+            + _area_lines(county, "    ")[3:]
+            + f"\n    valid_from: 1983-01-01\n    source: counties/{county.code}"
+        )
+        if not number:
+            entry += (
+                f"\n    # outbox: counties/{county.code}-回执\n    # contact: {county.name}教育局发展规划股"
+                "\n    # valid_to: 2030-01-01"
+            )
+        entries.append(entry)
+    return "counties:\n" + "\n\n".join(entries)
 
 
-def _replaced_once(text: str, old: str, new: str) -> str:
-    if text.count(old) != 1:
-        raise ValueError(f"the packaged template must hold {old.strip()!r} exactly once")
-    return text.replace(old, new)
+def _calendar_lines(entry: NewCalendarEntry) -> str:
+    first, last = (_period_scalar(period) for period in (entry.first_period, entry.last_period))
+    return (
+        f"  # {entry.title}，按{entry.first_period.type.label}\n  - return: {entry.return_code}\n    first_period: {first}\n"
+        f"    last_period: {last}\n    due: {{after: {entry.after}, days: {entry.days}}}"
+    )
+
+
+def _period_scalar(period: Period) -> str:
+    # A year without quotes is a number to YAML.
+    return f'"{period.code}"' if period.code.isdigit() else period.code

@@ -12,8 +12,7 @@ import duckdb
 from pipelines.cli.running import run_update
 from pipelines.home import Home
 from pipelines.intake.collect import collect
-from pipelines.municipality import write_template
-from pipelines.sample import write_sample
+from pipelines.sample import write_sample, write_sample_municipality
 from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.publish import Published, publish
 from pipelines.warehouse.update import Landed, build_marts, land_new
@@ -33,7 +32,7 @@ SMALL_CALENDAR = {
 def run_sample_home(folder: Path, *, faults: bool) -> None:
     """Write the sample into a folder and run the update job on it, as `xianbao sample` and `xianbao run` do."""
     references = {"census_2020": str(CENSUS)} if CENSUS.exists() else None
-    write_template(folder / "municipality.yaml", received_at="modified", references=references)
+    write_sample_municipality(folder / "municipality.yaml", received_at="modified", references=references)
     report = write_sample(folder, faults=faults)
     (folder / "faults.json").write_text(json.dumps([fault.__dict__ for fault in report.faults], default=str))
     ran = run_in_own_instance(Home(folder))

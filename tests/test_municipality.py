@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipelines.municipality import ConfigurationError, Municipality, Problem, load_municipality, write_template
+from pipelines.municipality import ConfigurationError, Municipality, Problem, load_municipality
 from pipelines.periods import parse_period
 from pipelines.returns import reference_on
+from pipelines.sample import write_sample_municipality
 
 RETURNS = {
     "school": ["school_year"],
@@ -81,7 +82,7 @@ def line_of(text: str, words: str, occurrence: int = 1) -> int:
 
 
 def test_the_template_is_xinzhou_with_its_14_counties_and_six_returns(file: Path) -> None:
-    write_template(file)
+    write_sample_municipality(file)
     municipality = load_municipality(file, RETURNS)
     assert (municipality.city.code, municipality.city.name, municipality.city.province) == (
         "140900",
@@ -119,7 +120,7 @@ def test_the_template_is_xinzhou_with_its_14_counties_and_six_returns(file: Path
     assert due["population", "2024"] == date(2025, 3, 1)
     assert due["rural_subsidy", "2024Q3"] == date(2024, 10, 20)
     assert len(municipality.expected_filings(reference_on)) == 14 * 27
-    assert municipality.received_at == "collected"
+    assert municipality.received_at == "modified"
     assert municipality.publish.withhold_below == Decimal("0.5")
     assert municipality.limits.model_dump() == {
         "file_mebibytes": 200,
@@ -132,7 +133,7 @@ def test_the_template_is_xinzhou_with_its_14_counties_and_six_returns(file: Path
 
 
 def test_the_template_can_be_written_for_file_times_and_with_references(file: Path) -> None:
-    write_template(file, received_at="modified", references={"census_2020": "资料/it's.xlsx"})
+    write_sample_municipality(file, received_at="modified", references={"census_2020": "资料/it's.xlsx"})
     municipality = load_municipality(file, RETURNS)
     assert municipality.received_at == "modified"
     assert [(reference.name, reference.source) for reference in municipality.references] == [
@@ -141,7 +142,7 @@ def test_the_template_can_be_written_for_file_times_and_with_references(file: Pa
 
 
 def test_every_key_the_template_shows_is_explained_in_a_comment(file: Path) -> None:
-    write_template(file)
+    write_sample_municipality(file)
     text = file.read_text(encoding="utf-8")
     comments = " ".join(line.partition("#")[2] for line in text.splitlines())
     explained = ("code", "name_en", "valid_from", "valid_to", "source", "contact", "withhold_below", "census_2020")
@@ -151,9 +152,9 @@ def test_every_key_the_template_shows_is_explained_in_a_comment(file: Path) -> N
 def test_an_existing_configuration_is_not_overwritten_unless_forced(file: Path) -> None:
     file.write_text("mine", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="已经存在"):
-        write_template(file)
+        write_sample_municipality(file)
     assert file.read_text(encoding="utf-8") == "mine"
-    write_template(file, force=True)
+    write_sample_municipality(file, force=True)
     assert load_municipality(file, RETURNS).city.name == "忻州市"
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
@@ -164,14 +165,14 @@ def test_a_template_that_cannot_be_written_is_refused_and_leaves_nothing(
     blocked = file.parent / "a_file" / "municipality.yaml"
     blocked.parent.write_text("", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="写不进去"):
-        write_template(blocked)
+        write_sample_municipality(blocked)
 
     def disk_full(*_paths: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pipelines.municipality.os.replace", disk_full)
     with pytest.raises(ConfigurationError, match="No space left"):
-        write_template(file)
+        write_sample_municipality(file)
     assert [path.name for path in file.parent.iterdir()] == ["a_file"]
 
 
@@ -451,7 +452,7 @@ def test_a_mistake_is_refused_at_its_line_with_a_remedy(file: Path, mistake: str
 
 
 def test_the_postgres_section_of_the_template_is_right_once_it_is_no_longer_a_comment(tmp_path: Path) -> None:
-    write_template(tmp_path / "municipality.yaml")
+    write_sample_municipality(tmp_path / "municipality.yaml")
     text = (tmp_path / "municipality.yaml").read_text(encoding="utf-8")
     section = re.search(r"^  # postgres:\n(?:  #   .*\n)+", text, flags=re.MULTILINE)
     assert section

@@ -12,7 +12,7 @@
     {%- set servants = {'numerator_return': 'civil_servant_pay', 'denominator_return': 'civil_servant_pay'} -%}
     {%- set subsidies = {'numerator_return': 'rural_subsidy', 'denominator_return': 'rural_subsidy'} -%}
     {%- set of_schools = {'numerator_return': 'rural_subsidy', 'denominator_return': 'school'} -%}
-    {{ return({
+    {%- set delivered = {
         'enrolment': {
             'gross': dict(
                 numerator='enrolment.enrolled_n', denominator='population.population_n', **pupils_and_people
@@ -59,7 +59,19 @@
                 **subsidies
             ),
         },
-    }) }}
+    } -%}
+    {%- for return_code, declared in plain_returns().items() -%}
+        {%- set of_return = {} -%}
+        {%- for name, sides in declared.measures.items() -%}
+            {%- do of_return.update({name: dict(
+                numerator='plain.' ~ sides.numerator, denominator='plain.' ~ sides.denominator,
+                numerator_return=return_code, denominator_return=return_code
+            )}) -%}
+            {%- if sides.adds_up_over_a_year -%}{%- do of_return[name].update(adds_up_over_a_year=true) -%}{%- endif -%}
+        {%- endfor -%}
+        {%- do delivered.update({return_code: of_return}) -%}
+    {%- endfor -%}
+    {{ return(delivered) }}
 {%- endmacro %}
 
 {# The four sides of (numerator ÷ numerator base) ÷ (denominator ÷ denominator base). #}
@@ -92,7 +104,7 @@
 
 {# By measure: what one more of its numerator is counted in, and how a distance from the standard is said; # is the amount. #}
 {% macro gap_words() -%}
-    {{ return({
+    {%- set words = {
         'gross': ('人', '缺 # 个学位', '超出 # 人'),
         'gross_female': ('人', '缺 # 个女生学位', '女生超出 # 人'),
         'gross_male': ('人', '缺 # 个男生学位', '男生超出 # 人'),
@@ -106,7 +118,13 @@
         'teacher_coverage': ('人', '尚差 # 名教师', '超出 # 名教师'),
         'school_coverage': ('所', '尚差 # 所乡村学校', '超出 # 所乡村学校'),
         'monthly_average': ('元', '须补发 #', '多发 #'),
-    }) }}
+    } -%}
+    {%- for declared in plain_returns().values() -%}
+        {%- for name, sides in declared.measures.items() -%}
+            {%- do words.update({name: sides.gap}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(words) }}
 {%- endmacro %}
 
 {# How the members of a caliber are introduced, by dimension. #}

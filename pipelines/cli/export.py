@@ -1,5 +1,6 @@
 """`xianbao export`: what the command says about an export; the files are `pipelines.exports`'."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,10 @@ def export_tables(
     size = sum(one.size_bytes for one in done) / 1e6
     tell(say(f"已写出 {len(done)} 个文件（{size:.1f} MB）到 {out}，清单见 {MANIFEST}。",
              f"{len(done)} files ({size:.1f} MB) written to {out}; {MANIFEST} lists them."))  # fmt: skip
+    if left_out := json.loads((out / MANIFEST).read_text(encoding="utf-8"))["left_out"]:
+        names = "、".join(left_out)
+        complain(say(f"没有写出：{names}。public.yaml 里没有声明它们能否公开、属于哪一类记录；请先声明。",
+                     f"Left out: {names}. public.yaml does not declare whether they may be shown and to what record they belong."))  # fmt: skip
     if profile == "internal":
         complain(say("内部资料：含文件名、审核问题和小数目，不得外传；对外请用 --profile public。",
                      "Internal: holds file names, findings and small counts. Use --profile public for others."))  # fmt: skip

@@ -1,21 +1,59 @@
-"""The commands of `xianbao`. Exit codes: 0 done; 1 the file checked has errors, or the system failed; 2 a mistake in the call."""
+"""The commands of `xianbao`. Exit codes: 0 done; 1 the file checked has errors, or the system failed; 2 a mistake in the call,
+or something of the user's own in the way: nothing was done."""
 
 import os
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from typer.core import TyperGroup
 
 from pipelines.cli import boards, decide
 from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
-from pipelines.municipality import ConfigurationError, write_template
+from pipelines.municipality import ConfigurationError
+from pipelines.returns import DefinitionError
+from pipelines.warehouse.opened import FileUnusable, in_words
+
+
+class _Border(TyperGroup):
+    """Where a user meets the program: what is no fault of the code is told in words, and only our own faults leave a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ConfigurationError, DefinitionError) as error:
+            refuse(str(error))
+        except (HomeBusy, DecisionLogDamaged) as error:
+            complain(str(error))
+            sys.exit(1)
+        except FileUnusable as unusable:
+            _stop_at(unusable)
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] not in _PIPELINE_PACKAGES:
+                raise
+            refuse(say("这台机器只装了自查部分（xianbao check）；这条命令要在市局的安装环境中运行：pip install 'xianbao[pipeline]'。",
+                       "Only the pre-check (xianbao check) is installed here; this needs: pip install 'xianbao[pipeline]'"))  # fmt: skip
+        except Exception as error:
+            # Of a database that is not opened here but deeper down, by whatever way.
+            duckdb = sys.modules.get("duckdb")
+            if duckdb is None or not isinstance(error, duckdb.Error):
+                raise
+            _stop_at(in_words(str(error)))
+
+
+def _stop_at(unusable: FileUnusable) -> NoReturn:
+    """Say why a database file cannot be used; exit code 1 where something of ours is broken, else 2."""
+    complain(say(unusable.chinese, unusable.english))
+    sys.exit(1 if unusable.is_fault else 2)
+
 
 app = typer.Typer(
+    cls=_Border,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -46,17 +84,18 @@ def common(
 
 
 @app.command()
-def init(force: Annotated[bool, typer.Option(help="覆盖已有的配置")] = False) -> None:
-    """写一份带注释的 municipality.yaml。Write a commented configuration."""
-    home = _home()
-    home.root.mkdir(parents=True, exist_ok=True)
-    try:
-        write_template(home.configuration, force=force)
-    except FileExistsError as error:
-        refuse(str(error))
-    tell(
-        say(f"已写出 {home.configuration}，请按注释修改。", f"Wrote {home.configuration}; edit it as its comments say.")
-    )
+def init(
+    city: Annotated[str | None, typer.Option(help="本市：行政区划代码和名称，如 '140900 忻州市'")] = None,
+    province: Annotated[str | None, typer.Option(help="所在省的名称，如 山西省")] = None,
+    county: Annotated[
+        list[str] | None, typer.Option(help="县区：行政区划代码和名称，如 '140922 五台县'；可写多次")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="覆盖已有的配置")] = False,
+) -> None:
+    """写一份带注释的 municipality.yaml；没有写明的本市、省和县区逐项询问。Write a commented configuration."""
+    from pipelines.cli.setting_up import write_configuration
+
+    write_configuration(_home(), city, province, county, force=force)
 
 
 @app.command()
@@ -66,13 +105,18 @@ def sample(
 ) -> None:
     """写一套合成的县区报送件（14 县 × 6 表 × 3 年）。Write synthetic county workbooks."""
     from pipelines.cli.checking import annotated_example
-    from pipelines.sample import write_sample
+    from pipelines.sample import is_sample_home, write_sample, write_sample_municipality
 
     home = _home()
     home.root.mkdir(parents=True, exist_ok=True)
     if not home.configuration.exists():
         references = {"census_2020": str(census.resolve())} if census else None
-        write_template(home.configuration, received_at="modified", references=references)
+        write_sample_municipality(home.configuration, references=references)
+    elif not is_sample_home(home.root, home.configuration):
+        refuse(
+            say(f"{home.configuration} 是自己的配置，不放合成样例。要看样例，另指一个目录：xianbao --home 样例 sample",
+                f"{home.configuration} is your own: no sample is put there. To see it: xianbao --home sample sample")
+        )  # fmt: skip
     with _progress(say("写出样例", "Writing the sample")) as advance:
         report = write_sample(home.root, faults=faults, progress=advance)
     tell(
@@ -243,8 +287,8 @@ def show(
 @app.command()
 def trace(
     indicator: Annotated[str, typer.Argument(help="指标代码或名称，如 gross_enrolment_preschool")],
-    area: Annotated[str, typer.Option(help="市、县区的代码或名称")],
-    period: Annotated[str, typer.Option(help="报告期，如 2024-2025、2024、2024Q3")],
+    area: Annotated[str | None, typer.Option(help="市、县区的代码或名称；默认全市")] = None,
+    period: Annotated[str | None, typer.Option(help="报告期，如 2024-2025、2024、2024Q3；默认最近一期")] = None,
     caliber: Annotated[str | None, typer.Option(help="口径代码或名称；默认为默认口径")] = None,
     cells: Annotated[int, typer.Option(min=0, help="每个文件显示多少个单元格")] = 5,
     json_file: Annotated[Path | None, typer.Option("--json", help="写成 JSON 文件")] = None,
@@ -442,22 +486,9 @@ class _progress:
 
 
 def main() -> None:
-    """Entry point: a user's mistake is told in words; only our own faults leave a traceback in the log."""
+    """Entry point."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    try:
-        app()
-    except ConfigurationError as error:
-        complain(str(error))
-        sys.exit(2)
-    except (HomeBusy, DecisionLogDamaged) as error:
-        complain(str(error))
-        sys.exit(1)
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in _PIPELINE_PACKAGES:
-            raise
-        complain(say("这台机器只装了自查部分（xianbao check）；这条命令要在市局的安装环境中运行：pip install 'xianbao[pipeline]'。",
-                     "Only the pre-check (xianbao check) is installed here; this needs: pip install 'xianbao[pipeline]'"))  # fmt: skip
-        sys.exit(2)
+    app()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.cli.terminal import say
 from pipelines.home import PROJECT, Home
+from pipelines.warehouse.opened import in_words
+
+#: What DuckDB raises when a database file of ours, or what it needs on disk or in memory, cannot be had.
+_OF_A_FILE = frozenset(["IOException", "OutOfMemoryException", "SerializationException", "FatalException"])
 
 
 @dataclass(frozen=True)
@@ -96,4 +101,9 @@ def run_update(
 def _cause(error: Any) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
-    return f"{error.cls_name}: {error.message}".strip() if error is not None else ""
+    if error is None:
+        return ""
+    if error.cls_name in _OF_A_FILE:
+        unusable = in_words(error.message.removeprefix(f"{error.cls_name}: ").partition(": ")[2] or error.message)
+        return say(unusable.chinese, unusable.english)
+    return f"{error.cls_name}: {error.message}".strip()

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.home import Home
+from pipelines.warehouse.opened import opened
 
 # Where nobody watches (a log, a pipe) tables get a fixed, readable width.
 _WIDTH = None if sys.stdout.isatty() else 140
@@ -47,13 +48,11 @@ def tell(message: str) -> None:
 
 
 def query(home: Home, sql: str, parameters: list[Any] | None = None) -> pl.DataFrame:
-    """One query on the published file; refuses with what to do when there is none."""
+    """One query on the published file; refuses with what to do when there is none. Raises FileUnusable."""
     if not home.published.exists():
         refuse(say(f"还没有发布过指标库（{home.published}）。请先运行 xianbao run。",
                    f"Nothing has been published yet ({home.published}). Run xianbao run first."))  # fmt: skip
-    import duckdb  # a county that only checks its files has none
-
-    with duckdb.connect(str(home.published), read_only=True) as connection:
+    with opened(home.published) as connection:
         return connection.sql(sql, params=parameters or []).pl()
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.text import Text
 from rich.tree import Tree
@@ -41,11 +41,13 @@ _FIRST_FIGURE_COLUMN = _HEADINGS.index("数值")
 
 
 def show_trace(
-    home: Home, indicator: str, area: str, period: str, caliber: str | None, *, cells_n: int, json_file: Path | None,
-    workbook: Path | None,
+    home: Home, indicator: str, area: str | None, period: str | None, caliber: str | None, *, cells_n: int,
+    json_file: Path | None, workbook: Path | None,
 ) -> int:  # fmt: skip
-    """Print the trace of a figure, or write it. Exit code 0; 1 when a level does not add up, which is our fault."""
-    query(home, "SELECT 1")  # nothing published yet: told in words
+    """Print the trace of a figure, or write it; by default the city's newest. Exit code 0; 1 when a level does not add up, which is
+    our fault."""
+    area = area or str(query(home, "SELECT area_code FROM marts.dim_area WHERE area_level = 'city'").item(0, 0))
+    period = period or _newest(home, indicator, area, caliber)
     try:
         traced = trace(home.published, indicator, area, period_named(period).code, caliber)
     except NoSuchFigure:
@@ -70,7 +72,26 @@ def show_trace(
     return 0
 
 
-def _refuse_figure(home: Home, indicator: str, area: str, period: str, caliber: str | None) -> None:
+def _newest(home: Home, indicator: str, area: str, caliber: str | None) -> str:
+    """The newest period of which a figure is given; refuses where there is none."""
+    found = query(
+        home,
+        """SELECT fact.period FROM marts.fct_indicator AS fact
+           JOIN marts.dim_indicator AS indicator USING (indicator_code)
+           JOIN marts.dim_area AS area ON fact.area_code = area.area_code
+           JOIN marts.dim_caliber AS caliber ON fact.caliber_id = caliber.caliber_id
+           JOIN marts.dim_period AS period ON fact.period = period.period
+           WHERE $1 IN (fact.indicator_code, indicator.indicator_name) AND $2 IN (area.area_code, area.area_name, area.area_name_en)
+             AND (($3 IS NULL AND caliber.is_default) OR $3 IN (fact.caliber_id, caliber.caliber_name)) AND fact.value IS NOT NULL
+           ORDER BY period.period_end DESC, period.period_start LIMIT 1""",
+        [indicator, area, caliber],
+    )
+    if found.is_empty():
+        _refuse_figure(home, indicator, area, None, caliber)
+    return str(found.item(0, 0))
+
+
+def _refuse_figure(home: Home, indicator: str, area: str, period: str | None, caliber: str | None) -> NoReturn:
     def known(sql: str, *wanted: str | None) -> None:
         rows = query(home, sql).rows()
         if wanted[0] is not None and not any(wanted[0] in row for row in rows):
@@ -86,8 +107,8 @@ def _refuse_figure(home: Home, indicator: str, area: str, period: str, caliber: 
            JOIN marts.dim_indicator USING (indicator_code) WHERE $1 IN (indicator_code, indicator_name) ORDER BY 1""",
         [indicator],
     ).to_series().to_list()  # fmt: skip
-    refuse(say(f"{period} 没有这个指标的数。有数的报告期与口径：{'、'.join(periods)}",
-               f"No figure for {period}. Periods and calibers there are: {', '.join(periods)}"))  # fmt: skip
+    refuse(say(f"{period or '这里'}没有这个指标的数。有数的报告期与口径：{'、'.join(periods)}",
+               f"No figure{f' for {period}' if period else ''}. Periods and calibers there are: {', '.join(periods)}"))  # fmt: skip
 
 
 def _tree(traced: Trace, cells_n: int) -> Tree:

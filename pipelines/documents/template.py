@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import product
+from math import prod
 from typing import Any
 
 import xlsxwriter
@@ -41,6 +42,8 @@ PrefilledRow = Mapping[str, object]
 
 #: Rows ready for input where the rows are not known in advance; more are inserted between them.
 ROOM_ROWS = 600
+#: More rows than this are not printed in advance.
+_KNOWN_ROWS = 3000
 #: The layout itself: another number makes another template hash.
 LAYOUT_VERSION = 2
 _WRITTEN_AT = datetime(2024, 1, 1)  # noqa: DTZ001 - document properties; the real time would change the bytes
@@ -79,12 +82,12 @@ def template_hash(defined: ReturnDefinition) -> str:
 def template_name(defined: ReturnDefinition, county: CountyName, period: Period) -> str:
     """The file name of a template; screening reads county and period out of it as it would out of any."""
     title = re.sub(r"[^\w（）()-]", "", defined.title)
-    return f"{county.name}_{period.label}_{defined.form}_{title}.xlsx"
+    return f"{county.name}_{period.label}_{defined.form}_{title[:40]}.xlsx"
 
 
 def known_rows(defined: ReturnDefinition) -> list[dict[str, object]] | None:
     """The key values of every row where the definition tells them in advance: a `complete` form (register × age), or one whose
-    key is made of code lists. None where the county knows its own rows."""
+    key is made of code lists. None where the county knows its own rows, or nobody would fill so many."""
     values: dict[str, Sequence[object]] = {}
     for name in defined.key:
         column = defined.column(name)
@@ -94,6 +97,8 @@ def known_rows(defined: ReturnDefinition) -> list[dict[str, object]] | None:
             values[name] = column.codes
         else:
             return None
+    if prod(map(len, values.values())) > _KNOWN_ROWS:
+        return None
     return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
 
 
@@ -304,7 +309,7 @@ class _Template:
         total = self.defined.total_row
         blocks: list[_Block] = []
         row = first
-        if self.known is not None and total and total.per:
+        if self.known is not None and total and total.per and set(total.per) <= set(self.defined.key):
             groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
             for values in self.rows:
                 groups.setdefault(tuple(values[name] for name in total.per), []).append(values)

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,9 +19,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.exports.public import DEFAULT_THRESHOLD, allowed, public_copy
+from pipelines.exports.public import DEFAULT_THRESHOLD, declared, public_copy, undeclared
 from pipelines.files import replace_file
 from pipelines.warehouse.chinese import SCHEMA, ColumnFacts, catalogue, labels, unit_of
+from pipelines.warehouse.opened import opened, telling_of
 
 FORMATS = ("parquet", "csv", "xlsx")
 PROFILES = ("internal", "public")
@@ -75,17 +76,14 @@ def export(
     """Write every table of the published file into `folder`, and `manifest.json` last.
 
     Files that an earlier export left there and that are not of this one are removed, so that a folder never mixes releases or
-    profiles. Raises ValueError for an unknown format or profile.
+    profiles. Raises ValueError for an unknown format or profile, FileUnusable.
     """
     if not set(formats) <= set(FORMATS) or profile not in PROFILES:
         raise ValueError(f"formats: {FORMATS}, profiles: {PROFILES}")
     _forget(folder)
-    opened = (
-        public_copy(published, threshold) if profile == "public" else duckdb.connect(str(published), read_only=True)
-    )
     done: list[Exported] = []
     digests: dict[str, str] = {}
-    with closing(opened) as connection:
+    with _tables(published, profile, threshold) as connection:
         ((release_id,),) = connection.execute("SELECT release_id FROM marts.release").fetchall()
         tables = catalogue(connection)
         views = _views(connection, tables)
@@ -112,10 +110,21 @@ def export(
         "release_id": str(release_id),
         "profile": profile,
         "suppressed_below_persons": threshold if profile == "public" else None,
+        "left_out": undeclared(published) if profile == "public" else [],
         "files": {one.name: {"rows_n": one.rows_n, "sha256": digests[one.name]} for one in done},
     }
     replace_file(folder / MANIFEST, (json.dumps(manifest, ensure_ascii=False, indent=2) + "\n").encode())
     return done
+
+
+@contextmanager
+def _tables(published: Path, profile: str, threshold: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    if profile == "internal":
+        with opened(published) as connection:
+            yield connection
+        return
+    with telling_of(published), closing(public_copy(published, threshold)) as connection:
+        yield connection
 
 
 def _forget(folder: Path) -> None:
@@ -148,7 +157,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, view: View, profile: str) -> It
     selected = ", ".join(f'"{column.name}"' for column in view.columns)
     cursor = connection.execute(f'SELECT {selected} FROM "{SCHEMA}"."{view.name}" {view.order}')
     names = [column.name for column in view.columns]
-    own = {labels().column(view.stem, name) for name in allowed().get(view.stem, {}).get("figures", ())}
+    public = declared().tables.get(view.stem)
+    own = {labels().column(view.stem, name) for name in (public.figures if public else ())}
     figures = [number for number, name in enumerate(names) if name in own]
     hidden_at = names.index("是否隐去") if "是否隐去" in names else None
     status_at = names.index("数据状态") if "数据状态" in names else None

@@ -28,6 +28,7 @@ import duckdb
 
 from pipelines.municipality import Postgres
 from pipelines.warehouse.chinese import ColumnFacts, catalogue, chinese_views
+from pipelines.warehouse.opened import FileUnusable, opened
 
 if TYPE_CHECKING:
     import psycopg
@@ -130,8 +131,10 @@ def copy_to_postgres(published: Path, settings: Postgres, *, patience_seconds: f
             f"连不上 PostgreSQL {where}（{_first_line(error)}）：检查地址、用户、口令和 pg_hba.conf"
         ) from None
     try:
-        with closing(server), duckdb.connect(str(published), read_only=True) as file:
+        with closing(server), opened(published) as file:
             return _Copy(file, server, settings).run(patience_seconds)
+    except FileUnusable as unusable:
+        raise CopyFault(unusable.chinese) from None
     except psycopg.errors.InsufficientPrivilege as error:
         raise CopyFault(
             f"{where}：{_first_line(error)}。请库管理员执行 "

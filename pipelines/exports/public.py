@@ -1,7 +1,8 @@
 """The public profile: a copy of the published tables that holds only what may leave the bureau.
 
-Belongs here: what a record is in each table, and which equations a reader knows between records. The list of tables and columns is
-data (`public.yaml`), the rule by which records are hidden is `suppression`.
+Belongs here: reading the declaration, and which equations a reader knows between records. What is a record, and which tables, columns
+and indicators belong to one, is data (`public.yaml`); the rule by which records are hidden is `suppression`. What is not declared is
+left out: nothing is ever shown that the rule has not looked at.
 
 A record of the enrolment table is an area, period and stage **in all calibers**, since the pupils are the same ones; of the pay table
 an area and year; of the subsidy table an area, period, programme and tier. Indicators belong to the record whose figures they are,
@@ -14,7 +15,7 @@ subsidies shows no heads, but its months and money would tell them: it is hidden
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache
 from itertools import pairwise
@@ -22,10 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from pydantic import BaseModel, ConfigDict, model_validator
 from ruamel.yaml import YAML
 
 from pipelines.exports.suppression import Equation, hidden_records
 from pipelines.warehouse.chinese import catalogue, set_comment, write_chinese_layer
+from pipelines.warehouse.opened import opened
 
 DEFAULT_THRESHOLD = 5
 HIDDEN_STATUS = "suppressed"
@@ -36,12 +39,6 @@ Record = tuple[str, ...]
 #: record, caliber (or nothing), measure.
 Cell = tuple[Record, str, str]
 _MARKED = "is_suppressed"
-_RECORDS = {
-    "mart_gross_enrolment": ("enrolment", ("stage",)),
-    "mart_teacher_pay_parity": ("pay", ()),
-    "mart_rural_subsidies": ("subsidy", ("programme", "tier")),
-}
-_PAY_RETURNS = ("teacher_pay", "civil_servant_pay")
 _TOTAL_TIER = "合计"
 _SAME_IN_EACH_CALIBER = {
     "enrolled_n",
@@ -56,11 +53,102 @@ _NOT_OVER_STAGES = {"official_age_enrolled_n"}
 _OVER_TIME = {"due_yuan", "due_recomputed_yuan", "paid_yuan", "arrears_yuan", "paid_teacher_months_n"}
 
 
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RecordOf(_Strict):
+    """What is shown or hidden as one: the rows of `table` that agree in period, area and `keys`, and the `indicators` that rest on their
+    figures. `of`: key → the SQL by which dim_indicator (as `i`) says to which record an indicator belongs."""
+
+    table: str
+    keys: tuple[str, ...]
+    of: dict[str, str]
+    indicators: tuple[str, ...]
+
+
+class PublicTable(_Strict):
+    """The columns of a table that may be shown: `keep` always, `figures` unless their record is hidden; of the figures, those that
+    count `persons`, and further ones that are `additive`."""
+
+    keep: tuple[str, ...]
+    figures: tuple[str, ...] = ()
+    persons: tuple[str, ...] = ()
+    additive: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.keep, *self.figures)
+
+
+class Internal(_Strict):
+    """What stays inside on purpose."""
+
+    tables: tuple[str, ...]
+    columns: dict[str, tuple[str, ...]]
+    indicators: tuple[str, ...]
+
+
+class Declared(_Strict):
+    """What `public.yaml` says. A table with figures needs a record of its own, or indicators that belong to one."""
+
+    records: dict[str, RecordOf]
+    internal: Internal
+    tables: dict[str, PublicTable]
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> "Declared":
+        of_tables = [record.table for record in self.records.values()]
+        of_indicators = [code for record in self.records.values() for code in record.indicators]
+        if len(of_tables) != len(set(of_tables)) or len(of_indicators) != len(set(of_indicators)):
+            raise ValueError("a table or an indicator belongs to one record")
+        for record in self.records.values():
+            if record.table not in self.tables or not {"period", "area_code", *record.keys} <= set(
+                self.tables[record.table].keep
+            ):
+                raise ValueError(f"{record.table}: period, area_code and the keys of its record are to be kept")
+            if set(record.of) != set(record.keys):
+                raise ValueError(f"{record.table}: `of` names each key")
+        for name, table in self.tables.items():
+            if not {*table.persons, *table.additive} <= set(table.figures):
+                raise ValueError(f"{name}: persons and additive are figures")
+            if table.figures and name not in of_tables and "indicator_code" not in table.keep:
+                raise ValueError(f"{name}: figures without a record")
+            if name in self.internal.tables:
+                raise ValueError(f"{name}: both public and internal")
+        return self
+
+    def record_of_table(self, table: str) -> tuple[str, RecordOf] | None:
+        """(kind, record) of the table that a record is a row of."""
+        return next(((kind, record) for kind, record in self.records.items() if record.table == table), None)
+
+    @property
+    def indicators(self) -> tuple[str, ...]:
+        """Indicators that belong to a record; no other is shown."""
+        return tuple(code for record in self.records.values() for code in record.indicators)
+
+
 @cache
-def allowed() -> dict[str, dict[str, list[str]]]:
-    """What `public.yaml` says."""
-    said = YAML(typ="safe").load(Path(__file__).with_name("public.yaml").read_text(encoding="utf-8"))
-    return dict(said["tables"])
+def declared() -> Declared:
+    """What `public.yaml` says. Raises ValueError where it contradicts itself."""
+    return Declared.model_validate(
+        YAML(typ="safe").load(Path(__file__).with_name("public.yaml").read_text(encoding="utf-8"))
+    )
+
+
+def undeclared(source: Path) -> list[str]:
+    """Tables, columns (`table.column`) and indicators of a published file of which `public.yaml` says nothing: they are left out."""
+    said = declared()
+    with opened(source) as connection:
+        described = catalogue(connection)
+        indicators = [str(code) for (code,) in connection.execute(
+            "SELECT indicator_code FROM marts.dim_indicator UNION SELECT indicator_code FROM marts.fct_indicator ORDER BY 1"
+        ).fetchall()]  # fmt: skip
+    found = [name for name in described if name not in said.tables and name not in said.internal.tables]
+    for name, table in said.tables.items():
+        known = {*table.columns, *said.internal.columns.get(name, ())}
+        found += [f"{name}.{fact.name}" for fact in described.get(name, ("", ()))[1] if fact.name not in known]
+    return found + [code for code in indicators if code not in said.indicators and code not in said.internal.indicators]
 
 
 def public_copy(source: Path, threshold: int = DEFAULT_THRESHOLD) -> duckdb.DuckDBPyConnection:
@@ -78,21 +166,23 @@ def public_copy(source: Path, threshold: int = DEFAULT_THRESHOLD) -> duckdb.Duck
         described = catalogue(connection)
         connection.execute("USE memory")
         connection.execute("CREATE SCHEMA marts")
-        hidden = records_to_hide(connection, threshold)
-        connection.execute("CREATE TEMP TABLE hidden (record VARCHAR)")
-        if hidden:
-            marks = ", ".join("(?)" for _ in hidden)
-            connection.execute(f"INSERT INTO hidden VALUES {marks}", ["|".join(record) for record in sorted(hidden)])
-        for table, columns in allowed().items():
+        _write_records(connection, "hidden", records_to_hide(connection, threshold))
+        _write_records(connection, "known", known_records(connection))
+        for table, columns in declared().tables.items():
             if table not in described:
                 continue
             comment, facts = described[table]
-            _copy(connection, table, columns)
+            there = {fact.name for fact in facts}
+            shown = PublicTable(
+                keep=tuple(name for name in columns.keep if name in there),
+                figures=tuple(name for name in columns.figures if name in there),
+            )
+            _copy(connection, table, shown)
             set_comment(connection, "TABLE", f"marts.{table}", comment)
             for fact in facts:
-                if fact.name in (*columns["keep"], *columns.get("figures", ())):
+                if fact.name in shown.columns:
                     set_comment(connection, "COLUMN", f"marts.{table}.{fact.name}", fact.description)
-            if "figures" in columns:
+            if shown.figures:
                 text = f"是否为保护个人信息隐去：不足 {threshold} 人的记录，以及可据以推算出它的记录"
                 set_comment(connection, "COLUMN", f"marts.{table}.{_MARKED}", text)
         connection.execute("DETACH source")
@@ -103,54 +193,86 @@ def public_copy(source: Path, threshold: int = DEFAULT_THRESHOLD) -> duckdb.Duck
     return connection
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, list[str]]) -> None:
-    if "figures" not in columns:
+def _write_records(connection: duckdb.DuckDBPyConnection, name: str, records: set[Record]) -> None:
+    connection.execute(f"CREATE TEMP TABLE {name} (record VARCHAR)")
+    if records:
+        marks = ", ".join("(?)" for _ in records)
+        connection.execute(f"INSERT INTO {name} VALUES {marks}", ["|".join(record) for record in sorted(records)])
+
+
+def known_records(connection: duckdb.DuckDBPyConnection) -> set[Record]:
+    """Every record of the database attached as `source`: what belongs to none of them was never looked at, and is not shown."""
+    found: set[Record] = set()
+    for kind, record in declared().records.items():
+        keys = ", ".join(("period", "area_code", *record.keys))
+        rows = connection.execute(f"SELECT DISTINCT {keys} FROM source.marts.{record.table}").fetchall()
+        found |= {(kind, *map(str, row)) for row in rows}
+    return found
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: str, columns: PublicTable) -> None:
+    if not columns.figures:
+        of_known = f"WHERE indicator_code IN ({_listed(declared().indicators)})" if table == "dim_indicator" else ""
         connection.execute(
-            f"CREATE TABLE marts.{table} AS SELECT {', '.join(columns['keep'])} FROM source.marts.{table}"
+            f"CREATE TABLE marts.{table} AS SELECT {', '.join(columns.keep)} FROM source.marts.{table} {of_known}"
         )
         return
-    record = _record_sql(table)
-    shown = [f"t.{name}" for name in columns["keep"]]
-    for name in columns["figures"]:
+    # A figure is shown where its record is known and not hidden; an indicator of no declared record is left out with its row.
+    shown = [f"t.{name}" for name in columns.keep]
+    for name in columns.figures:
         instead = (
             f"'{HIDDEN_STATUS}'" if name.endswith("status") else f"'{HIDDEN_VERDICT}'" if name == "verdict" else "NULL"
         )
         if table == "mart_overview" and name == "previous_value":
-            shown.append(f"CASE WHEN b.record IS NULL THEN t.{name} END AS {name}")
+            shown.append(f"CASE WHEN b.record IS NULL AND kb.record IS NOT NULL THEN t.{name} END AS {name}")
         elif table == "mart_overview" and name == "change":
-            shown.append(f"CASE WHEN h.record IS NULL AND b.record IS NULL THEN t.{name} END AS {name}")
+            shown.append(
+                f"CASE WHEN h.record IS NULL AND b.record IS NULL AND kb.record IS NOT NULL THEN t.{name} END AS {name}"
+            )
         else:
             shown.append(f"CASE WHEN h.record IS NULL OR t.{name} IS NULL THEN t.{name} ELSE {instead} END AS {name}")
-    before = (
-        f"LEFT JOIN hidden AS b ON {_record_sql(table, 'previous_period')} = b.record"
-        if table == "mart_overview"
-        else ""
-    )
+    before = ""
+    if table == "mart_overview":
+        record_before = _record_sql(table, "previous_period")
+        before = (
+            f"LEFT JOIN hidden AS b ON {record_before} = b.record LEFT JOIN known AS kb ON {record_before} = kb.record"
+        )
     join = (
         "LEFT JOIN source.marts.dim_indicator AS i ON t.indicator_code = i.indicator_code"
-        if "indicator_code" in columns["keep"]
+        if "indicator_code" in columns.keep
         else ""
     )
+    record = _record_sql(table)
     connection.execute(
         f"""CREATE TABLE marts.{table} AS
             SELECT {", ".join(shown)}, h.record IS NOT NULL AS {_MARKED}
             FROM source.marts.{table} AS t {join}
+            JOIN known AS k ON {record} = k.record
             LEFT JOIN hidden AS h ON {record} = h.record {before}"""
     )
 
 
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
+
+
 def _record_sql(table: str, period: str = "period") -> str:
-    """The record that a row belongs to, written as `kind|period|area|…`."""
+    """The record that a row belongs to, written as `kind|period|area|…`; NULL where it belongs to none that is declared."""
     start = f"|| '|' || t.{period} || '|' || t.area_code"
-    if table in _RECORDS:
-        kind, keys = _RECORDS[table]
-        return f"'{kind}' {start}" + "".join(f" || '|' || t.{key}" for key in keys)
-    pay = ", ".join(f"'{code}'" for code in _PAY_RETURNS)
-    return (
-        f"CASE WHEN i.return_code = 'enrolment' THEN 'enrolment' {start} || '|' || i.stage "
-        f"WHEN i.return_code IN ({pay}) THEN 'pay' {start} "
-        f"WHEN i.return_code = 'rural_subsidy' THEN 'subsidy' {start} || '|' || i.programme || '|{_TOTAL_TIER}' END"
-    )
+    if own := declared().record_of_table(table):
+        kind, record = own
+        return f"'{kind}' {start}" + "".join(f" || '|' || t.{key}" for key in record.keys)
+    cases = [
+        f"WHEN t.indicator_code IN ({_listed(record.indicators)}) THEN '{kind}' {start}"
+        + "".join(f" || '|' || {_of_indicator(record.of[key])}" for key in record.keys)
+        for kind, record in declared().records.items()
+        if record.indicators
+    ]
+    return f"CASE {' '.join(cases)} END"
+
+
+def _of_indicator(said: str) -> str:
+    return said if said.startswith("'") else f"i.{said}"
 
 
 def records_to_hide(connection: duckdb.DuckDBPyConnection, threshold: int) -> set[Record]:
@@ -168,10 +290,11 @@ def records_to_hide(connection: duckdb.DuckDBPyConnection, threshold: int) -> se
     }
     values: dict[Cell, Any] = {}
     persons: set[Cell] = set()
-    for table, (kind, keys) in _RECORDS.items():
-        columns = allowed()[table]
-        measures = [*columns["persons"], *columns.get("additive", ())]
-        caliber = "caliber_id" if "caliber_id" in columns["keep"] else "''"
+    for kind, of_kind in declared().records.items():
+        table, keys = of_kind.table, of_kind.keys
+        columns = declared().tables[table]
+        measures = [*columns.persons, *columns.additive]
+        caliber = "caliber_id" if "caliber_id" in columns.keep else "''"
         rows = connection.execute(
             f"SELECT period, area_code, {caliber}, {', '.join((*keys, *measures))} FROM source.marts.{table} ORDER BY ALL"
         ).fetchall()
@@ -180,7 +303,7 @@ def records_to_hide(connection: duckdb.DuckDBPyConnection, threshold: int) -> se
             for measure, value in zip(measures, rest[len(keys) :], strict=True):
                 if value is not None:
                     values[record, caliber_id, measure] = value
-                    if measure in columns["persons"]:
+                    if measure in columns.persons:
                         persons.add((record, caliber_id, measure))
     _add_heads_of_years(values, persons, spans)
     equations = list(_equations(values, parents, spans))

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from pipelines.characters import normalise_label
+from pipelines.characters import folded, normalise_label
 from pipelines.periods import Period
 from pipelines.rule_files import definitions_folder, read_once
 
@@ -49,7 +51,30 @@ SQL_TYPES: dict[ColumnType, str] = {
 #: Decimal places that a numeric type may carry.
 DECIMAL_PLACES: dict[ColumnType, int] = {"count": 0, "headcount": 1, "money": 2}
 
-_UNIT = re.compile(r"^(?P<label>.+?)\((?:(?:计量|金额)?单位:)?(?P<unit>[^()]{1,8})\)$")
+#: Above these a figure is a slip of the keyboard; they also keep sums and products within 128 bits.
+LARGEST: dict[ColumnType, int] = {"count": 10**7, "headcount": 10**6, "money": 10**11}
+
+#: Names that the tables a row passes through have for themselves, and truths that every return has: a column or identity of such a
+#: name would be taken for them.
+_TAKEN_COLUMNS = frozenset(
+    [
+        "before", "calendar_year", "county_code", "ends_on", "entry", "is_total", "missing_codes", "months_n", "period",
+        "period_months", "row_label", "school_year", "screening_seq", "sheet", "source_row", "starts_on", "subject",
+        "submission_id",
+    ]
+)  # fmt: skip
+_MOST_DIGITS = 36  # of a product, scaled: what is added to it still fits into 128 bits
+_TAKEN_TRUTHS = frozenset(["complete", "not_reported", "text_number", "total_row", "unique_key"])
+#: Tables of the build database and rule files that are no return's.
+TAKEN_RETURNS = frozenset(
+    [
+        "cell_column", "cell_states", "context_evaluation", "context_finding", "context_rule_result", "decision", "explanation",
+        "file", "filing_in_force", "filing_version", "finding", "lateness", "returned_version", "routine", "rule_result", "screened",
+        "submission",
+    ]
+)  # fmt: skip
+_UNIT = re.compile(r"^(?P<label>.+?)\((?:(?:计量|金额)?单位:)?(?P<unit>[^()]{1,20})\)$")
+#: Units that a county may write into any header; those that a definition declares are known besides.
 _UNITS = frozenset(
     [
         "人",
@@ -136,11 +161,38 @@ class Column(_Frozen):
     @property
     def labels(self) -> tuple[str, ...]:
         """Every label the column is known by, normalised; a label that ends in a bracketed unit also without it."""
+        own = frozenset([normalise_label(self.unit)] if self.unit else [])
         seen: dict[str, None] = {}
         for label in (self.label, self.heading, *self.aliases):
             seen[normalise_label(label)] = None
-            seen[split_unit(label)[0]] = None
+            seen[split_unit(label, own)[0]] = None
         return tuple(seen)
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> "Column":
+        if self.name in _TAKEN_COLUMNS or "__" in self.name:
+            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
+        if not all(normalise_label(label) for label in (self.label, *self.aliases)):
+            raise ValueError(f"{self.name}: a label is blank")
+        if self.type == "code" and not self.codes:
+            raise ValueError(f"{self.name}: a code column needs its codes")
+        if self.codes and self.type != "code":
+            raise ValueError(f"{self.name}: codes are declared, but the type is {self.type}")
+        if len(set(map(typed, self.codes))) < len(self.codes):
+            raise ValueError(f"{self.name}: a code is declared twice")
+        if unreadable := [code for code in self.codes if not typed(code) or typed(code) in MISSING_CODES]:
+            raise ValueError(f"{self.name}: no code can be called {unreadable}")
+        if self.pattern is not None and self.type != "text":
+            raise ValueError(f"{self.name}: only a text column has a pattern")
+        if self.pattern is not None:
+            _refuse_pattern(self.name, self.pattern)
+        if self.unit is not None and not _UNIT.match(f"数({normalise_label(self.unit)})"):
+            raise ValueError(f"{self.name}: a unit is 1 to 20 characters without brackets")
+        if self.max is not None and self.max < self.min:
+            raise ValueError(f"{self.name}: max is below min")
+        if self.is_number and max(self.min, self.max or 0) > LARGEST[self.type]:
+            raise ValueError(f"{self.name}: no {self.type} above {LARGEST[self.type]} is read")
+        return self
 
 
 class Identity(_Frozen):
@@ -158,7 +210,22 @@ class Identity(_Frozen):
     product: tuple[str, ...] = ()
     sum_by: dict[str, str | dict[str, tuple[str, ...]]] | None = None
     period_months: bool = False
-    tolerance: Decimal = Decimal(0)
+    tolerance: Decimal = Field(default=Decimal(0), ge=0)
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> "Identity":
+        if self.name in _TAKEN_TRUTHS or "__" in self.name:
+            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
+        said = [bool(self.sum or self.minus), bool(self.product), self.sum_by is not None, self.period_months]
+        if sum(said) != 1:
+            raise ValueError(
+                f"{self.name}: needs one right-hand side: sum (and minus), product, sum_by or period_months"
+            )
+        if self.sum_by is not None:
+            column, sums = self.sum_by.get("column"), self.sum_by.get("sums")
+            if set(self.sum_by) != {"column", "sums"} or not isinstance(column, str) or not isinstance(sums, dict):
+                raise ValueError(f"{self.name}: sum_by has a column and its sums (code: columns)")
+        return self
 
     @property
     def selector(self) -> tuple[str, dict[str, tuple[str, ...]]] | None:
@@ -183,6 +250,12 @@ class Ratio(_Frozen):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     of: str
     per: str | None = None
+
+    @model_validator(mode="after")
+    def _is_its_own(self) -> "Ratio":
+        if self.name in _TAKEN_TRUTHS or "__" in self.name:
+            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
+        return self
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -239,8 +312,8 @@ class DateCheck(_Frozen):
 class TotalRow(_Frozen):
     """A row that repeats the sums of the rows above it: dropped from the data, and checked."""
 
-    label_columns: tuple[str, ...]
-    labels: tuple[str, ...]
+    label_columns: tuple[str, ...] = Field(min_length=1)
+    labels: tuple[str, ...] = Field(min_length=1)
     per: tuple[str, ...] = ()
 
 
@@ -249,7 +322,7 @@ class Complete(_Frozen):
 
     per: tuple[str, ...]
     column: str
-    values: tuple[int, ...]
+    values: tuple[int, ...] = Field(min_length=1)
 
 
 class Present(_Frozen):
@@ -261,6 +334,12 @@ class Present(_Frozen):
     per: tuple[str, ...] = ()
     where: dict[str, str] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _is_its_own(self) -> "Present":
+        if self.name in _TAKEN_TRUTHS or "__" in self.name:
+            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
+        return self
+
 
 class ReturnDefinition(_Frozen):
     """One version of a statistical form."""
@@ -271,10 +350,10 @@ class ReturnDefinition(_Frozen):
     title: str
     title_en: str
     aliases: tuple[str, ...] = ()
-    period_types: tuple[Literal["school_year", "calendar_year", "quarter", "month"], ...]
+    period_types: tuple[Literal["school_year", "calendar_year", "quarter", "month"], ...] = Field(min_length=1)
     #: The day of the period whose counties file the return: that of a stock, the last day of what is summed over the period.
     reference_day: str = Field(default="end", pattern=_DAY_OF_PERIOD)
-    key: tuple[str, ...]
+    key: tuple[str, ...] = Field(min_length=1)
     row_label: str
     total_row: TotalRow | None = None
     complete: Complete | None = None
@@ -291,6 +370,10 @@ class ReturnDefinition(_Frozen):
         names = [column.name for column in self.columns]
         if len(names) != len(set(names)):
             raise ValueError(f"{self.return_code}: a column is declared twice")
+        if self.return_code in TAKEN_RETURNS:
+            raise ValueError(f"{self.return_code}: the name is taken by the pipeline itself")
+        if not normalise_label(self.title):
+            raise ValueError(f"{self.return_code}: the title is blank")
         used: set[str] = {*self.key, self.row_label}
         for identity in self.identities:
             used |= {identity.left, *identity.terms}
@@ -309,13 +392,38 @@ class ReturnDefinition(_Frozen):
         used |= {*self.explanations, *(name for column in self.columns for name in column.label_by)}
         if unknown := used - set(names):
             raise ValueError(f"{self.return_code}: undeclared columns are used: {sorted(unknown)}")
+        truths = [
+            *(one.name for one in self.identities),
+            *(one.name for one in self.ratios),
+            *(one.name for one in self.present),
+        ]
+        truths += [one.over_zero for one in self.ratios if one.per]
+        if len(truths) != len(set(truths)):
+            raise ValueError(f"{self.return_code}: two identities, ratios or presences have one name")
+        computed = {name for one in self.identities for name in (one.left, *one.terms)}
+        computed |= {name for ratio in self.ratios for name in ratio.terms}
+        computed |= {present.column for present in self.present}
+        if words := sorted(name for name in computed if not self.column(name).is_number):
+            raise ValueError(
+                f"{self.return_code}: identities, ratios and presences compute with columns that are no numbers: {words}"
+            )
+        for identity in self.identities:
+            self._computes(identity)
+        for present in self.present:
+            for name, code in present.where.items():
+                if code not in self.column(name).codes:
+                    raise ValueError(f"{self.return_code}: {present.name}: {name} has no code {code}")
+        if self.complete and self.column(self.complete.column).type != "count":
+            raise ValueError(f"{self.return_code}: complete.column must be a count")
+        if self.complete and self.complete.column in self.complete.per:
+            raise ValueError(f"{self.return_code}: complete.column cannot be among its per")
+        if self.total_row and set(self.total_row.label_columns) & set(self.total_row.per):
+            raise ValueError(f"{self.return_code}: a total's label cannot stand in a column of its per")
         owner: dict[str, str] = {}
         for column in self.columns:
             for label in column.labels:
                 if owner.setdefault(label, column.name) != column.name:
                     raise ValueError(f"{self.return_code}: label {label} names both {owner[label]} and {column.name}")
-            if column.type == "code" and not column.codes:
-                raise ValueError(f"{self.return_code}.{column.name}: a code column needs its codes")
         for check in self.dates:
             if not_dates := [name for name in (check.of, check.not_after) if name and self.column(name).type != "date"]:
                 raise ValueError(f"{self.return_code}.{check.name}: no date columns: {not_dates}")
@@ -324,6 +432,19 @@ class ReturnDefinition(_Frozen):
     def reference_on(self, period: Period) -> date:
         """The day on which a county must exist to file the return for a period."""
         return day_of(period, self.reference_day)
+
+    def _computes(self, identity: Identity) -> None:
+        """Raise ValueError for an identity of codes that do not exist, or a product that no integer of 128 bits holds."""
+        if identity.selector:
+            column, sums = identity.selector
+            if unknown := sorted(set(sums) - set(self.column(column).codes)):
+                raise ValueError(f"{self.return_code}: {identity.name}: {column} has no codes {unknown}")
+        types = [self.column(name).type for name in identity.product]
+        digits = sum(len(str(LARGEST[one])) - 1 + DECIMAL_PLACES[one] for one in types)
+        if digits > _MOST_DIGITS:
+            raise ValueError(
+                f"{self.return_code}: {identity.name}: a product of {len(types)} such columns is too large"
+            )
 
     def column(self, name: str) -> Column:
         return self._by_name[name]
@@ -359,11 +480,12 @@ class ReturnDefinition(_Frozen):
 
 
 @lru_cache(maxsize=65_536)
-def split_unit(text: str) -> tuple[str, str | None]:
-    """A header text as (normalised label, unit in its trailing brackets or None); unknown brackets stay in the label."""
+def split_unit(text: str, units: frozenset[str] = frozenset()) -> tuple[str, str | None]:
+    """A header text as (normalised label, unit in its trailing brackets or None); brackets that hold neither a common unit nor one
+    of `units` (normalised) stay in the label."""
     label = normalise_label(text)
     match = _UNIT.match(label)
-    if match and match["unit"] in _UNITS:
+    if match and (match["unit"] in _UNITS or match["unit"] in units):
         return match["label"], match["unit"]
     return label, None
 
@@ -379,19 +501,68 @@ def day_of(period: Period, day: str) -> date:
     return date(period.year, month, min(number, monthrange(period.year, month)[1]))
 
 
+def typed(code: str) -> str:
+    """A code as the cell that holds it is read."""
+    return folded(code)
+
+
+def _refuse_pattern(name: str, pattern: str) -> None:
+    """Raise ValueError for what is no regular expression to the engine that reads the cells, which knows no look-around."""
+    import polars as pl
+
+    try:
+        pl.Series(["1"]).str.contains(pattern)
+    except pl.exceptions.ComputeError as error:
+        raise ValueError(f"{name}: the pattern cannot be used: {error}") from None
+
+
+class DefinitionError(ValueError):
+    """A declared return that cannot be used; the message names the file and what is wrong in it."""
+
+
 @read_once
 def all_definitions() -> tuple[ReturnDefinition, ...]:
     """Every version of every return, by form and version.
 
-    Raises ValueError for a file that contradicts itself or declares a version twice.
+    Raises DefinitionError for a file that cannot be read or contradicts itself, and for files that contradict each other.
     """
-    yaml = YAML(typ="safe")
-    found = [ReturnDefinition.model_validate(yaml.load(path)) for path in sorted(definitions_folder().glob("*.yaml"))]
+    found = [_read(path) for path in sorted(definitions_folder().glob("*.yaml"))]
     found.sort(key=lambda defined: (defined.form, defined.version))
-    identities = [(defined.return_code, defined.version) for defined in found]
-    if len(identities) != len(set(identities)):
-        raise ValueError("a return version is declared twice")
+    by_version: dict[tuple[str, int], ReturnDefinition] = {}
+    forms: dict[str, str] = {}
+    columns: dict[tuple[str, str], Column] = {}
+    for defined in found:
+        if by_version.setdefault((defined.return_code, defined.version), defined) is not defined:
+            raise DefinitionError(f"{defined.return_code} v{defined.version} is declared twice")
+        if forms.setdefault(defined.form, defined.return_code) != defined.return_code:
+            raise DefinitionError(f"{defined.form} is the form of both {forms[defined.form]} and {defined.return_code}")
+        for column in defined.columns:
+            other = columns.setdefault((defined.return_code, column.name), column)
+            # One landing table holds all versions: under one name a figure means the same in each.
+            if (other.type, other.unit) != (column.type, column.unit):
+                raise DefinitionError(
+                    f"{defined.return_code} v{defined.version}: {column.name} has another type or unit than in an earlier version; "
+                    "give it another name"
+                )
     return tuple(found)
+
+
+def _read(path: Path) -> ReturnDefinition:
+    try:
+        return ReturnDefinition.model_validate(YAML(typ="safe").load(path))
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors())
+        raise DefinitionError(f"{path.name}: {told}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{path.name}: {' '.join(str(error).split())}") from None
+
+
+@read_once
+def declared_units() -> frozenset[str]:
+    """Every unit that a definition declares, normalised."""
+    return frozenset(
+        normalise_label(column.unit) for defined in all_definitions() for column in defined.columns if column.unit
+    )
 
 
 def current_definitions() -> dict[str, ReturnDefinition]:

@@ -22,7 +22,6 @@ _DOCUMENT_PARTS = {
     "[content_types].xml",
     "_rels/.rels",
     "index/document.iwa",
-    "index.zip",
     "ofd.xml",
     "mimetype",
     "xl/workbook.xml",

@@ -80,16 +80,18 @@ def _other_separator(text: str) -> str | None:
     sample = text[:_SAMPLE]
     lines = [line for line in re.sub(r'"[^"\n]*"', "", sample).splitlines() if line.strip()][:_SAMPLE_LINES]
 
-    def lines_parted(separator: str) -> list[int]:
-        return [count for line in lines if (count := line.count(separator)) >= 2]
+    def alike(separator: str) -> tuple[int, int]:
+        """Lines that have the same number of a separator, the most of them; and lines that have it at all."""
+        counts = [count for line in lines if (count := line.count(separator)) >= 2]
+        return (Counter(counts).most_common(1)[0][1] if counts else 0), len(counts)
 
-    usual = max(len(lines_parted(",")), len(lines_parted("\t")))
+    usual = max(alike(",")[0], alike("\t")[0])
     found: list[tuple[int, str]] = []
     for separator, told in _OTHER_SEPARATORS.items():
-        counts = lines_parted(separator)
         # The lines of a table have the same number of columns; those of a running text have not.
-        if len(counts) >= 3 and len(counts) > 2 * usual and Counter(counts).most_common(1)[0][1] * 2 >= len(counts):
-            found.append((len(counts), told))
+        alike_n, lines_n = alike(separator)
+        if alike_n >= 3 and alike_n > 2 * usual and 2 * alike_n >= lines_n:
+            found.append((alike_n, told))
     return max(found)[1] if found else None
 
 

@@ -83,7 +83,8 @@ def _identity(defined: ReturnDefinition, identity: Identity, data: pl.Expr) -> l
         for name in identity.product:
             expected = expected * _summand(defined, name).cast(pl.Int128)
         extra = sum(scale(defined, name) for name in identity.product) - places
-        expected = expected // 10**extra if extra > 0 else expected * 10**-extra
+        # To the place of the left side, rounded as a clerk rounds.
+        expected = (expected + 10**extra // 2) // 10**extra if extra > 0 else expected * 10**-extra
     elif identity.selector:
         column, sums = identity.selector
         expected = pl.lit(None, dtype=pl.Int128)
@@ -157,12 +158,10 @@ def _text_numbers(defined: ReturnDefinition) -> pl.Expr:
 
 def _not_reported(defined: ReturnDefinition, data: pl.Expr) -> pl.Expr:
     """False on a row in which a figure is given as not reported, where that is allowed."""
-    found = [
-        pl.col(f"{column.name}__state") == CellState.NOT_REPORTED.value
-        for column in defined.number_columns
-        if "not_reported" in column.missing
-    ]
-    return pl.when(data).then(~pl.any_horizontal(found)).otherwise(None).alias("ok__not_reported")
+    allowed = [column.name for column in defined.number_columns if "not_reported" in column.missing]
+    found = [pl.col(f"{name}__state") == CellState.NOT_REPORTED.value for name in allowed]
+    none = ~pl.any_horizontal(found) if found else pl.lit(True)
+    return pl.when(data).then(none).otherwise(None).alias("ok__not_reported")
 
 
 def _all_read(names: Sequence[str]) -> pl.Expr:
@@ -227,7 +226,8 @@ def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
             judged = is_total & pl.col(name).is_not_null() & ~unread & ~astray.any().over(within)
             columns.append(pl.when(judged).then(sums).otherwise(None).alias(f"total__{name}"))
             wrong.append(pl.when(judged & (pl.col(name) != sums)).then(pl.lit(name)).otherwise(None))
-        return columns, pl.concat_list(wrong).list.drop_nulls().alias("wrong__total")
+        listed = pl.concat_list(wrong).list.drop_nulls() if wrong else pl.lit([], dtype=pl.List(pl.String))
+        return columns, listed.alias("wrong__total")
 
     columns, wrong = compared(
         "entry", lambda sums: pl.when(named).then(sums.over(*group)).otherwise(sums.over("entry", "_block"))

@@ -63,7 +63,7 @@ _ZIP_PARTS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         (r"visio/", _NO_TABLE, "Visio 绘图"),
         (r"ofd\.xml$", _NO_TABLE, "OFD 版式文件"),
         (r"index/calculationengine.*\.iwa$", _TABLE, "Numbers 表格"),
-        (r"index(?:/document\.iwa|\.zip)$", _TABLE, "Numbers 表格（或其他 iWork 文档）"),
+        (r"index/document\.iwa$", _TABLE, "Numbers 表格（或其他 iWork 文档）"),
         (r"meta-inf/manifest\.mf$", _NO_TABLE, "程序"),
     )
 )  # fmt: skip

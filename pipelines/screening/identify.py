@@ -10,11 +10,17 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
 
 from pipelines.characters import folded, folded_name, is_digits, visible
 from pipelines.periods import Period, read_period_in_name, read_period_label
-from pipelines.returns import ReturnDefinition, all_definitions, normalise_label, reference_on, split_unit
+from pipelines.returns import (
+    ReturnDefinition,
+    all_definitions,
+    declared_units,
+    normalise_label,
+    reference_on,
+    split_unit,
+)
 from pipelines.rule_files import read_once
 from pipelines.screening.rows import (
     SIGN_OFF_ROLES,
@@ -219,9 +225,12 @@ class Identified:
         return list(found.values())
 
 
-@lru_cache(maxsize=65_536)
 def _label(text: str) -> tuple[str, str | None]:
-    return split_unit(text)
+    """A cell's text as a header's label and unit; brackets that are part of a declared label are no unit."""
+    label, unit = split_unit(text, declared_units())
+    if unit and label not in _owners() and (whole := normalise_label(text)) in _owners():
+        return whole, None
+    return label, unit
 
 
 @read_once
@@ -522,8 +531,10 @@ def _header_at(
     sheet: Sheet, row: int, named: set[str]
 ) -> tuple[ReturnDefinition, int, dict[str, int], dict[str, str], list[Observation]] | None:
     """The header that starts in this row, if one does: the definition and depth that know the most of its labels."""
-    # The first row of a header names at least two columns; a data row may hold one label as a value (a programme, say).
-    if sum(1 for text in sheet.rows[row] if text and _label(text)[0] in _owners()) < 2:
+    # The first row of a header names at least two columns; a data row may hold one label as a value (a programme, say). Of a form that
+    # the cover names one may do: there may be no more, or they stand under their groups.
+    known = [_owners()[label] for text in sheet.rows[row] if text and (label := _label(text)[0]) in _owners()]
+    if len(known) < 2 and not any(defined.return_code in named for owners in known for defined, _ in owners):
         return None
     best: tuple[tuple[int, int, int, int, int], ReturnDefinition, int] | None = None
     for depth in range(1, _HEADER_DEPTH + 1):
@@ -547,7 +558,8 @@ def _header_at(
             defined = definitions[key]
             required = sum(1 for column in defined.columns if column.required)
             share = _HEADER_SHARE_WHEN_NAMED if defined.return_code in named else _HEADER_SHARE
-            if len(names) < max(2, share * required) or not first_row[key]:
+            least = min(2, len(defined.columns)) if defined.return_code in named else 2
+            if len(names) < max(least, share * required) or not first_row[key]:
                 continue
             # Of two versions of a form that know the same labels, the one that lacks none of its own.
             missing_n = sum(1 for column in defined.columns if column.required and column.name not in names)

@@ -1,17 +1,20 @@
 """The 2020 census by county as an external reference: what population returns are held against.
 
-Belongs here: taking a municipality's counties out of the published workbook by their codes. A code that does not match is a
-finding, never a guess. The workbook is a table of 3,358 areas × 153 columns with `NA` for missing, codes stored as floats and
-total rows among the counties.
+Belongs here: telling a census by what stands in it (its headers, what it says of itself, the country's total), holding it against its
+own arithmetic, and taking a municipality's counties out of it by their codes. A code that does not match is a finding, never a guess.
+The published workbook is a table of 3,358 areas × 153 columns with `NA` for missing, codes stored as floats and total rows among
+the counties; in it every sum holds to the person.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pipelines.returns import normalise_label
 from pipelines.screening.findings import Finding, Place, make_finding, signed
 from pipelines.screening.identify import CountyName
-from pipelines.screening.rules import Rule, reference_rules, rule_set_version
+from pipelines.screening.rules import Rule, censuses, reference_rules, rule_set_version
 from pipelines.screening.screen import Filing, Submission
 from pipelines.screening.workbook import Refusal, Sheet, cell_address
 from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
@@ -21,7 +24,18 @@ CENSUS_YEAR = 2020
 
 #: (age from, age to) → label part of the columns 男_… and 女_…
 _BANDS = {(0, 0): "0岁", (1, 4): "1到4岁", (5, 9): "5到9岁", (10, 14): "10到14岁", (15, 19): "15到19岁"}
-_CODE, _CITY, _AREA, _TOTAL = "区划代码", "市", "区县", "人口数_合计"
+_CODE, _PROVINCE, _CITY, _AREA, _TOTAL = "区划代码", "省", "市", "区县", "人口数_合计"
+_SEXES = ("男", "女")
+_OF_SEX = {"男": "人口数_男", "女": "人口数_女"}
+_SCHOOL_AGES_SHARE, _SEX_RATIO = "人口比重_0-14岁", "性别比(女=100)"
+_UNDER_15 = ("0岁", "1到4岁", "5到9岁", "10到14岁")
+_BAND = re.compile(r"(?P<sex>男|女)_(?P<band>[0-9]+(?:到[0-9]+)?岁(?:以上|及以上)?)")
+_OLDEST = re.compile(r"岁(?:以上|及以上)$")
+#: A header stands among the first rows; a title may stand above it.
+_HEADER_ROWS = 20
+#: National totals differ by whether servicemen and the like are in them; censuses differ by far more.
+_NEAR = Decimal("0.005")
+_WHOLE = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True)
@@ -53,14 +67,22 @@ def screen_census(
     findings: list[Finding] = []
     rows: list[CensusRow] = []
     outcome = next(read_files([ReadRequest(submission.path, submission.file_name)], limits))
-    sheet = None if isinstance(outcome, Refusal) else (outcome.sheets or [None])[0]  # type: ignore[list-item]
+    tables = [] if isinstance(outcome, Refusal) else [table for sheet in outcome.sheets for table in _table(sheet)]
+    of_2020 = [table for table in tables if table.other is None]
+    sheet = next((table.sheet for table in of_2020 or tables), None)
     writer = _Writer(submission, sheet.name if sheet else "", findings)
     if isinstance(outcome, Refusal):
         writer.add("CENSUS-0-unreadable", detail=outcome.detail)
-    elif sheet is None or not sheet.rows:
-        writer.add("CENSUS-0-unreadable", detail="没有数据")
+    elif not tables:
+        filled = any(text for one in outcome.sheets for row in one.rows for text in row)
+        writer.add("CENSUS-0-unreadable", detail=f"没有“{_CODE}”一列和分年龄的人口" if filled else "没有数据")
+    elif not of_2020:
+        for table in tables:
+            writer.add("CENSUS-0-other-census", table.header_row, table.columns[_CODE], _CODE, detail=table.other or "")
+    elif len(of_2020) > 1:
+        writer.add("CENSUS-0-several-tables", detail="、".join(f"“{table.sheet.name}”" for table in of_2020))
     else:
-        rows = _rows(sheet, city, counties, writer)
+        rows = _rows(of_2020[0], city, counties, writer)
     errors_n = sum(finding.outcome == "error" for finding in findings)
     queries_n = sum(finding.outcome == "query" for finding in findings)
     verdict = "rejected" if errors_n else "accepted_with_queries" if queries_n else "accepted"
@@ -102,56 +124,201 @@ class _Writer:
         self.findings.append(make_finding(rule, place, **words))
 
 
-def _rows(sheet: Sheet, city: CountyName, counties: Sequence[CountyName], writer: _Writer) -> list[CensusRow]:
-    header = {normalise_label(text): index for index, text in enumerate(sheet.rows[0]) if text}
-    wanted = [_CODE, _CITY, _AREA, _TOTAL, *(f"{sex}_{band}" for band in _BANDS.values() for sex in ("男", "女"))]
-    if _CODE not in header:
-        writer.add("CENSUS-0-unreadable", detail=f"没有“{_CODE}”一列")
-        return []
-    if absent := [label for label in wanted if label not in header]:
-        for label in absent:
-            writer.add("CENSUS-0-missing-column", 0, 0, label, expected=label)
-        return []
-    by_code = {county.code: county for county in counties}
-    found: set[str] = set()
-    rows: list[CensusRow] = []
-    city_total: tuple[int, int] | None = None
-    summed = 0
-    for index in range(1, len(sheet.rows)):
-        code = (sheet.cell(index, header[_CODE]) or "").strip()
-        name = normalise_label(sheet.cell(index, header[_AREA]) or "")
-        in_city = normalise_label(sheet.cell(index, header[_CITY]) or "") == normalise_label(city.name)
-        total = sheet.cell(index, header[_TOTAL]) or ""
-        if code == city.code:
-            city_total = (index, int(total)) if total.isdigit() else None
+@dataclass(frozen=True)
+class _Table:
+    """A table of a census by county. `columns`: normalised label → column, the first of those that bear it; `repeated`: further columns
+    of a label; `other`: why it is not of 2020; `is_dated`: whether anything says that it is."""
+
+    sheet: Sheet
+    header_row: int
+    columns: dict[str, int]
+    repeated: tuple[tuple[str, int], ...]
+    other: str | None
+    is_dated: bool
+
+    def text(self, row: int, label: str) -> str:
+        column = self.columns.get(label)
+        return "" if column is None else (self.sheet.cell(row, column) or "").strip()
+
+    @property
+    def body(self) -> range:
+        return range(self.header_row + 1, len(self.sheet.rows))
+
+
+def _table(sheet: Sheet) -> Iterator[_Table]:
+    """The census table of a sheet, if it holds one: a header with codes and people by sex and age."""
+    for row, cells in enumerate(sheet.rows[:_HEADER_ROWS]):
+        columns: dict[str, int] = {}
+        repeated = []
+        for index, text in enumerate(cells):
+            if text and columns.setdefault(label := normalise_label(text), index) != index:
+                repeated.append((label, index))
+        if _CODE in columns and any(_BAND.fullmatch(label) for label in columns):
+            found = _Table(sheet, row, columns, tuple(repeated), None, False)
+            other, is_dated = _census_of(found)
+            yield _Table(sheet, row, columns, tuple(repeated), other, is_dated)
+            return
+
+
+def _census_of(table: _Table) -> tuple[str | None, bool]:
+    """(why a table is not of 2020, whether it says that it is): by its name and title, and by the country's total."""
+    titles = [table.sheet.name, *(text for row in table.sheet.rows[: table.header_row] for text in row if text)]
+    said = {census.year: text for text in titles for census in censuses() if census.is_named_in(normalise_label(text))}
+    if total := _national_total(table):
+        counted = next((census for census in censuses() if census.counted(total, _NEAR)), None)
+        if counted is None:
+            return f"全国合计 {total}，不是 {CENSUS_YEAR} 年的数", False
+        if counted.year != CENSUS_YEAR:
+            return f"全国合计 {total}，是 {counted.year} 年{counted.name}的数", False
+        if said and CENSUS_YEAR not in said:
+            year, text = next(iter(said.items()))
+            return f"写着“{text}”（{year} 年）", False
+        return None, True
+    if said and CENSUS_YEAR not in said:
+        year, text = next(iter(said.items()))
+        return f"写着“{text}”（{year} 年）", False
+    return None, CENSUS_YEAR in said
+
+
+def _national_total(table: _Table) -> int | None:
+    """The country's people, where the table tells: its row, or all provinces (codes that end in four zeros)."""
+    provinces = {}
+    for row in table.body:
+        total = table.text(row, _TOTAL)
+        if not _WHOLE.fullmatch(total):
             continue
+        if "全国" in (table.text(row, _PROVINCE), table.text(row, _AREA)):
+            return int(total)
+        if re.fullmatch(r"[1-9][0-9]0000", code := table.text(row, _CODE)):
+            provinces[code] = int(total)
+    return sum(provinces.values()) if len(provinces) >= _PROVINCES else None
+
+
+#: Provinces, autonomous regions and municipalities that a census counts.
+_PROVINCES = 31
+
+
+def _rows(table: _Table, city: CountyName, counties: Sequence[CountyName], writer: _Writer) -> list[CensusRow]:
+    columns = table.columns
+    bands = [label for label in columns if _BAND.fullmatch(label)]
+    wanted = [_CODE, _CITY, _AREA, _TOTAL, *(f"{sex}_{band}" for band in _BANDS.values() for sex in _SEXES)]
+    if absent := [label for label in wanted if label not in columns]:
+        for label in absent:
+            writer.add("CENSUS-0-missing-column", table.header_row, 0, label, expected=label)
+        return []
+    used = [*wanted, *_OF_SEX.values(), *bands]
+    for label, index in table.repeated:
+        if label in used:
+            writer.add("CENSUS-0-column-repeated", table.header_row, index, label)
+    if not table.is_dated:
+        writer.add("CENSUS-5-undated", table.header_row, columns[_CODE], _CODE)
+    by_code = {county.code: county for county in counties}
+    by_name = {normalise_label(county.name): county for county in counties}
+    first: dict[str, int] = {}
+    rows: list[CensusRow] = []
+    people: dict[str, dict[str, int]] = {}  # code → label → people, of every unit of the city and of the city itself
+    for row in table.body:
+        code, name = table.text(row, _CODE), normalise_label(table.text(row, _AREA))
+        in_city = normalise_label(table.text(row, _CITY)) == normalise_label(city.name) or code[:4] == city.code[:4]
+        if code not in by_code and not in_city:
+            continue
+        if code in first:
+            writer.add(
+                "CENSUS-1b-area-repeated", row, columns[_CODE], _CODE, name, value=code, expected=str(first[code] + 1)
+            )
+            continue
+        first[code] = row
+        if code not in by_code and code != city.code:
+            writer.add("CENSUS-5-code-unmatched", row, columns[_CODE], _CODE, name, value=code, detail=name)
+        people[code] = _people(table, row, name, [_TOTAL, *_OF_SEX.values(), *bands], writer)
+        _check_sums(table, row, name, bands, people[code], writer)
         if code not in by_code:
-            if in_city:
-                writer.add("CENSUS-5-code-unmatched", index, header[_CODE], _CODE, name, value=code, detail=name)
             continue
         if name != normalise_label(by_code[code].name):
-            writer.add("CENSUS-5-name-conflict", index, header[_AREA], _AREA, name, value=name,
-                       expected=by_code[code].name, detail=code)  # fmt: skip
-        found.add(code)
-        summed += int(total) if total.isdigit() else 0
+            rule = "CENSUS-1b-code-of-another" if name in by_name else "CENSUS-5-name-conflict"
+            writer.add(rule, row, columns[_AREA], _AREA, name, value=name, expected=by_code[code].name, detail=code)
         for (age_from, age_to), band in _BANDS.items():
-            people = {}
-            for sex in ("男", "女"):
-                label = f"{sex}_{band}"
-                text = sheet.cell(index, header[label]) or ""
-                if text.isdigit():
-                    people[sex] = int(text)
-                else:
-                    writer.add("CENSUS-1a-number", index, header[label], label, name, value=text)
-            if len(people) == 2:
+            male, female = (people[code].get(f"{sex}_{band}") for sex in _SEXES)
+            if male is not None and female is not None:
                 rows.append(
-                    CensusRow(code, by_code[code].name, age_from, age_to, people["男"], people["女"],
-                              writer.submission.submission_id, sheet.name, index + 1)
+                    CensusRow(code, by_code[code].name, age_from, age_to, male, female, writer.submission.submission_id,
+                              table.sheet.name, row + 1)
                 )  # fmt: skip
     for county in counties:
-        if county.code not in found:
+        if county.code not in first:
             writer.add("CENSUS-5-county-missing", expected=county.code, detail=county.name)
-    if city_total and city_total[1] != summed:
-        writer.add("CENSUS-5-total-open", city_total[0], header[_TOTAL], _TOTAL, city.name, value=str(city_total[1]),
-                   expected=str(summed), difference=signed(city_total[1] - summed, 0))  # fmt: skip
+    if city.code in first:
+        _check_city(table, first[city.code], city, by_code, people, writer)
     return rows
+
+
+def _people(table: _Table, row: int, name: str, labels: Sequence[str], writer: _Writer) -> dict[str, int]:
+    """The counts of a row by label; what is no whole number is told and left out."""
+    found = {}
+    for label in labels:
+        if label not in table.columns:
+            continue
+        text = table.text(row, label)
+        if _WHOLE.fullmatch(text):
+            found[label] = int(text)
+        else:
+            writer.add("CENSUS-1a-number", row, table.columns[label], label, name, value=text)
+    return found
+
+
+def _check_sums(
+    table: _Table, row: int, name: str, bands: Sequence[str], people: dict[str, int], writer: _Writer
+) -> None:
+    """A row against its own parts, as far as the table has them: sexes, ages, the share of the young and the ratio of the sexes."""
+
+    def compare(rule: str, label: str, parts: Sequence[str], *, is_whole: bool = True) -> None:
+        if label not in people or not parts or not all(part in people for part in parts):
+            return
+        stated, summed = people[label], sum(people[part] for part in parts)
+        if stated != summed if is_whole else stated < summed:
+            writer.add(rule, row, table.columns[label], label, name, value=str(stated), expected=str(summed),
+                       difference=signed(stated - summed, 0))  # fmt: skip
+
+    compare("CENSUS-1c-sexes", _TOTAL, [*_OF_SEX.values()])
+    for sex, label in _OF_SEX.items():
+        # Without the oldest the ages are no whole.
+        mine = [band for band in bands if band.startswith(sex)]
+        compare("CENSUS-1c-ages", label, mine, is_whole=any(_OLDEST.search(band) for band in mine))
+    if not set(_OF_SEX.values()) <= set(table.columns):
+        compare("CENSUS-1c-ages", _TOTAL, bands, is_whole=any(_OLDEST.search(band) for band in bands))
+    young = [people.get(f"{sex}_{band}") for sex in _SEXES for band in _UNDER_15]
+    if _SCHOOL_AGES_SHARE in table.columns and None not in young and people.get(_TOTAL):
+        _compare_rate(table, row, name, _SCHOOL_AGES_SHARE, sum(filter(None, young)), people[_TOTAL], writer)
+    if _SEX_RATIO in table.columns and _OF_SEX["男"] in people and people.get(_OF_SEX["女"]):
+        _compare_rate(table, row, name, _SEX_RATIO, people[_OF_SEX["男"]], people[_OF_SEX["女"]], writer)
+
+
+def _compare_rate(table: _Table, row: int, name: str, label: str, part: int, whole: int, writer: _Writer) -> None:
+    """A percentage that the table states, against its terms; to the second decimal, in which it is published."""
+    text = table.text(row, label)
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text):
+        return
+    computed = Decimal(part * 100) / whole
+    if abs(Decimal(text) - computed) > Decimal("0.01"):
+        writer.add("CENSUS-1c-share", row, table.columns[label], label, name, value=text, expected=f"{computed:.2f}")
+
+
+def _check_city(
+    table: _Table,
+    row: int,
+    city: CountyName,
+    by_code: dict[str, CountyName],
+    people: dict[str, dict[str, int]],
+    writer: _Writer,
+) -> None:
+    """The city against its units, column by column. What units outside the list hold is told: the counties then do not make the city."""
+    units = {code: counts for code, counts in people.items() if code != city.code}
+    for label, stated in people[city.code].items():
+        if not all(label in counts for counts in units.values()):
+            continue
+        summed = sum(counts[label] for counts in units.values())
+        listed = sum(counts[label] for code, counts in units.items() if code in by_code)
+        rule, expected = ("CENSUS-1c-city-total", summed) if stated != summed else ("CENSUS-5-total-open", listed)
+        if stated != expected and (rule != "CENSUS-5-total-open" or label == _TOTAL):
+            writer.add(rule, row, table.columns[label], label, city.name, value=str(stated), expected=str(expected),
+                       difference=signed(stated - expected, 0))  # fmt: skip

@@ -12,8 +12,9 @@ from enum import StrEnum
 from itertools import groupby
 
 from pipelines.characters import folded, is_digits, normalise_label
-from pipelines.returns import Column, ReturnDefinition, split_unit
+from pipelines.returns import Column, ReturnDefinition, declared_units, split_unit
 from pipelines.returns.definition import MISSING_CODES
+from pipelines.screening.units import units_said
 from pipelines.screening.workbook import Sheet
 
 
@@ -90,7 +91,9 @@ SIGN_OFF_ROLES = {
     "审核人": ("审核人", "复核人"),
     "单位负责人": ("单位负责人", "负责人"),
 }
-_NOTES = ("注", "注释", "附注", "说明", "备注", "数据说明", "填表说明", "编制说明")
+_NOTES = (
+    "注", "注释", "附注", "说明", "备注", "数据说明", "填表说明", "填报说明", "编制说明", "情况说明", "补充说明", "数据来源", "资料来源",
+)  # fmt: skip
 _NOTE_WORDS = f"(?:{'|'.join(_NOTES)})"
 _NOTE = re.compile(_NOTE_WORDS + "(?:[:(、.,;]|[0-9]|[①-⑳]|$)")
 #: Words that begin such a line, with or without a colon; and those that stand in one, with theirs.
@@ -144,9 +147,11 @@ _WHOLE = (
 )
 _TOTAL = re.compile(f"{_WHOLE}{_TOTAL_WORD}{_COUNTED}", re.IGNORECASE)
 _SUBTOTAL = re.compile(
-    f".{{0,30}}(?:小计数?|分计|subtotals?){_COUNTED}|.{{1,30}}{_TOTAL_WORD}{_COUNTED}", re.IGNORECASE
+    f".{{0,30}}(?:小计数?|分计|subtotals?){_COUNTED}|.{{1,30}}{_TOTAL_WORD}{_COUNTED}|其中(?::.{{0,30}})?",
+    re.IGNORECASE,
 )
-_MAY_BE_TOTAL = re.compile(r"[计总汇]|^\W*[TSGＴＳＧ]", re.IGNORECASE)
+_HALVES = frozenset("合总共小")
+_MAY_BE_TOTAL = re.compile(r"[计总汇]|其\s*中|^\W*[合共小]\W*$|^\W*[TSGＴＳＧ]", re.IGNORECASE)
 
 
 def _total_label(text: str) -> str:
@@ -260,8 +265,10 @@ def _kind(form: _Form, cells: Sequence[str | None], under_header: bool) -> RowKi
         return RowKind.HEADER_AGAIN
     leading = next(filter(None, cells))
     plain = normalise_label(leading)
-    if plain[:1] not in _FIRST and "盖章" not in plain:
+    if plain[:1] not in _FIRST and "盖章" not in plain and "单位" not in plain:
         return RowKind.DATA
+    if sum(1 for text in cells if text) == 1 and units_said(leading):
+        return RowKind.NOTE
     leading_at = cells.index(leading)
     if _NOTE.match(plain):
         if len(filled) == 1 and leading_at in form.mapped:
@@ -281,9 +288,15 @@ def _total_kind(form: _Form, cells: Sequence[str | None]) -> RowKind | None:
         if not text or is_digits(text) or not _MAY_BE_TOTAL.search(text):
             continue
         label = _total_label(text)
+        if label in _HALVES:  # 合 and 计 in two cells, as they are spread over a wide column
+            label = "".join(_total_label(one) for at in sorted(form.labels) if (one := _at(cells, at)))
         is_total = label in form.total_labels or _TOTAL.fullmatch(label) is not None
         # Beside the form's own columns stand remarks too: there only a total's very word makes a row one.
-        is_part = _SUBTOTAL.fullmatch(label) is not None and (index in form.mapped or label in ("小计", "合计"))
+        is_part = (
+            _SUBTOTAL.fullmatch(label) is not None
+            and not _NOTE.match(label)
+            and (index in form.mapped or label in ("小计", "合计"))
+        )
         if not (is_total or is_part) or form.is_keyed(cells):
             continue
         # The total of a group that the form adds up by itself, named in its label: 常住合计.
@@ -366,7 +379,7 @@ def _is_column_numbers(filled: Sequence[str], form: _Form) -> bool:
 
 def is_header_again(filled: Sequence[str], defined: ReturnDefinition) -> bool:
     """Whether the filled cells of a row are the labels of the form once more, and no figure among them."""
-    if len(filled) < 2 or split_unit(filled[0])[0] not in defined.label_owner:
+    if len(filled) < 2 or split_unit(filled[0], declared_units())[0] not in defined.label_owner:
         return False
     known_n = sum(split_unit(text)[0] in defined.label_owner for text in filled)
     return known_n >= 0.8 * len(filled) and all(_number(text) is None for text in filled)
@@ -381,7 +394,8 @@ def leave_unfilled(
     of it is data, and what is blank in it is told.
     """
     labels = {*defined.key, defined.row_label}
-    stated = [index for name, index in columns.items() if name not in labels]
+    # Where the form asks for nothing but labels, they are what is stated.
+    stated = [index for name, index in columns.items() if name not in labels] or [*columns.values()]
     per = [columns[name] for name in (defined.complete.per if defined.complete else ()) if name in columns]
     blocks: dict[tuple[str | None, ...], list[int]] = {}
     for row in data_rows:

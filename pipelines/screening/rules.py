@@ -3,18 +3,21 @@
 The rules stand in `expectations/`: `file.json` for what is wrong with a file as such, one suite in Great Expectations' own
 JSON for each return, `cell_states.json` for the wording of what a cell is. The level-1a part of a suite (one expectation a
 column) follows from the return's definition: `python -m pipelines.screening.rules` writes it anew, and a test holds both
-against each other. Everything else in a suite is written by hand.
+against each other. It also adds, in the words of `routine.json`, a rule for whatever the definition declares and no rule asserts
+yet; from then on that rule is written by hand, like everything else in a suite.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any, Literal
 
 from pipelines.periods import Period
-from pipelines.returns import Column, ReturnDefinition, all_definitions, current_definitions
+from pipelines.returns import Column, Identity, ReturnDefinition, all_definitions, current_definitions
 from pipelines.returns.definition import MISSING_LABELS
 from pipelines.rule_files import definitions_folder, expectations_folder, read_once
 from pipelines.screening.tabulate import READ_STATES, REPORTED_ELSEWHERE
@@ -111,6 +114,34 @@ def file_rules() -> dict[str, Rule]:
 def reference_rules() -> dict[str, Rule]:
     """Rule id → rule, for the census as an external reference."""
     return _catalogue("census_2020")
+
+
+@dataclass(frozen=True)
+class Census:
+    """A count of the country's people: the words by which a table names it, and the totals that were published (with servicemen and
+    without)."""
+
+    year: int
+    name: str
+    words: tuple[str, ...]
+    national_totals: tuple[int, ...]
+
+    def is_named_in(self, text: str) -> bool:
+        """Whether a title names it; a year only where no further digit makes it part of another number."""
+        return any(re.search(rf"(?<![0-9]){re.escape(word)}(?![0-9])", text) for word in self.words)
+
+    def counted(self, total: int, share: Decimal) -> bool:
+        """Whether a total of the country is this census's, give or take a share of it."""
+        return any(abs(total - published) <= share * published for published in self.national_totals)
+
+
+@read_once
+def censuses() -> tuple[Census, ...]:
+    """The censuses that a table may be of, that of the reference first."""
+    return tuple(
+        Census(one["year"], one["name"], tuple(one["words"]), tuple(one["national_totals"]))
+        for one in _load("census_2020")["censuses"]
+    )
 
 
 def _day(text: str | None) -> date | None:
@@ -239,12 +270,74 @@ def with_cell_expectations(return_code: str, written: list[dict[str, Any]]) -> l
     return [*columns.values(), *by_hand]
 
 
+def with_routine_expectations(return_code: str, written: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A suite's expectations and, for what the definition declares and nothing asserts yet (key, identities, total row, completeness,
+    numbers as text or not reported), a rule in the words of `routine.json`. What is written stays as it is."""
+    defined = current_definitions()[return_code]
+    asserted = {expectation["kwargs"]["column"] for expectation in written}
+    labels = {column.name: column.label for column in defined.columns}
+    added = []
+    for truth, words, at in _routine_truths(defined):
+        if f"ok__{truth}" in asserted:
+            continue
+        given = dict(_load("routine")[words])
+        identity = next((one for one in defined.identities if one.name == truth), None)
+        said = {
+            "key": "与".join(labels[name] for name in defined.key),
+            "label": labels[at] if at else "",
+            "right": _right_side(identity, labels) if identity else "",
+            "terms": "、".join(f"“{labels[name]}”" for name in identity.terms) or "报告期" if identity else "",
+        }
+        rule = given.pop("rule", f"{defined.form}-{given['level']}-{truth.replace('_', '-')}")
+        severity = {"error": "critical", "query": "warning", "info": "info"}[given["outcome"]]
+        meta = {"rule": rule, **given, "truth": truth, **({"column": at} if at else {})}
+        meta |= {name: given[name].format(**said) for name in ("message", "remedy")}
+        added.append(
+            {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": f"ok__{truth}", "value_set": [True]},
+             "severity": severity, "meta": meta}
+        )  # fmt: skip
+    return [*written, *added]
+
+
+def _routine_truths(defined: ReturnDefinition) -> Iterator[tuple[str, str, str | None]]:
+    """(truth, its words in routine.json, the column that it is about) of what every definition of the kind is asked."""
+    yield "unique_key", "unique_key", None
+    for identity in defined.identities:
+        yield identity.name, "equal" if identity.relation == "=" else "within", identity.left
+    if defined.complete:
+        yield "complete", "complete", defined.complete.column
+    if defined.total_row:
+        yield "total_row", "total_row", None
+    if defined.number_columns:
+        yield "text_number", "text_number", None
+        yield "not_reported", "not_reported", None
+
+
+def _right_side(identity: Identity, labels: Mapping[str, str]) -> str:
+    """What an identity compares with, in words: “一年级”与“二年级”之和."""
+    if identity.period_months:
+        return "报告期的月数"
+    names = [f"“{labels[name]}”" for name in identity.product or identity.sum]
+    if identity.selector:
+        return f"“{labels[identity.selector[0]]}”所定各列之和"
+    if len(names) == 1 and not identity.minus:
+        return names[0]
+    text = "与".join(names) + ("之积" if identity.product else "之和" if len(names) > 1 else "")
+    return text + (f"减去{'、'.join(f'“{labels[name]}”' for name in identity.minus)}" if identity.minus else "")
+
+
 def write_suites() -> None:
-    """Bring the level-1a part of every suite up to date."""
+    """Bring every suite up to date: its level-1a part, and a routine rule for whatever the definition declares and no rule asserts.
+
+    A return without a suite gets one.
+    """
     for return_code in current_definitions():
         path = expectations_folder() / f"{return_code}.json"
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["expectations"] = with_cell_expectations(return_code, content["expectations"])
+        content = (
+            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"name": return_code, "expectations": []}
+        )
+        written = with_cell_expectations(return_code, content["expectations"])
+        content["expectations"] = with_routine_expectations(return_code, written)
         path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

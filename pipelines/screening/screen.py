@@ -170,6 +170,12 @@ class _Entry:
     def slot(self) -> tuple[str, str | None, str | None]:
         return self.tables[0].slot
 
+    def copy(self) -> "_Entry":
+        """The same entry, to be judged and perhaps thrown away: what judging adds does not reach this one."""
+        mine = replace(self, findings=[*self.findings], known={*self.known})
+        mine.counts, mine.failed = self.counts.copy(), self.failed.copy()
+        return mine
+
     def place(self, sheet: str, row: int | None = None, column: int | None = None, **labels: str) -> Place:
         return_code, county_code, period = self.slot
         return _place(
@@ -233,7 +239,8 @@ def screen(
 ) -> Screening:
     """Screen a batch: each file is read in a bounded process, each return validated once over all files.
 
-    Raises ValidationFault when a rule could not be evaluated.
+    What fails in us while one file is looked at or judged is a fault of that file alone: the others are judged as if it were not
+    there.
     """
     result = Screening()
     entries: list[_Entry] = []
@@ -243,13 +250,57 @@ def screen(
         try:
             entries += _identified(submission, outcome, settings, result)
         except Exception as fault:  # noqa: BLE001 - our fault with one file must not hold up the other counties
-            result.faults[submission.submission_id] = f"{type(fault).__name__}: {fault}"[:300]
-            result.explanations = [one for one in result.explanations if one[0] != submission.submission_id]
+            result.faults[submission.submission_id] = told(fault)
     for defined in all_definitions():
         filings = {index: entry for index, entry in enumerate(entries) if entry.definition is defined}
         if filings:
-            _judge(defined, filings, result)
-    return result
+            _judge_together(defined, filings, result)
+    return _without_faulty(result)
+
+
+def told(fault: Exception) -> str:
+    """What went wrong in us, on one line."""
+    return f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:300]
+
+
+def _judge_together(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screening) -> None:
+    """Judge the tables of one return at once; where that fails, in halves, until the fault stands with the one file that has it."""
+    judged = Screening()
+    try:
+        _judge(defined, {index: entry.copy() for index, entry in entries.items()}, judged)
+    except Exception as fault:  # noqa: BLE001 - our fault with one file or return must not hold up the others
+        submissions = list(dict.fromkeys(entry.submission.submission_id for entry in entries.values()))
+        if len(submissions) == 1:
+            result.faults[submissions[0]] = f"{defined.form} v{defined.version}: {told(fault)}"
+            return
+        first = set(submissions[: len(submissions) // 2])
+        for half in (first, set(submissions) - first):
+            part = {index: entry for index, entry in entries.items() if entry.submission.submission_id in half}
+            _judge_together(defined, part, result)
+        return
+    result.filings += judged.filings
+    result.findings += judged.findings
+    result.rule_results += judged.rule_results
+    result.cell_columns += judged.cell_columns
+    for return_code, rows in judged.rows.items():
+        before = [result.rows[return_code]] if return_code in result.rows else []
+        result.rows[return_code] = pl.concat([*before, rows], how="diagonal_relaxed")
+
+
+def _without_faulty(result: Screening) -> Screening:
+    """Nothing is said of a file at which we failed, not even of its other returns: it is screened again as a whole."""
+    faulty = result.faults
+    if not faulty:
+        return result
+    return Screening(
+        filings=[filing for filing in result.filings if filing.submission_id not in faulty],
+        findings=[finding for finding in result.findings if finding.submission_id not in faulty],
+        rows={code: rows.filter(~pl.col("submission_id").is_in(list(faulty))) for code, rows in result.rows.items()},
+        rule_results=[one for one in result.rule_results if one[0] not in faulty],
+        cell_columns=[one for one in result.cell_columns if one[0] not in faulty],
+        explanations=[one for one in result.explanations if one[0] not in faulty],
+        faults=faulty,
+    )
 
 
 def _identified(
@@ -499,10 +550,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
                     (submission_id, return_code, mask_personal(table.sheet.name), table.first_data_row + 1,
                      table.last_data_row + 1, name, column_letter(column), table.header_texts[name])
                 )  # fmt: skip
-    landed = _landing_rows(defined, placed, frame.filter(pl.col("filing").is_in(accepted)))
-    if defined.return_code in result.rows:
-        landed = pl.concat([result.rows[defined.return_code], landed], how="diagonal_relaxed")
-    result.rows[defined.return_code] = landed
+    result.rows[defined.return_code] = _landing_rows(defined, placed, frame.filter(pl.col("filing").is_in(accepted)))
 
 
 def _content_digests(defined: ReturnDefinition, frame: pl.DataFrame) -> dict[int, str]:

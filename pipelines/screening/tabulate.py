@@ -13,9 +13,9 @@ from enum import StrEnum
 
 import polars as pl
 
-from pipelines.characters import ENDS, FOLDS, INVISIBLE, folded, ranges_of
+from pipelines.characters import ENDS, FOLDS, INVISIBLE, ranges_of
 from pipelines.returns import Column, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, MISSING_CODES
+from pipelines.returns.definition import DECIMAL_PLACES, LARGEST, MISSING_CODES, typed
 from pipelines.screening.identify import Table
 from pipelines.screening.marked import refused_cells
 
@@ -57,8 +57,6 @@ UNREAD_STATES = (CellState.NOT_NUMBER, CellState.NOT_IN_LIST, CellState.PATTERN,
 
 #: What cannot be seen, for a search in texts as they are stored.
 UNSEEN = ranges_of(INVISIBLE)
-#: Above these a figure is a slip of the keyboard; they also keep sums and products within 128 bits.
-_LARGEST = {"count": 10**7, "headcount": 10**6, "money": 10**11}
 _DASHES = ["-", "--", "—", "——", "/", "无", "…", "……", "...", "......", "N/A", "NA", "null", "NULL", "空"]
 _THOUSANDS = r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$"
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
@@ -143,7 +141,7 @@ def _judged(column: Column) -> list[pl.Expr]:
     elif column.type == "date":
         value, state = _date(text)
     elif column.type == "code":
-        codes = {folded(code): code for code in column.codes}
+        codes = {typed(code): code for code in column.codes}
         value = text.replace_strict(codes, default=None, return_dtype=pl.String)
         state = pl.when(value.is_not_null()).then(pl.lit("value")).otherwise(pl.lit("not_in_list"))
     else:
@@ -182,7 +180,7 @@ def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl
     # Sums made by a spreadsheet carry binary noise beyond their fifteenth digit; a real extra decimal is larger than this.
     tolerance = (scaled.abs().cast(pl.Float64) * 1e-14).clip(1e-6, 1e-3)
     noise = (scaled - whole).abs().cast(pl.Float64) <= tolerance
-    limit = _LARGEST[column.type]
+    limit = LARGEST[column.type]
     too_fine = "not_integer" if places == 0 else "too_precise"
     state = (
         pl.when(text.str.contains(r"^-?[0-9.,]+%$"))

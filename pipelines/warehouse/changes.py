@@ -25,6 +25,7 @@ from pipelines.intake.raw_store import RawStore
 from pipelines.screening.compare import NotComparable, changed_cells
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import LATEST, insert_rows, open_build_database, write_control
+from pipelines.warehouse.opened import opened
 from pipelines.warehouse.reconstruct import restore
 from pipelines.warehouse.release import Manifest, ReleaseLog
 
@@ -174,7 +175,7 @@ def residual(figure: ChangedFigure) -> Decimal | None:
 
 
 def _state_of(log: ReleaseLog, manifest: Manifest, file: Path) -> _State:
-    with duckdb.connect(str(file), read_only=True) as connection:
+    with opened(file) as connection:
         filings = connection.execute(
             "SELECT submission_id, return_code, county_code, period FROM marts.release_input"
         ).fetchall()
@@ -197,7 +198,7 @@ def _swap(state: _State, end: _State, cause: str) -> _State:
 
 
 def _published_figures(file: Path) -> dict[FigureKey, Figure]:
-    with duckdb.connect(str(file), read_only=True) as connection:
+    with opened(file) as connection:
         return _figures(connection)
 
 
@@ -316,7 +317,7 @@ def _changed_inputs(home: Home, ends: Sequence[_State], files: Sequence[Path]) -
 def _counted_cells(file: Path) -> dict[tuple[str, str, str, str, str], set[str]]:
     """(submission, return, county, period, cell) → the indicators that count it."""
     found: dict[tuple[str, str, str, str, str], set[str]] = {}
-    with duckdb.connect(str(file), read_only=True) as connection:
+    with opened(file) as connection:
         for *place, indicators in connection.execute(
             """SELECT cell.submission_id, cell.return_code, cell.county_code, cell.period, cell.cell,
                       list(DISTINCT term.indicator_code)

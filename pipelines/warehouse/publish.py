@@ -6,6 +6,7 @@ reader keeps the file it has opened; whoever opens next gets the new one; nobody
 
 import filecmp
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ from pipelines.screening.rules import rule_set_version
 from pipelines.warehouse.build_database import dirty_returns, get_state, open_build_database, set_state
 from pipelines.warehouse.chinese import SCHEMA, create_described_table, write_chinese_layer
 from pipelines.warehouse.dbt import docs_page, project_digest
+from pipelines.warehouse.opened import FileUnusable, opened
 from pipelines.warehouse.release import (
     Inputs,
     Manifest,
@@ -87,11 +89,19 @@ def published_release(home: Home) -> str | None:
     if not home.published.exists():
         return None
     try:
-        with duckdb.connect(str(home.published), read_only=True) as connection:
+        with opened(home.published) as connection:
             rows = connection.execute("SELECT release_id FROM marts.release").fetchall()
-    except duckdb.Error:
-        return None
+    except FileUnusable as unusable:
+        # While a client holds it open for writing, its manifest tells what it is; nothing need be published again for that.
+        return _manifest_says(home) if unusable.is_held else None
     return str(rows[0][0]) if rows else None
+
+
+def _manifest_says(home: Home) -> str | None:
+    try:
+        return str(json.loads(home.manifest.read_bytes())["release_id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def publish(home: Home) -> Published:
@@ -224,7 +234,7 @@ def swap_in(home: Home, tables: dict[str, TableContent] | None = None) -> None:
         shutil.copyfile(home.marts_database, copy)
         try:
             _check(copy, tables)
-        except (duckdb.Error, PublishFault):
+        except (duckdb.Error, FileUnusable, PublishFault):
             # A copy that cannot be read whole is made once more; what is unfit in itself fails again.
             shutil.copyfile(home.marts_database, copy)
             _check(copy, tables)

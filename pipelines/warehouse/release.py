@@ -33,6 +33,7 @@ from pipelines.returns import current_definitions
 from pipelines.screening.rules import rule_set_version
 from pipelines.times import utc
 from pipelines.warehouse.dbt import DBT_PROJECT, project_digest
+from pipelines.warehouse.opened import opened
 
 #: Says who made the content, and so is no part of it.
 _STAMP = "release"
@@ -162,7 +163,7 @@ def table_contents(connection: duckdb.DuckDBPyConnection) -> dict[str, TableCont
 
 def table_contents_of(file: Path) -> dict[str, TableContent]:
     """As `table_contents`, of a published file."""
-    with duckdb.connect(str(file), read_only=True) as connection:
+    with opened(file) as connection:
         return table_contents(connection)
 
 

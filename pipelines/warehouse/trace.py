@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from pipelines.warehouse.opened import opened
 from pipelines.warehouse.quotient import quotient
 
 #: The four terms of (numerator ÷ numerator base) ÷ (denominator ÷ denominator base), as mart_lineage_term names them.
@@ -104,15 +105,15 @@ class Trace:
 def trace(published: Path, indicator: str, area: str, period: str, caliber: str | None = None) -> Trace:
     """Trace the figure of an indicator (code or name), area (code or name) and period code, by caliber (default: the default one).
 
-    Raises NoSuchFigure, and TraceMismatch when any level does not add up to the one above.
+    Raises NoSuchFigure, FileUnusable, and TraceMismatch when any level does not add up to the one above.
     """
-    with duckdb.connect(str(published), read_only=True) as connection:
+    with opened(published) as connection:
         return _Reader(connection).trace(indicator, area, period, caliber)
 
 
 def trace_every_figure(published: Path) -> Iterable[Trace]:
     """Every figure that has a value, each proved; raises TraceMismatch at the first that does not add up."""
-    with duckdb.connect(str(published), read_only=True) as connection:
+    with opened(published) as connection:
         reader = _Reader(connection, is_every=True)
         for key, figure in reader.figures.items():
             if figure["value"] is not None:

@@ -16,7 +16,7 @@ from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.screening.identify import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import rule_set_version
-from pipelines.screening.screen import Filing, Screening, ScreenSettings, screen
+from pipelines.screening.screen import Filing, Screening, ScreenSettings, screen, told
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import (
     ALL_RETURNS,
@@ -52,7 +52,7 @@ class Scope:
 @dataclass
 class Landed:
     """What a batch came to. `filings`: one verdict a return found; findings by outcome; rows landed by return code; `faults`:
-    submissions at which we failed, and how."""
+    submissions at which we failed, or returns whose rules across filings we could not ask, and how."""
 
     submissions_n: int = 0
     filings: list[Filing] = field(default_factory=list)
@@ -69,7 +69,7 @@ def land_new(
 ) -> Landed:
     """Screen every submission in `raw/` that is not yet screened (and those of `again`), and land the batch at once.
 
-    The caller holds `home.writing()`. Raises ValidationFault when a rule could not be evaluated; then nothing is landed.
+    The caller holds `home.writing()`.
     """
     store = RawStore(home.raw)
     landed = Landed()
@@ -99,14 +99,15 @@ def land_new(
             # Rules across filings are asked again of everybody when they or the standards they go by have changed; a file's own
             # verdict stays as it is until it is screened again on purpose.
             context = land_batch(connection, entries, batch, batch.everyone if rules_changed else decided.counties)
-            set_state(connection, "judged_by", judged_by)
+            if not context.faults:  # else everybody is asked again with every run until we are mended
+                set_state(connection, "judged_by", judged_by)
             set_state(connection, "decisions_applied", decided.head)
             connection.commit()
         except BaseException:
             connection.rollback()
             raise
     landed.submissions_n = len(entries)
-    landed.faults = batch.screening.faults
+    landed.faults = batch.screening.faults | context.faults
     _count(landed, batch.screening, context)
     landed.filings += [census_screening.filing for census_screening in batch.census]
     return landed
@@ -128,17 +129,21 @@ def screen_batch(
     settings: ScreenSettings,
     progress: Callable[[int, int], None] | None,
 ) -> Batch:
-    """Screen submissions, those of a reference as what they are. Raises ValidationFault when a rule could not be evaluated."""
+    """Screen submissions, those of a reference as what they are."""
     references = {reference.name for reference in home.municipality.references}
     census = [entry for entry in entries if references & {arrival.county_code for arrival in entry.arrivals}]
     returns = [entry for entry in entries if entry not in census]
     city = home.municipality.city
-    screened_census = [
-        screen_census(store.to_screen(entry), city=CountyName(city.code, city.name), counties=settings.counties,
-                      limits=settings.limits)
-        for entry in census
-    ]  # fmt: skip
     screening = screen([store.to_screen(entry) for entry in returns], settings, progress=progress)
+    screened_census = []
+    for entry in census:
+        try:
+            screened_census.append(
+                screen_census(store.to_screen(entry), city=CountyName(city.code, city.name), counties=settings.counties,
+                              limits=settings.limits)
+            )  # fmt: skip
+        except Exception as fault:  # noqa: BLE001 - our fault with a reference must not hold up the counties
+            screening.faults[entry.submission_id] = told(fault)
     return Batch(screening, screened_census, frozenset(county.code for county in settings.counties))
 
 

@@ -5,13 +5,18 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import openpyxl
 import pytest
 from builders import XINFU, Draft
+from typer.testing import CliRunner
 
+from pipelines.cli.main import app
 from pipelines.home import Home
+from pipelines.returns import reference_on
+from pipelines.times import beijing_day
 from tests.homes import deliver, marts_content, small_home
 
 COMMAND = str(Path(sys.executable).with_name("xianbao"))
@@ -35,14 +40,68 @@ def _school_return(published_home: Path) -> Path:
     return next((published_home / "counties" / "140926").glob("*2024-2025*名录*"))
 
 
+#: A city of nobody's: 99 is no province.
+CITY = ["--city", "990100 某市", "--province", "某省", "--county", "990101 甲县", "--county", "990102：乙（示范）区"]
+
+
 def test_init_writes_a_configuration_that_loads_and_does_not_overwrite_it(tmp_path: Path):
-    assert _xianbao(tmp_path, "init").returncode == 0
-    assert len(Home(tmp_path).municipality.counties) == 14
+    assert _xianbao(tmp_path, "init", *CITY).returncode == 0
+    municipality = Home(tmp_path).municipality
+    assert (municipality.city.code, municipality.city.name, municipality.city.name_en) == ("990100", "某市", "某市")
+    assert [(county.code, county.name, county.name_en) for county in municipality.counties] == [
+        ("990101", "甲县", "甲县"), ("990102", "乙（示范）区", "乙（示范）区")
+    ]  # fmt: skip
+    text = (tmp_path / "municipality.yaml").read_text(encoding="utf-8")
+    assert not re.search("忻|1409|五台|山西|name_en:", text), "nothing of the reference city"
     (tmp_path / "municipality.yaml").write_text("mine")
-    again = _xianbao(tmp_path, "init")
+    again = _xianbao(tmp_path, "init", *CITY)
     assert again.returncode == 2
     assert "--force" in again.stderr
     assert (tmp_path / "municipality.yaml").read_text() == "mine"
+
+
+def test_init_asks_for_what_it_was_not_told(tmp_path: Path):
+    answers = "990100 某市\n某省\n990101 甲县\n990102 乙区\n\n"
+    asked = CliRunner().invoke(app, ["--home", str(tmp_path), "init"], input=answers)
+    assert asked.exit_code == 0, asked.output
+    assert [county.name for county in Home(tmp_path).municipality.counties] == ["甲县", "乙区"]
+    nobody = CliRunner().invoke(app, ["--home", str(tmp_path / "other"), "init"], input="")
+    assert nobody.exit_code == 2 and "--city" in nobody.output
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--city", "某市"], "6 位"),
+        (["--city", "990101 某市"], "市级代码"),
+        (["--county", "980101 丙县"], "9901"),
+        (["--county", "990100 丙县"], "9901"),
+        (["--county", "990101 丙县"], "相同"),
+        (["--county", "甲县"], "6 位"),
+    ],
+)
+def test_init_refuses_answers_that_cannot_be_right(tmp_path: Path, options: list[str], told: str):
+    given = [*options, *CITY] if options[0] == "--county" else [*CITY, *options]
+    refused = CliRunner().invoke(app, ["--home", str(tmp_path / "home"), "init", *given])
+    assert refused.exit_code == 2 and told in refused.output
+    assert not (tmp_path / "home").exists()
+
+
+def test_on_the_first_day_of_a_new_home_nothing_is_late_and_the_sample_stays_out_of_it(tmp_path: Path):
+    assert _xianbao(tmp_path, "init", *CITY).returncode == 0
+    today = beijing_day(datetime.now(UTC).replace(tzinfo=None))
+    filings = Home(tmp_path).municipality.expected_filings(reference_on)
+    assert len(filings) == 2 * 6 and all(filing.due_on >= today for filing in filings)
+    refused = _xianbao(tmp_path, "sample")
+    assert (refused.returncode, "xianbao --home" in refused.stderr) == (2, True)
+    assert not (tmp_path / "counties").exists()
+    ran = _xianbao(tmp_path, "run")
+    assert ran.returncode == 0, ran.stderr
+    board = _xianbao(tmp_path, "status")
+    assert (
+        board.returncode == 0 and "未到期" in board.stdout and "迟" not in board.stdout and "未报" not in board.stdout
+    )
 
 
 def test_a_wrong_configuration_is_refused_with_file_line_and_remedy_and_no_traceback(tmp_path: Path):

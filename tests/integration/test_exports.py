@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -14,8 +15,9 @@ from typer.testing import CliRunner
 
 from pipelines.cli.main import app
 from pipelines.exports.files import export, plain_text
-from pipelines.exports.public import allowed, public_copy, records_to_hide
+from pipelines.exports.public import declared, public_copy, records_to_hide, undeclared
 from pipelines.home import Home
+from tests.homes import small_home
 
 INTERNAL_ONLY = ("submission_id", "file_name", "finding", "receipt", "known_at", "school_name", "unmatched_schools")
 
@@ -143,7 +145,7 @@ def test_the_same_release_gives_the_same_bytes(published: Path, internal: Path, 
 
 
 def test_the_public_export_tells_of_no_file_submission_finding_or_school(published: Path, public: Path):
-    assert {path.stem for path in public.glob("*.parquet")} == {*allowed(), "data_dictionary"}
+    assert {path.stem for path in public.glob("*.parquet")} == {*declared().tables, "data_dictionary"}
     for path in public.glob("*.parquet"):
         names = pyarrow.parquet.read_schema(path).names
         assert [name for name in names if any(word in name for word in INTERNAL_ONLY)] == []
@@ -154,6 +156,57 @@ def test_the_public_export_tells_of_no_file_submission_finding_or_school(publish
     everything = "".join(path.read_text(encoding="utf-8-sig") for path in public.glob("*.csv"))
     assert secrets
     assert [secret for secret in secrets if secret in everything] == []
+
+
+def test_everything_published_is_declared_public_or_internal(published: Path):
+    assert undeclared(published) == []
+
+
+def test_a_table_column_or_indicator_without_a_declaration_is_left_out_and_named(published: Path, tmp_path: Path):
+    """As after a new return with an indicator, a mart and a column of its own: of three boarders nothing is told."""
+    home = small_home(tmp_path / "home", [("140926", "静乐县", "Jingle")])
+    home.warehouse.mkdir()
+    shutil.copyfile(published, home.published)
+    home.published.chmod(0o644)
+    with duckdb.connect(str(home.published)) as connection:
+        connection.execute(
+            "DELETE FROM marts.mart_lineage_cell; DELETE FROM marts.mart_lineage_term; DELETE FROM marts.mart_finding"
+        )
+        connection.execute("CREATE TABLE marts.mart_boarders AS SELECT area_code, 3 AS boarders_n FROM marts.dim_area")
+        connection.execute("ALTER TABLE marts.fct_indicator ADD COLUMN boarders_n INTEGER")
+        connection.execute("UPDATE marts.fct_indicator SET boarders_n = 3")
+        for table, value in (
+            ("fct_indicator", "value"),
+            ("mart_overview", "value"),
+            ("mart_published_comparison", "computed_value"),
+        ):
+            # Of a new return, and of a declared one whose record nobody looked at.
+            columns = f"REPLACE ('boarders_rate' AS indicator_code, 33333.3 AS {value})"
+            connection.execute(
+                f"INSERT INTO marts.{table} SELECT * {columns} FROM marts.{table} WHERE indicator_code = 'gross_enrolment_senior'"
+            )
+        for code, stage in (("boarders_rate", "高中阶段"), ("gross_enrolment_junior", "特殊教育")):
+            connection.execute("DELETE FROM marts.dim_indicator WHERE indicator_code = ?", [code])
+            connection.execute(
+                """INSERT INTO marts.dim_indicator SELECT * REPLACE (? AS indicator_code, ? AS stage) FROM marts.dim_indicator
+                   WHERE indicator_code = 'gross_enrolment_senior'""",
+                [code, stage],
+            )
+    out = tmp_path / "out"
+    call = ["--home", str(home.root), "export", "--out", str(out), "--format", "parquet", "--profile", "public"]
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 0, result.output
+    named = ["mart_boarders", "fct_indicator.boarders_n", "boarders_rate"]
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["left_out"] == named
+    assert "、".join(named) in result.output and "public.yaml" in result.output
+    assert not (out / "mart_boarders.parquet").exists()
+    for path in out.glob("*.parquet"):
+        table = pyarrow.parquet.read_table(path)
+        assert "boarders_n" not in table.column_names
+        codes = set(table.column("indicator_code").to_pylist()) if "indicator_code" in table.column_names else set()
+        assert "boarders_rate" not in codes
+        assert path.stem == "dim_indicator" or "gross_enrolment_junior" not in codes
+        assert "33333.3" not in str(table.to_pydict())
 
 
 @pytest.mark.parametrize("threshold", [5, 60])

@@ -16,10 +16,11 @@ from builders import COUNTIES, PERIODS, SETTINGS, Draft, xlsx
 
 from pipelines.bundle import BUNDLE_NAME, BundleDamaged, bundle_bytes, opened_bundle
 from pipelines.documents.template import template_workbook
-from pipelines.municipality import load_municipality, write_template
+from pipelines.municipality import load_municipality
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions, current_definitions, definition
 from pipelines.rule_files import definitions_folder, expectations_folder
+from pipelines.sample import write_sample_municipality
 from pipelines.screening.rules import file_rules, rule_set_version
 from pipelines.screening.screen import ScreenSettings, Submission, screen
 from pipelines.screening.worker import ReadLimits
@@ -92,7 +93,7 @@ def test_the_same_rules_give_the_same_bytes_and_the_bundle_is_small():
 
 def test_no_source_contact_or_secret_is_in_a_bundle(tmp_path: Path):
     configuration = tmp_path / "municipality.yaml"
-    write_template(configuration)
+    write_sample_municipality(configuration)
     text = configuration.read_text(encoding="utf-8")
     text = text.replace("    # contact: 忻府区教育局发展规划股", "    contact: 联系人某某 0350-3022331", 1)
     text = text.replace("counties/140902", "sftp://${COUNTY_USER}:${COUNTY_PASSWORD}@inbox.example/140902", 1)
@@ -289,7 +290,7 @@ def test_the_files_in_a_zip_are_checked_each_under_its_name_and_a_bad_zip_is_ref
 
 
 def test_a_command_of_the_pipeline_says_what_is_not_installed(tmp_path: Path):
-    write_template(tmp_path / "no-home" / "municipality.yaml")
+    write_sample_municipality(tmp_path / "no-home" / "municipality.yaml")
     refused = bare(tmp_path, "run")
     assert (refused.returncode, "xianbao[pipeline]" in refused.stderr, "Traceback" in refused.stderr) == (
         2,

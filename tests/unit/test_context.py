@@ -15,8 +15,8 @@ from builders import DINGXIANG, XINFU, CountyName, Draft, _pupils, xlsx
 
 from pipelines.home import Home
 from pipelines.intake.raw_store import Arrival, RawStore
-from pipelines.municipality import write_template
 from pipelines.returns import current_definitions
+from pipelines.sample import write_sample_municipality
 from pipelines.screening.rules import suite
 from pipelines.warehouse.build_database import open_build_database
 from pipelines.warehouse.update import Landed, Scope, land_new
@@ -66,7 +66,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     references = {"census_2020": "references"}
-    write_template(tmp_path / "municipality.yaml", references=references)
+    write_sample_municipality(tmp_path / "municipality.yaml", references=references)
     yield Desk(Home(tmp_path))
 
 

@@ -151,6 +151,15 @@ def test_a_separator_that_is_not_read_is_named(tmp_path, separator, told, return
     assert "分列" in finding.remedy
 
 
+def test_commas_within_numbers_part_no_columns_where_something_else_does(tmp_path):
+    rows = [
+        ["学校", *(f"列{n}" for n in range(6))],
+        *[[f"学校{n}", *(f"{n * k},5" for k in range(n % 6 + 1)), *"xyzuvw"][:7] for n in range(9)],
+    ]
+    outcome = read(tmp_path, "x.csv", "\n".join(";".join(row) for row in rows).encode())
+    assert isinstance(outcome, Refusal) and outcome.rule_id == "FILE-0-separator"
+
+
 @pytest.mark.parametrize("delimiter", [",", "\t"])
 def test_commas_and_tabs_part_columns_whatever_stands_in_the_notes(tmp_path, delimiter):
     draft = Draft("enrolment")

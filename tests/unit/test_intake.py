@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect, list_source, listing_digest
 from pipelines.intake.raw_store import Arrival, RawStore, RawSubmission, TooLarge
-from pipelines.municipality import write_template
+from pipelines.sample import write_sample_municipality
 
 CODE = "140902"
 NOW = datetime(2024, 10, 8, 1, 30, tzinfo=UTC)
@@ -30,7 +30,7 @@ SECRET = "p4ss-w0rd"
 def home_at(
     root: Path, *, received_at: str = "collected", source: str = "counties/140902", mebibytes: int = 200
 ) -> Home:
-    write_template(root / "municipality.yaml", received_at=received_at)  # type: ignore[arg-type]
+    write_sample_municipality(root / "municipality.yaml", received_at=received_at)  # type: ignore[arg-type]
     text = (root / "municipality.yaml").read_text(encoding="utf-8")
     text = text.replace("source: counties/140902\n", f"source: '{source}'\n")
     text = text.replace("file_mebibytes: 200 ", f"file_mebibytes: {mebibytes} ")

@@ -18,7 +18,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
 from pipelines.screening.second_reading.cells import SheetReading
 from pipelines.screening.second_reading.xls import XlsReading, read_xls_sheet
-from pipelines.screening.second_reading.xlsb import read_xlsb_sheet
+from pipelines.screening.second_reading.xlsb import Xlsb, read_xlsb_sheet
 from pipelines.screening.workbook import Refusal, Workbook, workbook_from_json, workbook_to_json
 from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
 from tests.hostile.files import ods_of, xlsb_of
@@ -302,7 +302,7 @@ def test_records_of_a_binary_workbook_say_what_is_merged_folded_and_filtered():
         + record(176, struct.pack("<IIII", 0, 1, 0, 0))
     )
     reading = SheetReading()
-    assert list(read_xlsb_sheet(content, [], reading)) == []
+    assert list(read_xlsb_sheet(content, Xlsb(), reading)) == []
     assert (reading.hidden_rows, reading.folded_rows, reading.filtered_rows) == ({2, 3, 5, 8}, {2, 3}, {5})
     assert (reading.hidden_columns, reading.folded_columns, reading.merged) == ({1, 3}, {1}, [(0, 0, 1, 0)])
 

@@ -107,6 +107,9 @@ def test_a_row_that_could_be_a_note_or_data_is_refused_once_where_it_begins(row)
         ([None, "注：缩进的注。"], "note"),
         (["注1、含教学点"], "note"),
         (["备 注：无"], "note"),
+        (["注：小学含教学点的合计"], "note"),
+        (["数据来源：县教育局"], "note"),
+        ([None, None, None, "单位：人"], "note"),
         (
             ["填表人：甲", "审核人：乙", "单位负责人：丙", "联系电话：0350-3022331", "报出日期：2024年10月8日"],
             "sign_off",
@@ -180,6 +183,12 @@ def test_a_total_in_the_column_of_running_numbers_is_one():
     assert (table.data_rows, table.total_rows) == ([3, 4], [5])
 
 
+def test_a_total_may_be_spread_over_two_cells():
+    draft = Draft("enrolment").with_total()
+    draft.totals[0].update(school_code="合", school_name=" 计")
+    assert table_of(draft).total_rows == [5]
+
+
 def test_a_total_may_stand_above_its_rows_and_be_given_twice():
     draft = Draft("enrolment").with_total()
     grid = draft.grid()
@@ -190,7 +199,19 @@ def test_a_total_may_stand_above_its_rows_and_be_given_twice():
 
 
 @pytest.mark.parametrize(
-    "label", ["小计", "小学小计", "小计：", "小学合计", "南关学区合计", "第一学区总计", "Subtotal", "合计"]
+    "label",
+    [
+        "小计",
+        "小学小计",
+        "小计：",
+        "小学合计",
+        "南关学区合计",
+        "第一学区总计",
+        "本页合计",
+        "其中：小学",
+        "Subtotal",
+        "合计",
+    ],
 )
 def test_a_subtotal_is_told_once_and_the_right_total_is_not_blamed(label, tmp_path):
     draft = Draft("enrolment").with_total()

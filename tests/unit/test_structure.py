@@ -1,6 +1,7 @@
 """One act of whoever filled a file is one finding: it names the range and the remedy. Several sheets of one return are one filing."""
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,20 @@ def test_a_return_on_two_sheets_is_one_filing(tmp_path, return_code):
     rows = result.rows[return_code]
     assert set(rows["sheet"]) == {"一", "二"} and rows["source_row"].min() == 4
     assert {column[2] for column in result.cell_columns} == {"一", "二"}
+
+
+def test_every_row_of_every_sheet_of_a_filing_is_accounted_for(tmp_path):
+    one, two = halves()
+    two.notes.append(["注：续表。"])
+    told = json.loads(screened(tmp_path, xlsx(one, two, others={"封面": [["报表"]]})).filings[0].passed_over)
+    assert told["sheet_rows_n"] == len(one.grid()) + len(two.grid())
+    assert {kind["label"]: kind["rows"] for kind in told["kinds"]} == {
+        "标题与封面": "“一”1–2、“二”1–2",
+        "表头": "“一”3、“二”3",
+        "说明": "“一”6、“二”6–7",
+        "签名": "“一”5、“二”5",
+    }
+    assert told["sheets"] == [{"sheet": "封面", "rows_n": 1}]
 
 
 def test_the_same_values_have_the_same_digest_however_many_sheets_they_stand_on(tmp_path):

@@ -1,11 +1,16 @@
 """Small cells and their complements, on tables whose answer was worked out by hand, and on random ones by another method."""
 
+import csv
 import random
+from pathlib import Path
 
 import numpy
 import pytest
+from ruamel.yaml import YAML
 
+from pipelines.exports.public import Declared, declared
 from pipelines.exports.suppression import determined, hidden_records
+from tests.homes import PROJECT
 
 
 def hide(values: dict[str, int], equations: list[dict[str, int]], threshold: int = 5) -> set[str]:
@@ -99,3 +104,45 @@ def test_no_hidden_cell_of_a_random_table_can_be_solved_for(seed: int):
     for number in range(len(names)):
         unit = numpy.eye(len(names))[number]
         assert numpy.linalg.matrix_rank(numpy.vstack([matrix, unit])) == rank + 1, names[number]
+
+
+def test_every_indicator_and_every_column_of_a_mart_is_declared_public_or_internal():
+    """A new one is left out of a public export until somebody has said to what record it belongs."""
+    said = declared()
+    with (PROJECT / "dbt_project" / "seeds" / "indicators.csv").open(encoding="utf-8") as stream:
+        codes = {row["indicator_code"] for row in csv.DictReader(stream)}
+    assert codes == {*said.indicators, *said.internal.indicators}
+    models = YAML(typ="safe").load(PROJECT / "dbt_project" / "models" / "marts" / "marts.yml")["models"]
+    for model in models:
+        name = model["name"]
+        if name not in said.tables:
+            assert name in said.internal.tables, name
+            continue
+        columns = {column["name"]: column for column in model["columns"]}
+        assert set(columns) == {*said.tables[name].columns, *said.internal.columns.get(name, ())}, name
+
+
+RAW = Path(PROJECT / "pipelines" / "exports" / "public.yaml")
+
+
+@pytest.mark.parametrize(
+    ("at", "wrong", "told"),
+    [
+        (["records", "pay", "indicators"], ["gross_enrolment_senior"], "one record"),
+        (["records", "pay", "table"], "mart_gross_enrolment", "one record"),
+        (["records", "pay", "table"], "mart_new", "to be kept"),
+        (["records", "enrolment", "of"], {}, "names each key"),
+        (["tables", "mart_teacher_pay_parity", "persons"], ["standard"], "are figures"),
+        (["tables", "mart_new"], {"keep": ["area_code"], "figures": ["boarders_n"]}, "without a record"),
+        (["internal", "tables"], ["fct_indicator"], "both public and internal"),
+        (["tables", "dim_area", "figure"], ["x"], "figure"),
+    ],
+)
+def test_a_declaration_that_would_show_what_nobody_looked_at_is_refused(at: list[str], wrong: object, told: str):
+    content = YAML(typ="safe").load(RAW)
+    inside = content
+    for key in at[:-1]:
+        inside = inside[key]
+    inside[at[-1]] = wrong
+    with pytest.raises(ValueError, match=told):
+        Declared.model_validate(content)

@@ -220,12 +220,50 @@ subsidy_part as (
     where expected_part.return_code = 'rural_subsidy'
 ),
 
+{% for return_code, declared in plain_returns().items() %}
+    {{ return_code }}_part as (
+        select
+            expected_part.*,
+            {% for side in figure_terms() %}
+                {{ of_measure('expected_part.measure', side, [return_code]) }} as {{ side }},
+            {% endfor %}
+            '{{ return_code }}' as numerator_return,
+            '{{ return_code }}' as denominator_return,
+            false as is_absent,
+            '' as lacking,
+            plain.submission_id as numerator_submission_id,
+            plain.submission_id as denominator_submission_id,
+            plain.received_at as known_at,
+            expected_part.part_period as numerator_period,
+            expected_part.part_period as denominator_period
+        from expected_part
+        left join (
+            select
+                county_code,
+                period,
+                any_value(submission_id) as submission_id,
+                any_value(received_at) as received_at,
+                {% for column in plain_columns(declared) %}
+                    {{ sum_or_missing(column) }} as {{ column }}{{ ',' if not loop.last }}
+                {% endfor %}
+            from {{ ref('stg_' ~ return_code) }}
+            group by county_code, period
+        ) as plain
+            on expected_part.county_code = plain.county_code and expected_part.part_period = plain.period
+        where expected_part.return_code = '{{ return_code }}'
+    ),
+{% endfor %}
+
 part as (
     select * from enrolment_part
     union all by name
     select * from pay_part
     union all by name
     select * from subsidy_part
+    {% for return_code in plain_returns() %}
+        union all by name
+        select * from {{ return_code }}_part
+    {% endfor %}
 ),
 
 part_of_period as (

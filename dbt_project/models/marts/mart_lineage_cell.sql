@@ -134,8 +134,23 @@ subsidy_cell as (
             and (school.closed_on is null or filing.period_end < school.closed_on)
 ),
 
+{% for return_code, declared in plain_returns().items() %}
+    {% set columns = plain_columns(declared) %}
+    {{ return_code }}_cell as (
+        select
+            {{ place | join(', ') }},
+            '{{ return_code }}' as return_code,
+            unnest({{ columns }}) as column_name,
+            '' as members,
+            {{ declared.row_label }} as row_label,
+            unnest([{{ columns | join(', ') }}]) as value,
+            {{ no_multiplier }}
+        from {{ ref('stg_' ~ return_code) }}
+    ),
+{% endfor %}
+
 cell as (
-    {% for part in ('enrolment', 'population', 'pay', 'subsidy') %}
+    {% for part in ['enrolment', 'population', 'pay', 'subsidy'] + (plain_returns().keys() | list) %}
         select
             return_code || '.' || column_name || '|' || members as term,
             -- The column that is looked at where a row is counted rather than summed.

@@ -212,6 +212,24 @@ term as (
         values ('numerator', 'rural_subsidy.schools_covered'), ('denominator', 'school.rural_schools')
     ) as side (role, counted)
     where indicator.measure = 'school_coverage'
+    {% for return_code, declared in plain_returns().items() %}
+        union all
+        select
+            indicator.*,
+            side.role,
+            '{{ return_code }}.' || side.column_name || '|' as term,
+            1 as sign,
+            indicator.part_period as source_period
+        from indicator
+        inner join (
+            values
+            {% for name, sides in declared.measures.items() %}
+                ('{{ name }}', 'numerator', '{{ sides.numerator }}'),
+                ('{{ name }}', 'denominator', '{{ sides.denominator }}'){{ ',' if not loop.last }}
+            {% endfor %}
+        ) as side (measure, role, column_name)
+            on indicator.measure = side.measure
+    {% endfor %}
 ),
 
 dated as (

@@ -23,9 +23,9 @@ def whole_filings(connection: duckdb.DuckDBPyConnection, return_code: str) -> pl
     numbers = [f'"{column.name}"' for column in defined.number_columns]
     keys = [f'"{name}"' for name in defined.key if name != "school_code"]
     named = [f'"{name}"' for name in defined.key]
-    bare = ", ".join(dict.fromkeys([*keys, *numbers]))
+    bare = ", ".join(dict.fromkeys([*keys, *numbers])) or "0"
     own = ", ".join(dict.fromkeys([*named, *numbers]))
-    cells = " + ".join(f"CAST(coalesce({name}, 0) <> 0 AS INTEGER)" for name in numbers)
+    cells = " + ".join(["0", *(f"CAST(coalesce({name}, 0) <> 0 AS INTEGER)" for name in numbers)])
     return connection.sql(
         f"""SELECT county_code, period, count(*) AS rows_n, CAST(sum({cells}) AS BIGINT) AS cells_n,
                 CAST(sum(hash({own})) AS VARCHAR) AS own, CAST(sum(hash({bare})) AS VARCHAR) AS bare

@@ -15,7 +15,7 @@ from pipelines.periods import parse_period
 from pipelines.returns import current_definitions, definition
 from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
 from pipelines.screening.rules import Rule, form_label, suite
-from pipelines.screening.screen import FINDINGS_PER_RULE
+from pipelines.screening.screen import FINDINGS_PER_RULE, told
 from pipelines.screening.validate import validate
 from pipelines.warehouse.build_database import insert_findings, next_sequence
 from pipelines.warehouse.context import filings, money, pupils, schools
@@ -30,11 +30,15 @@ _FrameOfReturn = Callable[[str, Scene, Mapping[str, Rule]], dict[str, pl.DataFra
 
 @dataclass
 class ContextResult:
-    """Filings judged: (submission_id, return_code, county_code, period); their findings; and each rule's counts."""
+    """Filings judged: (submission_id, return_code, county_code, period); their findings; and each rule's counts.
+
+    `faults`: return code → what went wrong in us when its rules were asked; nothing is said of its filings, and the rest stands.
+    """
 
     evaluated: list[tuple[str, str, str, str]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     rule_results: list[tuple[str, str, str, str, str, str, str, int, int]] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
 
 
 def _frames(between: Between) -> dict[tuple[str, str], Frame]:
@@ -62,8 +66,8 @@ def _frames(between: Between) -> dict[tuple[str, str], Frame]:
         ("stages", schools.stages, ("enrolment", "teacher_pay")),
         ("last_year", money.pay_last_year, ("teacher_pay", "civil_servant_pay")),
         ("hardship", money.hardship_pay, ("teacher_pay", "civil_servant_pay")),
-        ("round", filings.round_numbers, between.digests),
-        ("units", filings.units, between.digests),
+        ("round", filings.round_numbers, current_definitions()),
+        ("units", filings.units, current_definitions()),
         ("copies", partial(filings.copied, between), between.digests),
         ("elsewhere", partial(filings.elsewhere, between), between.shared),
     ]
@@ -83,25 +87,49 @@ def evaluate_context(connection: duckdb.DuckDBPyConnection, counties: Iterable[s
     # What was found between counties may be gone; what is there now must be said on both sides.
     together = touched | between.partners(touched) | standing_counties(connection)
     scene = Scene.of(connection, sorted(together))
-    result.evaluated = list(scene.filings.select("submission_id", "return_code", "county_code", "period").iter_rows())
     frames = _frames(between)
-    found = [_judgements(scene, return_code, frames) for return_code in current_definitions()]
-    every = [judged for judged in found if judged]
+    every = []
+    for return_code in current_definitions():
+        try:
+            judged = _judgements(scene, return_code, frames)
+        except Exception as fault:  # noqa: BLE001 - our fault with the rules of one return must not hold up the others
+            result.faults[return_code] = told(fault)
+            continue
+        every += [judged] if judged else []
     if every:
         in_doubt = _in_doubt(every)
         for judged in every:
-            _assert(scene, judged, in_doubt, result)
+            of_return = ContextResult()
+            try:
+                _assert(scene, judged, in_doubt, of_return)
+            except Exception as fault:  # noqa: BLE001 - as above
+                result.faults[judged.return_code] = told(fault)
+                continue
+            result.findings += of_return.findings
+            result.rule_results += of_return.rule_results
+    result.evaluated = [
+        one for one in scene.filings.select("submission_id", "return_code", "county_code", "period").iter_rows()
+        if one[1] not in result.faults
+    ]  # fmt: skip
     return result
 
 
 def _least_cells() -> dict[str, float]:
-    """Return → how many cells a filing has at least that is held against another county's; returns without the rule left out."""
+    """Return → how many cells a filing has at least that is held against others; returns that are not looked over left out."""
     return {
         return_code: rule.parameters["cells"]
         for return_code in current_definitions()
-        for rule in suite(return_code).rules.values()
-        if rule.truth == "copy_of_county"
+        for rule in _rules_of(return_code)
+        if rule.frame == "copies"
     }
+
+
+def _rules_of(return_code: str) -> Iterable[Rule]:
+    """A return's context rules; none where its suite cannot be read, which is told when its files are judged."""
+    try:
+        return [rule for rules in context_rules(return_code).values() for rule in rules.values()]
+    except (OSError, ValueError, KeyError):
+        return []
 
 
 def context_rules(return_code: str) -> dict[str, dict[str, Rule]]:

@@ -73,6 +73,8 @@ def round_numbers(return_code: str, scene: Scene, rules: Rules) -> Judgements:
     counts = [column.name for column in defined.number_columns if column.type == "count" and column.additive]
     names, places = (money, 2) if money else (counts, 0)
     multiple, least = (int(parameters[name] * 10**places) for name in ("multiple", "least"))
+    if not names:  # a form without such figures
+        return {"round_numbers": judged(scene.of_return(return_code), pl.lit(None))}
     cells = (
         scene.rows(return_code)
         .select("entry", *(pl.col(name).cast(pl.Int64) for name in names))
@@ -112,6 +114,8 @@ def _units(scene: Scene, return_code: str, least: float) -> pl.DataFrame:
     columns = [
         column for column in defined.number_columns if column.additive or column.name == "standard_yuan_per_month"
     ]
+    if not columns:
+        return judged(scene.of_return(return_code), pl.lit(None))
     rows = scene.before(return_code, scene.rows(return_code), list(defined.key), [column.name for column in columns])
     names = [column.name for column in columns]
     index = ["entry", "source_row"]

@@ -7,6 +7,7 @@ import polars as pl
 from pipelines.returns import definition
 from pipelines.screening.reference import CENSUS, CENSUS_YEAR
 from pipelines.screening.rules import Rule
+from pipelines.warehouse.build_database import LATEST
 from pipelines.warehouse.context.filings import unless_unit_suspected
 from pipelines.warehouse.context.scene import (
     Scene,
@@ -378,6 +379,7 @@ def census_cohorts(scene: Scene, rules: Rules) -> Judgements:
             f"""SELECT area_code AS county_code, age_from, age_to, male + female AS expected
             FROM landing.census_2020
             SEMI JOIN (SELECT submission_id FROM landing.filing_version
+                       SEMI JOIN ({LATEST}) AS latest USING (submission_id, screening_seq)
                        WHERE return_code = '{CENSUS}' AND verdict <> 'rejected'
                        ORDER BY received_at DESC, submission_id DESC LIMIT 1) USING (submission_id)"""
         )

@@ -1,0 +1,434 @@
+"""Whatever a legal definition says, its template can be written, filled, read, judged and landed: nothing of it crashes a batch."""
+
+import io
+import re
+import tempfile
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from builders import COUNTIES, XINFU
+from declared import declared
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from pipelines.documents.template import template_workbook
+from pipelines.intake.raw_store import Arrival, RawStore
+from pipelines.periods import parse_period
+from pipelines.returns import DefinitionError, ReturnDefinition
+from pipelines.returns.definition import MISSING_LABELS, TAKEN_RETURNS
+from pipelines.rule_files import forget
+from pipelines.screening import screen as screening_module
+from pipelines.screening.screen import ScreenSettings, Submission, screen
+from pipelines.warehouse.build_database import landing_schema, open_build_database
+from pipelines.warehouse.update import land_batch, screen_batch
+from tests.homes import small_home
+
+PERIODS = {"school_year": "2024-2025", "calendar_year": "2024", "quarter": "2024Q3", "month": "2024-10"}
+CODES = ["甲类", "乙类（含丙）", "1", "有,逗号", "一" * 90]
+UNITS = [None, "人", "个", "元", "平方米", "课时/人·学期"]
+LABELS = ["班级数", "其中：女", "说明事项", "合计数", "面积（建筑）", "2岁及以下", "县区数", "x" * 300]
+JUNK = [
+    "约三十",
+    "-",
+    "１２",
+    "1,234",
+    "9" * 40,
+    "12.5%",
+    "2024.1",
+    "=",
+    " ",
+    "1e5",
+    "缺报",
+    "不适用",
+    "并入",
+    "0.125",
+    "-3",
+]
+
+
+@st.composite
+def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, Any]:
+    """A legal definition as its file holds it; `plain`: without anything that compares figures."""
+    columns = []
+    for place in range(draw(st.integers(1, 6))):
+        kind = draw(st.sampled_from(["text", "code", "count", "headcount", "money", "date"]))
+        unit = draw(st.sampled_from(UNITS)) if kind in ("count", "headcount", "money") else None
+        columns.append(
+            {
+                "name": f"c{place}",
+                "label": f"{draw(st.sampled_from(LABELS))}{number}{'甲乙丙丁戊己'[place]}",
+                "type": kind,
+                "required": draw(st.booleans()),
+                "missing": draw(st.lists(st.sampled_from(sorted(MISSING_LABELS)), unique=True)),
+                **({"unit": unit} if unit else {}),
+                **({"codes": draw(st.lists(st.sampled_from(CODES), min_size=1, unique=True))} if kind == "code" else {}),
+                **({"group": draw(st.sampled_from(["组", "另一组"]))} if draw(st.booleans()) else {}),
+                **({"signed": True} if kind == "money" and draw(st.booleans()) else {}),
+                **({"additive": False} if draw(st.booleans()) else {}),
+                **({"min": 1, "max": 100} if kind == "count" and draw(st.booleans()) else {}),
+                **({"pattern": "^[0-9]{4}$"} if kind == "text" and draw(st.booleans()) else {}),
+            }
+        )  # fmt: skip
+    names = [column["name"] for column in columns]
+    numbers = [column["name"] for column in columns if column["type"] in ("count", "headcount", "money")]
+    kinds = {column["name"]: column["type"] for column in columns}
+    some = st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)
+    defined: dict[str, Any] = {
+        "return": f"return_{'abcdefgh'[number]}", "form": f"XB{50 + number}", "version": 1,
+        "title": f"任意报表{'一二三四五六七八'[number]}", "title_en": "Any", "columns": columns,
+        "period_types": draw(st.lists(st.sampled_from(sorted(PERIODS)), min_size=1, unique=True)),
+        "key": draw(some), "row_label": draw(st.sampled_from(names)),
+    }  # fmt: skip
+    if plain:
+        return defined
+    if draw(st.booleans()):
+        at = draw(some)
+        per = draw(st.lists(st.sampled_from(names), max_size=1))
+        defined["total_row"] = {
+            "label_columns": at,
+            "labels": ["合计", "总计"],
+            "per": [one for one in per if one not in at],
+        }
+    counts = [name for name in numbers if kinds[name] == "count"]
+    if counts and draw(st.booleans()):
+        per = draw(st.lists(st.sampled_from(names), max_size=1))
+        column = draw(st.sampled_from(counts))
+        defined["complete"] = {"per": [one for one in per if one != column], "column": column, "values": [1, 2, 3]}
+    if numbers:
+        of_some = st.lists(st.sampled_from(numbers), min_size=1, max_size=2, unique=True)
+        identities: list[dict[str, Any]] = []
+        for place in range(draw(st.integers(0, 2))):
+            right: dict[str, Any] = draw(
+                st.sampled_from(
+                    [
+                        {"sum": draw(of_some), "minus": draw(of_some)},
+                        {"product": draw(of_some)},
+                        {"period_months": True},
+                    ]
+                )
+            )
+            coded = [column for column in columns if column["type"] == "code"]
+            if coded and draw(st.booleans()):
+                chosen = draw(st.sampled_from(coded))
+                right = {"sum_by": {"column": chosen["name"], "sums": {chosen["codes"][0]: draw(of_some)}}}
+            left, relation = draw(st.sampled_from(numbers)), draw(st.sampled_from(["=", "<="]))
+            identities.append(
+                {"name": f"identity_{place}", "left": left, "relation": relation, "tolerance": "0.05", **right}
+            )
+        defined["identities"] = identities
+        if draw(st.booleans()):
+            per = draw(st.sampled_from([None, *numbers]))
+            defined["ratios"] = [
+                {"name": "ratio", "of": draw(st.sampled_from(numbers)), **({"per": per} if per else {})}
+            ]
+        if draw(st.booleans()):
+            coded = [column for column in columns if column["type"] == "code"]
+            where = {coded[0]["name"]: coded[0]["codes"][0]} if coded and draw(st.booleans()) else {}
+            present = {
+                "name": "there",
+                "column": draw(st.sampled_from(numbers)),
+                "where": where,
+                "per": draw(st.lists(st.sampled_from(names), max_size=1)),
+            }
+            defined["present"] = [present]
+    return defined
+
+
+def truthful(column: Any, row: int, *, is_key: bool) -> Any:
+    """A value that the column holds; keys differ from row to row."""
+    if column.type == "text":
+        return f"{1000 + row}"
+    if column.type == "code":
+        return column.codes[row % len(column.codes)]
+    if column.type == "date":
+        return date(2024, 9, 1 + row)
+    if column.missing and not is_key and row == 1:
+        return MISSING_LABELS[column.missing[0]]
+    return max(column.min, 1) + row + (0.5 if column.type != "count" else 0)
+
+
+def filled(defined: ReturnDefinition, period: str, rows: list[dict[str, Any]], name: str = "") -> bytes:
+    """The return's own template for a county, signed, with rows filled in under its header (over what is printed there);
+    `name`: makes the bytes those of another file."""
+    book = openpyxl.load_workbook(io.BytesIO(template_workbook(defined, XINFU, parse_period(period))))
+    sheet = book.worksheets[0]
+    for cells in sheet.iter_rows(max_row=40):
+        for cell in cells:
+            if isinstance(cell.value, str) and cell.value.rstrip("：") in ("填表人", "审核人", "单位负责人"):
+                below = next(one for one in sheet[cell.row][cell.column :] if type(one).__name__ == "Cell")
+                below.value = "张三"
+    first = int(re.sub(r"\D", "", sheet.freeze_panes or "A1"))
+    first += int(any(isinstance(cell.value, str) and cell.value.startswith("=SUM") for cell in sheet[first]))
+    open_rows = [
+        number for number in range(first, first + 200)
+        if not any(isinstance(cell.value, str) and (cell.value.startswith("=SUM") or cell.value == "合计") for cell in sheet[number])
+    ]  # fmt: skip
+    for number, row in zip(open_rows, rows, strict=False):
+        for place, column in enumerate(defined.columns, start=1):
+            if column.name in row:
+                sheet.cell(number, place).value = row[column.name]
+    book.properties.title = name
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+def landed(
+    folder: Path, definitions: list[ReturnDefinition], files: dict[str, bytes]
+) -> tuple[Any, dict[str, list[tuple]]]:
+    """Files by name, all taken in as one batch and landed with the rules across filings: the batch and the rows by return."""
+    calendar = {one.return_code: (PERIODS[one.period_types[0]],) * 2 + ("end", 30) for one in definitions}
+    home = small_home(folder / "home", [("140902", "忻府区", "Xinfu")], calendar)
+    store = RawStore(home.raw)
+    for name, content in files.items():
+        submission_id, size = store.keep(io.BytesIO(content), max_bytes=1 << 26)
+        moment = "2024-10-08T01:30:00+00:00"
+        store.record(submission_id, size, Arrival("140902", name, f"/{name}", moment, moment, moment))
+    entries = list(store)
+    periods = {defined.return_code: {PERIODS[one] for one in defined.period_types} for defined in definitions}
+    config = ScreenSettings(COUNTIES, periods)
+    with home.writing(), open_build_database(home) as connection:
+        batch = screen_batch(home, store, entries, config, None)
+        connection.begin()
+        context = land_batch(connection, entries, batch, [])
+        connection.commit()
+        assert context.faults == {}
+        rows = {
+            one.return_code: connection.execute(f"FROM landing.{one.return_code}").fetchall() for one in definitions
+        }
+    return batch.screening, rows
+
+
+def tried(test: Callable[[st.DataObject], None], examples: int) -> None:
+    """Run a property on so many batches of definitions, the same ones every time. (Shrinking such a batch takes minutes: left out.)"""
+    chosen = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True,
+                      database=None, phases=[Phase.generate])  # fmt: skip
+    chosen(given(st.data())(test))()
+
+
+@pytest.mark.parametrize("examples", [4, pytest.param(40, marks=pytest.mark.long)])
+def test_no_legal_definition_crashes_a_batch(examples: int):
+    tried(_crashes_nothing, examples)
+
+
+@pytest.mark.parametrize("examples", [3, pytest.param(30, marks=pytest.mark.long)])
+def test_a_truthful_file_of_any_plain_definition_is_accepted_and_lands_as_it_is(examples: int):
+    tried(_lands_as_it_is, examples)
+
+
+def _crashes_nothing(data: st.DataObject) -> None:
+    """From the definition to landed rows, whatever stands in the cells; every file gets its verdict."""
+    drawn = [data.draw(definitions(number)) for number in range(4)]
+    with tempfile.TemporaryDirectory() as name, declared(Path(name) / "rules", drawn) as found:
+        files: dict[str, bytes] = {}
+        for defined in found:
+            period = PERIODS[defined.period_types[0]]
+            for kind in ("truthful", "anything", "empty"):
+                rows = [
+                    {
+                        column.name: data.draw(st.sampled_from([None, *JUNK]))
+                        if kind == "anything" and data.draw(st.booleans())
+                        else truthful(column, row, is_key=column.name in defined.key)
+                        for column in defined.columns
+                    }
+                    for row in range(0 if kind == "empty" else 3)
+                ]
+                files[f"{defined.return_code}-{kind}.xlsx"] = filled(defined, period, rows, kind)
+        screening, _ = landed(Path(name), found, files)
+        assert screening.faults == {}
+        assert {filing.file_name for filing in screening.filings} == set(files)
+        # What is recognised is recognised as what it is.
+        for filing in screening.filings:
+            assert filing.return_code in (None, filing.file_name.split("-")[0]), filing
+            if "truthful" in filing.file_name:
+                said = [one.message for one in screening.findings if one.submission_id == filing.submission_id]
+                assert filing.return_code and filing.period and filing.county_code == XINFU.code, (
+                    filing.file_name,
+                    said,
+                )
+
+
+def _lands_as_it_is(data: st.DataObject) -> None:
+    drawn = [data.draw(definitions(number, plain=True)) for number in range(4)]
+    with tempfile.TemporaryDirectory() as name, declared(Path(name) / "rules", drawn) as found:
+        files, sent = {}, {}
+        for defined in found:
+            # As many rows as the key can tell apart; where the form prints its rows, all of them are its own.
+            texts = [column for column in map(defined.column, defined.key) if column.type != "code"]
+            least = (
+                min(len(column.codes) for column in map(defined.column, defined.key) if column.type == "code")
+                if not texts
+                else 3
+            )
+            rows = [
+                {column.name: truthful(column, row, is_key=column.name in defined.key) for column in defined.columns}
+                for row in range(least)
+            ]
+            if not texts and len(defined.key) > 1:
+                continue  # every combination of codes is printed; filling some of them leaves others blank
+            files[f"{defined.return_code}.xlsx"] = filled(defined, PERIODS[defined.period_types[0]], rows)
+            sent[defined.return_code] = rows
+        screening, rows_of = landed(Path(name), found, files)
+        assert screening.faults == {}
+        told = [
+            f"{finding.rule_id} {finding.cell} {finding.message}"
+            for finding in screening.findings
+            if finding.outcome == "error"
+        ]
+        assert told == []
+        for return_code, rows in sent.items():
+            assert len(rows_of[return_code]) == len(rows)
+
+
+PLAIN: dict[str, Any] = {
+    "return": "staffing", "form": "XB57", "version": 1, "title": "教职工编制统计表", "title_en": "Staffing",
+    "period_types": ["school_year"], "key": ["school_code"], "row_label": "school_code",
+    "columns": [
+        {"name": "school_code", "label": "学校标识码", "type": "text", "required": True},
+        {"name": "staff", "label": "在编教职工数", "type": "count", "unit": "人", "required": True},
+        {"name": "kind", "label": "类别", "type": "code", "codes": ["甲", "乙"], "required": True},
+    ],
+}  # fmt: skip
+
+
+def changed(column: str | None = None, **values: Any) -> dict[str, Any]:
+    """The plain definition with other values, or one of its columns with others."""
+    if column is None:
+        return {**PLAIN, **values}
+    return {**PLAIN, "columns": [{**one, **values} if one["name"] == column else one for one in PLAIN["columns"]]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (changed(key=[]), "key"),
+        (changed(period_types=[]), "period_types"),
+        (changed(title=" "), "title"),
+        (changed(**{"return": "finding"}), "taken"),
+        (changed("staff", name="entry"), "taken"),
+        (changed("staff", name="staff__state"), "taken"),
+        (changed("staff", label="　"), "blank"),
+        (changed("staff", unit="人（次）"), "unit"),
+        (changed("staff", min=5, max=4), "max is below min"),
+        (changed("staff", max=10**9), "above"),
+        (changed("kind", codes=["甲", "甲 "]), "twice"),
+        (changed("kind", codes=["不适用"]), "called"),
+        (changed("kind", codes=[]), "codes"),
+        (changed("school_code", pattern="(?<=a)b"), "pattern"),
+        (changed(total_row={"label_columns": [], "labels": ["合计"]}), "label_columns"),
+        (changed(total_row={"label_columns": ["school_code"], "labels": []}), "labels"),
+        (changed(complete={"per": [], "column": "school_code", "values": [1]}), "count"),
+        (changed(complete={"per": [], "column": "staff", "values": []}), "values"),
+        (changed(identities=[{"name": "a", "left": "staff", "relation": "="}]), "right-hand side"),
+        (changed(identities=[{"name": "a", "left": "kind", "relation": "=", "sum": ["staff"]}]), "no numbers"),
+        (changed(identities=[{"name": "total_row", "left": "staff", "relation": "=", "sum": ["staff"]}]), "taken"),
+        (changed(identities=[{"name": "a", "left": "staff", "relation": "=", "product": ["staff"] * 6}]), "too large"),
+        (changed(identities=[{"name": "a", "left": "staff", "relation": "=",
+                              "sum_by": {"column": "kind", "sums": {"丙": ["staff"]}}}]), "丙"),
+        (changed(ratios=[{"name": "r", "of": "kind"}]), "no numbers"),
+        (changed(present=[{"name": "p", "column": "kind"}]), "no numbers"),
+        (changed(present=[{"name": "p", "column": "staff", "where": {"kind": "丙"}}]), "丙"),
+        (changed(identities=[{"name": "a", "left": "staff", "relation": "=", "sum": ["staff"]}], ratios=[{"name": "a", "of": "staff"}]),
+         "one name"),
+    ],
+)  # fmt: skip
+def test_a_definition_that_could_not_be_used_is_refused_by_its_file_and_reason(
+    tmp_path: Path, wrong: dict[str, Any], told: str
+):
+    with (
+        pytest.raises(DefinitionError, match=rf"{wrong['return']}\.v1\.yaml.*{told}"),
+        declared(tmp_path / "rules", [wrong]),
+    ):
+        pass
+
+
+def test_versions_of_a_form_agree_on_what_a_column_is(tmp_path: Path):
+    # A landed figure carries no version: 75 tenths and 75 whole ones would stand in one column.
+    second = {**changed("staff", type="headcount"), "version": 2}
+    with (
+        pytest.raises(DefinitionError, match="staff has another type or unit"),
+        declared(tmp_path / "rules", [PLAIN, second]),
+    ):
+        pass
+
+
+def test_two_returns_share_no_form_number(tmp_path: Path):
+    other = {**PLAIN, "return": "other", "title": "另一张表"}
+    with pytest.raises(DefinitionError, match="XB57"), declared(tmp_path / "rules", [PLAIN, other]):
+        pass
+
+
+def test_no_return_can_be_called_like_a_table_or_file_of_the_pipeline():
+    ours = {name.removeprefix("landing.") for name in landing_schema() if name.startswith("landing.")}
+    from pipelines.returns import current_definitions
+
+    assert {name for name in ours - set(current_definitions()) if re.fullmatch("[a-z][a-z_]*", name)} <= TAKEN_RETURNS
+
+
+def test_a_product_is_rounded_as_a_clerk_rounds(tmp_path: Path):
+    # 7.5 × 33.33 = 249.975: stated to the cent it is 249.98.
+    columns = [
+        {"name": "school_code", "label": "学校标识码", "type": "text", "required": True},
+        {"name": "heads", "label": "人数", "type": "headcount", "required": True},
+        {"name": "rate_yuan", "label": "标准", "type": "money", "required": True},
+        {"name": "due_yuan", "label": "金额", "type": "money", "required": True},
+    ]
+    identity = {"name": "product", "left": "due_yuan", "relation": "=", "product": ["heads", "rate_yuan"]}
+    rows = [{"school_code": "1", "heads": 7.5, "rate_yuan": 33.33, "due_yuan": due} for due in (249.98,)]
+    with declared(tmp_path / "rules", [{**PLAIN, "columns": columns, "identities": [identity]}]) as (defined,):
+        screening, _ = landed(tmp_path, [defined], {"a.xlsx": filled(defined, "2024-2025", rows)})
+        assert [finding.message for finding in screening.findings if finding.outcome == "error"] == []
+
+
+def test_a_fault_in_judging_one_file_takes_no_other_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nothing is said of the guilty file, not even of its other return; all others are judged as they would be without it."""
+    second = {**PLAIN, "return": "other", "form": "XB58", "title": "另一张表", "columns": [{**one, "label": one["label"] + "二"} for one in PLAIN["columns"]]}  # fmt: skip
+    with declared(tmp_path / "rules", [PLAIN, second]) as found:
+        sent = []
+        for number in range(7):
+            books = [
+                filled(defined, "2024-2025", [{"school_code": f"{number}", "staff": number, "kind": "甲"}])
+                for defined in found
+            ]
+            for defined, content in zip(found, books, strict=True):
+                path = tmp_path / f"{number}-{defined.return_code}"
+                path.write_bytes(content)
+                sent.append(Submission(path.name, path, f"{path.name}.xlsx"))
+        alone = screen([one for one in sent if one.submission_id != "3-staffing"], ScreenSettings(COUNTIES))
+        original = screening_module.derive
+
+        def fail(defined: ReturnDefinition, frame: Any, months: Any) -> Any:
+            if defined.return_code == "staffing" and (frame["school_code"] == "3").any():
+                raise ZeroDivisionError("ours")
+            return original(defined, frame, months)
+
+        monkeypatch.setattr(screening_module, "derive", fail)
+        result = screen(sent, ScreenSettings(COUNTIES))
+    assert result.faults == {"3-staffing": "XB57 v1: ZeroDivisionError: ours"}
+
+    def said(screening: Any) -> list[Any]:
+        rows = {code: sorted(map(str, frame.rows())) for code, frame in screening.rows.items()}
+        return [sorted(map(str, screening.filings)), sorted(map(str, screening.findings)), sorted(map(str, screening.rule_results)),
+                sorted(screening.cell_columns), rows]  # fmt: skip
+
+    assert said(result) == said(alone)
+    assert len(result.filings) == 13
+
+
+def test_a_return_whose_rules_cannot_be_used_takes_no_other_down(tmp_path: Path):
+    second = {**PLAIN, "return": "other", "form": "XB58", "title": "另一张表", "columns": [{**one, "label": one["label"] + "二"} for one in PLAIN["columns"]]}  # fmt: skip
+    with declared(tmp_path / "rules", [PLAIN, second]) as found:
+        for defined in found:
+            path = tmp_path / defined.return_code
+            path.write_bytes(filled(defined, "2024-2025", [{"school_code": "1", "staff": 1, "kind": "甲"}]))
+        sent = [Submission(one, tmp_path / one, f"{one}.xlsx") for one in ("staffing", "other")]
+        suite = tmp_path / "rules" / "expectations" / "staffing.json"
+        suite.write_text(suite.read_text(encoding="utf-8").replace("ok__unique_key", "ok__uniqe_key"), encoding="utf-8")
+        forget()
+        result = screen(sent, ScreenSettings(COUNTIES))
+    assert [filing.submission_id for filing in result.filings] == ["other"]
+    assert list(result.faults) == ["staffing"] and "ok__uniqe_key" in result.faults["staffing"]
