@@ -1,6 +1,6 @@
 """The rule bundle: one small zip from which a county checks its files before it sends them, without a home and offline.
 
-    bundle.json            format, city, counties (code and name), calendar periods, limits, version of the rule set
+    bundle.json            format, city, counties (code, name, life), calendar periods, limits, version of the rule set
     definitions/*.yaml     the returns, byte for byte
     expectations/*.json    the rules, byte for byte
 
@@ -15,7 +15,8 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -77,6 +78,15 @@ class _Area(_Plain):
     name: str = Field(min_length=1, max_length=100)
 
 
+class _County(_Area):
+    """A county with its life, as `CountyName`."""
+
+    valid_from: date | None = None
+    valid_to: date | None = None
+    passed_into: tuple[str, ...] = ()
+    came_from: tuple[str, ...] = ()
+
+
 class _Limits(_Plain):
     file_bytes: int = Field(gt=0, le=1 << 32)
     cells: int = Field(gt=0, le=100_000_000)
@@ -89,7 +99,7 @@ class _Manifest(_Plain):
     format_version: Literal[1]
     rule_set_version: str = Field(pattern=r"^[0-9a-f]{12}$")
     city: _Area
-    counties: tuple[_Area, ...] = Field(min_length=1, max_length=500)
+    counties: tuple[_County, ...] = Field(min_length=1, max_length=500)
     periods: dict[str, tuple[Annotated[str, AfterValidator(_is_period)], ...]]
     limits: _Limits
 
@@ -106,7 +116,10 @@ def bundle_bytes(city_code: str, city_name: str, settings: ScreenSettings) -> by
                 "format_version": 1,
                 "rule_set_version": rule_set_version(),
                 "city": {"code": city_code, "name": city_name},
-                "counties": [{"code": county.code, "name": county.name} for county in settings.counties],
+                "counties": [
+                    _County.model_validate(asdict(county)).model_dump(mode="json", exclude_defaults=True)
+                    for county in settings.counties
+                ],
                 "periods": {code: sorted(periods) for code, periods in sorted(settings.periods.items())},
                 "limits": settings.limits.__dict__,
             },
@@ -213,7 +226,7 @@ def _understood(members: dict[str, bytes]) -> Bundle:
         manifest.city.name,
         manifest.rule_set_version,
         ScreenSettings(
-            counties=tuple(CountyName(county.code, county.name) for county in manifest.counties),
+            counties=tuple(CountyName(**dict(county)) for county in manifest.counties),
             periods={code: set(periods) for code, periods in manifest.periods.items()},
             limits=ReadLimits(limits.file_bytes, limits.cells, limits.seconds, limits.memory_bytes),
         ),

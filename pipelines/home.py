@@ -24,7 +24,7 @@ from pathlib import Path
 
 from pipelines.decisions import DecisionLog
 from pipelines.files import sync_folder
-from pipelines.municipality import Municipality, load_municipality
+from pipelines.municipality import County, Municipality, load_municipality
 from pipelines.returns import current_definitions
 from pipelines.screening.identify import CountyName
 from pipelines.screening.screen import ScreenSettings
@@ -130,13 +130,21 @@ class Home:
         for row in self.municipality.calendar_rows():
             periods.setdefault(row.return_code, set()).add(row.period.code)
         return ScreenSettings(
-            counties=tuple(CountyName(county.code, county.name) for county in self.municipality.counties),
+            counties=tuple(self.county_name(county) for county in self.municipality.counties),
             periods=periods,
             limits=self.read_limits(),
             decisions=tuple(self.decisions),
             # Without a key nothing was ever asked, and no reply is known; looking at a file must not make one.
             reply_key=self.reply_key if (self.raw / "reply.key").exists() else secrets.token_hex(32),
         )
+
+    def county_name(self, county: County) -> CountyName:
+        """What screening knows of a county: what it is called, and from when to when files of it are taken."""
+        municipality = self.municipality
+        return CountyName(
+            county.code, county.name, county.valid_from, county.valid_to, municipality.passed_into(county),
+            municipality.came_from(county),
+        )  # fmt: skip
 
     def read_limits(self) -> ReadLimits:
         """What one file may cost."""

@@ -479,14 +479,32 @@ class Municipality(_Entry):
             for period in entry.periods()
         ]
 
-    def expected_filings(self) -> list[ExpectedFiling]:
-        """Every filing owed: each calendar row for each county that exists on the period's last day."""
+    def expected_filings(self, reference_on: Callable[[str, Period], date]) -> list[ExpectedFiling]:
+        """Every filing owed: each calendar row for each county that exists on the day which `reference_on` gives for the return and
+        period."""
         return [
             ExpectedFiling(row.return_code, county.code, row.period, row.due_on)
             for row in self.calendar_rows()
             for county in self.counties
-            if county.valid_on(row.period.end)
+            if county.valid_on(reference_on(row.return_code, row.period))
         ]
+
+    def passed_into(self, county: County) -> tuple[str, ...]:
+        """Codes of the counties that a county passed into on the day from which it no longer exists."""
+        return tuple(
+            part.code
+            for succession in self.successors
+            if succession.county == county.code and succession.from_day == county.valid_to
+            for part in succession.into
+        )
+
+    def came_from(self, county: County) -> tuple[str, ...]:
+        """Codes of the counties that a county was made of on the day from which it exists."""
+        return tuple(
+            succession.county
+            for succession in self.successors
+            if succession.from_day == county.valid_from and county.code in {part.code for part in succession.into}
+        )
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

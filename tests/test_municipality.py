@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from pipelines.municipality import ConfigurationError, Municipality, Problem, load_municipality
 from pipelines.periods import parse_period
+from pipelines.returns import reference_on
 from pipelines.sample import write_sample_municipality
 
 RETURNS = {
@@ -118,7 +119,7 @@ def test_the_template_is_xinzhou_with_its_14_counties_and_six_returns(file: Path
     assert due["population", "2024"] == due["teacher_pay", "2024"] == due["civil_servant_pay", "2024"]
     assert due["population", "2024"] == date(2025, 3, 1)
     assert due["rural_subsidy", "2024Q3"] == date(2024, 10, 20)
-    assert len(municipality.expected_filings()) == 14 * 27
+    assert len(municipality.expected_filings(reference_on)) == 14 * 27
     assert municipality.received_at == "modified"
     assert municipality.publish.withhold_below == Decimal("0.5")
     assert municipality.limits.model_dump() == {
@@ -188,16 +189,19 @@ def test_a_small_configuration_takes_the_defaults(file: Path) -> None:
         municipality.county("140999")
 
 
-def test_a_county_owes_the_periods_on_whose_last_day_it_exists(file: Path) -> None:
-    text = replaced("    source: counties/140902", "    valid_to: 2025-08-31\n    source: counties/140902")
+def test_a_county_owes_the_periods_on_whose_reference_day_it_exists(file: Path) -> None:
+    text = replaced("    source: counties/140902", "    valid_to: 2024-09-01\n    source: counties/140902")
     text = replaced(
         "    name_en: Dingxiang\n    valid_from: 1983-01-01",
-        "    name_en: Dingxiang\n    valid_from: 2024-08-31",
+        "    name_en: Dingxiang\n    valid_from: 2024-09-01",
         text,
     )
-    owed = [(filing.county_code, filing.period.code) for filing in load(file, text).expected_filings()]
-    # 忻府区 is gone on the last day of 2024-2025; 定襄县 begins on the last day of 2023-2024.
-    assert owed == [("140902", "2023-2024"), ("140921", "2023-2024"), ("140921", "2024-2025")]
+    municipality = load(file, text)
+    # 忻府区 is gone on the first day of 2024-2025, on which 定襄县 begins.
+    assert [(one.county_code, one.period.code) for one in municipality.expected_filings(reference_on)] == [
+        ("140902", "2023-2024"),
+        ("140921", "2024-2025"),
+    ]
 
 
 def test_due_days_count_from_the_first_or_the_last_day_of_the_period(file: Path) -> None:

@@ -101,7 +101,8 @@ filing as (
         expected.period_start,
         expected.period_end,
         expected.city_code,
-        expected.school_year
+        expected.school_year,
+        expected.is_register_of_the_county
     from {{ ref('stg_filing') }} as filing
     inner join {{ ref('stg_expected_filing') }} as expected
         on

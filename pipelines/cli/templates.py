@@ -28,15 +28,18 @@ def write_templates(home: Home, which: str, county: str, period: str, folder: Pa
     wanted = period_named(period)
     due = {(row.return_code, row.period) for row in home.municipality.calendar_rows()}
     definitions = [defined for defined in definitions if (defined.return_code, wanted) in due]
-    counties = [one for one in counties if one.valid_on(wanted.end)]
-    if not definitions or not counties:
+    asked = [
+        (one, [defined for defined in definitions if one.valid_on(defined.reference_on(wanted))]) for one in counties
+    ]
+    asked = [(one, theirs) for one, theirs in asked if theirs]
+    if not asked:
         _refuse_period(which, wanted, sorted(due), bool(definitions))
-    known_n = 0
-    for one in counties:
+    known_n = written_n = 0
+    for one, theirs in asked:
         name = CountyName(one.code, one.name)
         schools = _last_register(home, one.code, wanted) if prefill else []
         known_n += bool(schools)
-        for defined in definitions:
+        for defined in theirs:
             rows = prefilled(defined, schools, wanted) if known_rows(defined) is None else []
             path = folder / template_name(defined, name, wanted)
             content = template_workbook(defined, name, wanted, rows=rows)
@@ -44,13 +47,13 @@ def write_templates(home: Home, which: str, county: str, period: str, folder: Pa
                 replace_file(path, content)
             except OSError as error:
                 refuse(say(f"写不进 {path}：{error.strerror}", f"Cannot write {path}: {error.strerror}"))
-    written_n = len(counties) * len(definitions)
+            written_n += 1
     tell(say(f"已写出 {written_n} 个模板，在 {folder}。", f"{written_n} templates written to {folder}."))
-    if prefill and known_n < len(counties):
+    if prefill and known_n < len(asked):
         tell(
             say(
-                f"{len(counties) - known_n} 个县区还没有已接收的学校名录，模板未预填。",
-                f"{len(counties) - known_n} counties have no accepted register yet: nothing prefilled for them.",
+                f"{len(asked) - known_n} 个县区还没有已接收的学校名录，模板未预填。",
+                f"{len(asked) - known_n} counties have no accepted register yet: nothing prefilled for them.",
             )
         )
 

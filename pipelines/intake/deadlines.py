@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipelines.files import replace_file
 from pipelines.home import Home
+from pipelines.returns import reference_on
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def record_late(home: Home, received: set[tuple[str, str, str]], *, on: date) ->
                 "period": filing.period.code,
                 "due_on": filing.due_on.isoformat(),
             }
-            for filing in home.municipality.expected_filings()
+            for filing in home.municipality.expected_filings(reference_on)
             if filing.due_on < on and (filing.return_code, filing.county_code, filing.period.code) not in received
         ]
         replace_file(path, (json.dumps(late, ensure_ascii=False, indent=1) + "\n").encode())

@@ -7,6 +7,7 @@ read (`screening`), which rules apply to it and what they say (`expectations/`),
 from pipelines.characters import normalise_label
 from pipelines.returns.definition import (
     Column,
+    DateCheck,
     DefinitionError,
     Identity,
     ReturnDefinition,
@@ -15,11 +16,13 @@ from pipelines.returns.definition import (
     current_definitions,
     declared_units,
     definition,
+    reference_on,
     split_unit,
 )
 
 __all__ = [
     "Column",
+    "DateCheck",
     "DefinitionError",
     "Identity",
     "ReturnDefinition",
@@ -29,5 +32,6 @@ __all__ = [
     "declared_units",
     "definition",
     "normalise_label",
+    "reference_on",
     "split_unit",
 ]

@@ -5,7 +5,9 @@ contradicts itself is refused when it is loaded, so that nothing downstream has 
 """
 
 import re
+from calendar import monthrange
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,6 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipelines.characters import folded, normalise_label
+from pipelines.periods import Period
 from pipelines.rule_files import definitions_folder, read_once
 
 ColumnType = Literal["text", "code", "count", "headcount", "money", "date"]
@@ -95,6 +98,10 @@ _UNITS = frozenset(
         "所",
     ]
 )
+
+
+# The first or the last day of a period, or a day of the calendar year in which it begins.
+_DAY_OF_PERIOD = r"^(start|end|(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))$"
 
 
 class _Frozen(BaseModel):
@@ -260,6 +267,48 @@ class Ratio(_Frozen):
         return f"{self.name}_over_zero"
 
 
+class DateCheck(_Frozen):
+    """What is asked of a date column: a rule asserts it under its `name`.
+
+    `earliest`: a day before which no such date is plausible; `within_period`: not after the period's last day. `not_after`: another
+    date column that must not lie before it. `near` (`start`, `end` or MM-DD of the period) and `days`: how far from that day it may
+    lie; rows that share a date off that day are one finding. `per`: a column for each value of which the dates must be the same.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    of: str
+    earliest: date | None = None
+    within_period: bool = False
+    not_after: str | None = None
+    near: str | None = Field(default=None, pattern=_DAY_OF_PERIOD)
+    days: int = Field(default=0, ge=0)
+    per: str | None = None
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> "DateCheck":
+        if (
+            sum(
+                [
+                    self.earliest is not None or self.within_period,
+                    *(bool(k) for k in (self.not_after, self.near, self.per)),
+                ]
+            )
+            != 1
+        ):
+            raise ValueError(
+                f"{self.name}: asks for a plausible range, an order, a nearness or sameness, and for one of them"
+            )
+        return self
+
+    @property
+    def kind(self) -> Literal["plausible", "order", "near", "same"]:
+        return "order" if self.not_after else "near" if self.near else "same" if self.per else "plausible"
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return tuple(name for name in (self.of, self.not_after, self.per) if name)
+
+
 class TotalRow(_Frozen):
     """A row that repeats the sums of the rows above it: dropped from the data, and checked."""
 
@@ -302,6 +351,8 @@ class ReturnDefinition(_Frozen):
     title_en: str
     aliases: tuple[str, ...] = ()
     period_types: tuple[Literal["school_year", "calendar_year", "quarter", "month"], ...] = Field(min_length=1)
+    #: The day of the period whose counties file the return: that of a stock, the last day of what is summed over the period.
+    reference_day: str = Field(default="end", pattern=_DAY_OF_PERIOD)
     key: tuple[str, ...] = Field(min_length=1)
     row_label: str
     total_row: TotalRow | None = None
@@ -309,6 +360,7 @@ class ReturnDefinition(_Frozen):
     columns: tuple[Column, ...]
     identities: tuple[Identity, ...] = ()
     ratios: tuple[Ratio, ...] = ()
+    dates: tuple[DateCheck, ...] = ()
     present: tuple[Present, ...] = ()
     #: 指标解释 of each column: who counts, as of when. It changes nothing that is read.
     explanations: dict[str, str] = {}
@@ -329,6 +381,8 @@ class ReturnDefinition(_Frozen):
                 used.add(identity.selector[0])
         for ratio in self.ratios:
             used |= {*ratio.terms}
+        for check in self.dates:
+            used |= {*check.terms}
         for present in self.present:
             used |= {present.column, *present.per, *present.where}
         if self.total_row:
@@ -370,7 +424,14 @@ class ReturnDefinition(_Frozen):
             for label in column.labels:
                 if owner.setdefault(label, column.name) != column.name:
                     raise ValueError(f"{self.return_code}: label {label} names both {owner[label]} and {column.name}")
+        for check in self.dates:
+            if not_dates := [name for name in (check.of, check.not_after) if name and self.column(name).type != "date"]:
+                raise ValueError(f"{self.return_code}.{check.name}: no date columns: {not_dates}")
         return self
+
+    def reference_on(self, period: Period) -> date:
+        """The day on which a county must exist to file the return for a period."""
+        return day_of(period, self.reference_day)
 
     def _computes(self, identity: Identity) -> None:
         """Raise ValueError for an identity of codes that do not exist, or a product that no integer of 128 bits holds."""
@@ -399,10 +460,10 @@ class ReturnDefinition(_Frozen):
 
     @cached_property
     def declared_truths(self) -> frozenset[str]:
-        """Names of the identities, ratios and of what must be present: what rules of this version may assert."""
+        """Names of the identities, ratios, date checks and of what must be present: what rules of this version may assert."""
+        named = (self.identities, self.ratios, self.dates, self.present)
         over_zero = [ratio.over_zero for ratio in self.ratios if ratio.per]
-        named = [*(one.name for one in self.identities), *(one.name for one in self.ratios)]
-        return frozenset([*named, *(one.name for one in self.present), *over_zero])
+        return frozenset([*(one.name for several in named for one in several), *over_zero])
 
     @cached_property
     def number_columns(self) -> tuple[Column, ...]:
@@ -427,6 +488,17 @@ def split_unit(text: str, units: frozenset[str] = frozenset()) -> tuple[str, str
     if match and (match["unit"] in _UNITS or match["unit"] in units):
         return match["label"], match["unit"]
     return label, None
+
+
+def day_of(period: Period, day: str) -> date:
+    """A day that is declared of a period: its first (`start`), its last (`end`), or MM-DD of the year in which it begins.
+
+    29 February stands for the last of February.
+    """
+    if day in ("start", "end"):
+        return period.start if day == "start" else period.end
+    month, number = map(int, day.split("-"))
+    return date(period.year, month, min(number, monthrange(period.year, month)[1]))
 
 
 def typed(code: str) -> str:
@@ -496,6 +568,11 @@ def declared_units() -> frozenset[str]:
 def current_definitions() -> dict[str, ReturnDefinition]:
     """The newest version of each return, by return code; its columns are those of the landing table."""
     return {defined.return_code: defined for defined in all_definitions()}
+
+
+def reference_on(return_code: str, period: Period) -> date:
+    """The day on which a county must exist to file a return for a period, by the return's newest version."""
+    return current_definitions()[return_code].reference_on(period)
 
 
 def definition(return_code: str, version: int | None = None) -> ReturnDefinition:

@@ -6,22 +6,25 @@ expected values go into the findings. What a broken rule means is said in `expec
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 import polars as pl
 
-from pipelines.returns import Identity, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, Present, Ratio
+from pipelines.periods import Period
+from pipelines.returns import DateCheck, Identity, ReturnDefinition
+from pipelines.returns.definition import DECIMAL_PLACES, Present, Ratio, day_of
 from pipelines.screening.rules import bounds_of
 from pipelines.screening.tabulate import READ_STATES, CellState
 
 _NOTHING_TO_ADD = ("not_applicable", "included_elsewhere")
 
 
-def derive(defined: ReturnDefinition, frame: pl.DataFrame, period_months: Mapping[int, int]) -> pl.DataFrame:
-    """Add every truth column of a return. `period_months`: filing → months in its period."""
+def derive(defined: ReturnDefinition, frame: pl.DataFrame, periods: Mapping[int, Period | None]) -> pl.DataFrame:
+    """Add every truth column of a return. `periods`: filing → its period, None where it could not be read."""
     data = ~pl.col("is_total")
-    months = pl.col("filing").replace_strict(dict(period_months), default=None, return_dtype=pl.Int64)
+    months_of = {filing: period.months if period else 12 for filing, period in periods.items()}
+    months = pl.col("filing").replace_strict(months_of, default=None, return_dtype=pl.Int64)
     frame = frame.with_columns(months.alias("period_months"))
     frame = frame.with_columns(
         *(expression for identity in defined.identities for expression in _identity(defined, identity, data)),
@@ -31,6 +34,8 @@ def derive(defined: ReturnDefinition, frame: pl.DataFrame, period_months: Mappin
         _unique_key(defined, data),
         *([_text_numbers(defined), _not_reported(defined, data)] if defined.number_columns else []),
     )
+    for check in defined.dates:
+        frame = _DATES[check.kind](defined, check, frame, periods)
     if defined.complete:
         frame = _complete(defined, frame)
     if defined.total_row:
@@ -244,3 +249,118 @@ def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         pl.when(is_total).then(pl.col("wrong__total").list.len() == 0).otherwise(None).alias("ok__total_row")
     ).drop("_block")
+
+
+# --- dates ------------------------------------------------------------------------------------------------------------
+
+Periods = Mapping[int, Period | None]
+
+#: The first of the days from which a spreadsheet counts, and the earliest year that a clerk may have meant by one.
+_COUNTED_FROM = (date(1899, 12, 30), date(1904, 1, 1))
+_EARLIEST_YEAR = 1860
+
+
+def _plausible_date(_: ReturnDefinition, check: DateCheck, frame: pl.DataFrame, periods: Periods) -> pl.DataFrame:
+    """False for a day before the earliest, after the period, or that a year typed into a date cell turns into; `detail__X` says which.
+    Years typed are one finding for the column."""
+    day, row = pl.col(check.of), pl.col("source_row")
+    ends = _by_filing(periods, lambda period: period.end)
+    judged = ~pl.col("is_total") & day.is_not_null()
+    year = _year_typed(day, periods)
+    typed = judged & year.is_not_null()
+    rows = row.filter(typed)
+    reasons = [
+        pl.when(typed).then(pl.format("像是在日期格里只填了年份 {}{}", year, _rows_in_words(rows, ["entry"]))),
+        pl.when(day < check.earliest).then(pl.lit(f"早于 {check.earliest}")),
+        *(
+            [pl.when(day > ends).then(pl.format("晚于报告期的最后一天 {}", ends.dt.to_string("%Y-%m-%d")))]
+            if check.within_period
+            else []
+        ),
+    ]
+    told = ~typed | (row == rows.min().over("entry"))
+    return frame.with_columns(pl.coalesce(reasons).alias(f"detail__{check.name}")).with_columns(
+        pl.when(judged & told).then(pl.col(f"detail__{check.name}").is_null()).alias(f"ok__{check.name}")
+    )
+
+
+def _ordered_dates(_: ReturnDefinition, check: DateCheck, frame: pl.DataFrame, periods: Periods) -> pl.DataFrame:
+    """False where the other date lies before this one; without the other, or where one is a year typed, nothing is out of order."""
+    day, other = pl.col(check.of), pl.col(check.not_after or "")
+    unknown = other.is_null() | _year_typed(day, periods).is_not_null() | _year_typed(other, periods).is_not_null()
+    judged = ~pl.col("is_total") & day.is_not_null()
+    return frame.with_columns(pl.when(judged).then(unknown | (day <= other)).alias(f"ok__{check.name}"))
+
+
+def _near_date(_: ReturnDefinition, check: DateCheck, frame: pl.DataFrame, periods: Periods) -> pl.DataFrame:
+    """False on the first row of each day that lies too far from the one that is due; `expected__X` is that day, `detail__X` the rows."""
+    day, row = pl.col(check.of), pl.col("source_row")
+    due, far = _far(check, periods)
+    judged = ~pl.col("is_total") & day.is_not_null()
+    rows, group = row.filter(judged), ["entry", check.of]
+    year = _year_typed(day, periods)
+    hint = pl.when(year.is_not_null()).then(pl.format("，像是在日期格里只填了年份 {}", year)).otherwise(pl.lit(""))
+    return frame.with_columns(
+        due.alias(f"expected__{check.name}"),
+        pl.when(judged & (~far | (row == rows.min().over(group)))).then(~far).alias(f"ok__{check.name}"),
+        pl.concat_str(_rows_in_words(rows, group), hint).alias(f"detail__{check.name}"),
+    )
+
+
+def _same_date(defined: ReturnDefinition, check: DateCheck, frame: pl.DataFrame, periods: Periods) -> pl.DataFrame:
+    """False on the first row of a group whose day is not that of the group's first; `detail__X` counts the rows of each day. Days that
+    are found too far off are not compared: they have been asked about."""
+    per = check.per or ""
+    day, group = pl.col(check.of), ["filing", per]
+    judged = ~pl.col("is_total") & day.is_not_null() & pl.col(per).is_not_null()
+    for other in defined.dates:
+        if other.kind == "near" and other.of == check.of:
+            judged &= ~_far(other, periods)[1].fill_null(False)
+    placed = frame.with_row_index("place")
+    days = placed.filter(judged).group_by(*group, check.of).agg(pl.len().alias("rows_n"), pl.col("place").min())
+    found = (
+        days.sort(*group, "place")
+        .group_by(*group)
+        .agg(
+            (pl.len() == 1).alias(f"ok__{check.name}"),
+            # Where all agree, the group's first row; else the first that departs from it.
+            pl.col("place").slice(0, 2).last(),
+            pl.format("{}（{} 行）", day.dt.to_string("%Y-%m-%d"), "rows_n").alias("days"),
+        )
+        .select(
+            f"ok__{check.name}",
+            "place",
+            pl.format("{}：{}", per, pl.col("days").list.join("、")).alias(f"detail__{check.name}"),
+        )
+    )
+    return placed.join(found, on="place", how="left", maintain_order="left").drop("place")
+
+
+_DATES = {"plausible": _plausible_date, "order": _ordered_dates, "near": _near_date, "same": _same_date}
+
+
+def _by_filing(periods: Periods, of: Callable[[Period], date]) -> pl.Expr:
+    """A day of each filing's period; null where the period could not be read."""
+    days = {filing: of(period) for filing, period in periods.items() if period}
+    if not days:
+        return pl.lit(None, pl.Date)
+    return pl.col("filing").replace_strict(days, default=None, return_dtype=pl.Date)
+
+
+def _far(check: DateCheck, periods: Periods) -> tuple[pl.Expr, pl.Expr]:
+    """The day that is due of a date, and whether the date lies too far from it."""
+    due = _by_filing(periods, lambda period: day_of(period, check.near or "end"))
+    return due, (pl.col(check.of) - due).dt.total_days().abs() > check.days
+
+
+def _year_typed(day: pl.Expr, periods: Periods) -> pl.Expr:
+    """The year (of the period or earlier) that becomes this day when it is typed into a cell for dates; null where none does."""
+    last = _by_filing(periods, lambda period: period.end).dt.year()
+    counted = [(day - pl.lit(first)).dt.total_days() for first in _COUNTED_FROM]
+    return pl.coalesce([pl.when(days.is_between(_EARLIEST_YEAR, last)).then(days) for days in counted])
+
+
+def _rows_in_words(rows: pl.Expr, group: list[str]) -> pl.Expr:
+    """（第 5–58 行，共 54 行） of the rows of a group, nothing where there is one."""
+    first, last, rows_n = (part.over(group) for part in (rows.min(), rows.max(), rows.len()))
+    return pl.when(rows_n > 1).then(pl.format("（第 {}–{} 行，共 {} 行）", first, last, rows_n)).otherwise(pl.lit(""))

@@ -9,10 +9,18 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from pipelines.characters import folded, folded_name, is_digits, visible
 from pipelines.periods import Period, read_period_in_name, read_period_label
-from pipelines.returns import ReturnDefinition, all_definitions, declared_units, normalise_label, split_unit
+from pipelines.returns import (
+    ReturnDefinition,
+    all_definitions,
+    declared_units,
+    normalise_label,
+    reference_on,
+    split_unit,
+)
 from pipelines.rule_files import read_once
 from pipelines.screening.rows import (
     SIGN_OFF_ROLES,
@@ -70,8 +78,21 @@ _NO_NAME = re.compile(r"^[\W_]*$")
 
 @dataclass(frozen=True)
 class CountyName:
+    """What screening knows of a county. It exists from `valid_from` on and no longer on `valid_to`; None: as far as is known.
+
+    `passed_into`, `came_from`: codes of the counties that it became when it ended, and that it was made of.
+    """
+
     code: str
     name: str
+    valid_from: date | None = None
+    valid_to: date | None = None
+    passed_into: tuple[str, ...] = ()
+    came_from: tuple[str, ...] = ()
+
+    def valid_on(self, day: date) -> bool:
+        """Whether the county exists on `day`."""
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day < self.valid_to)
 
 
 @dataclass(frozen=True)
@@ -258,6 +279,7 @@ def identify(
         ours = metadata if table.of_template or not templates else nothing
         _resolve_county(table, counties, set(source_counties), ours, hidden, file_name)
         _resolve_period(table, periods.get(table.definition.return_code, set()), ours, hidden, file_name)
+        _check_existence(table, counties)
 
     speaking, silent = [], []
     for table in tables:
@@ -913,3 +935,54 @@ def _resolve_period(table: Table, calendar: set[str], template: Cover, hidden: f
         table.observations.append(
             Observation("FILE-0-name-conflict", value=file_name, expected=period.label, detail=hinted.label)
         )
+
+
+def _check_existence(table: Table, counties: Sequence[CountyName]) -> None:
+    """A return is filed by the counties of its reference day: a file of one that is gone by then, or not yet there, is refused."""
+    # Of another county's file, or of a period that nobody reports, enough has been said.
+    if {"FILE-0-county-conflict", "FILE-0-period-type", "FILE-0-period-unexpected"} & {
+        observation.rule_id for observation in table.observations
+    }:
+        return
+    county = next((county for county in counties if county.code == table.county_code), None)
+    period = table.period
+    if county is None or period is None:
+        return
+    day = reference_on(table.definition.return_code, period)
+    if county.valid_on(day):
+        return
+    ended = county.valid_to if county.valid_to and county.valid_to <= day else None
+    turn = ended or county.valid_from or day
+    others = _counties_of(county, day, counties, "passed_into" if ended else "came_from")
+    by_whom = f"应由{'、'.join(others)}报送" if others else "不由它报送"
+    claim = table.cover.first("period") or table.cover.first("title") or ("", table.sheet.name, table.header_row, 0)
+    _, sheet, row, column = claim
+    table.observations.append(
+        Observation(
+            "FILE-0-county-ended" if ended else "FILE-0-county-not-yet",
+            sheet,
+            row,
+            column,
+            value=county.name,
+            expected=turn.isoformat(),
+            detail=f"{period.label}的本表以 {day.isoformat()} 的县区为准，{by_whom}",
+        )
+    )
+
+
+def _counties_of(county: CountyName, day: date, counties: Sequence[CountyName], link: str) -> list[str]:
+    """Names of the counties that hold on a day what belongs to a county that is not there on it, in the order of the municipality.
+
+    `link`: the attribute to follow, forwards or backwards in time.
+    """
+    by_code = {one.code: one for one in counties}
+    found: set[str] = set()
+    seen = {county.code}
+    waiting = [county]
+    while waiting:
+        for code in getattr(waiting.pop(), link):
+            if code in by_code and code not in seen:
+                seen.add(code)
+                other = by_code[code]
+                (found.add(code) if other.valid_on(day) else waiting.append(other))
+    return [one.name for one in counties if one.code in found]

@@ -9,6 +9,7 @@ is run: macros and objects are left where they are.
 
 import io
 import math
+import re
 import struct
 import zipfile
 import zlib
@@ -51,6 +52,7 @@ from pipelines.screening.workbook import Refusal, Sheet, Workbook, cell_address,
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _CHUNK = 1 << 20
+_MONTH = re.compile(r"[0-9]{4}\.(?:0[1-9]|1[0-2])")
 
 #: One sheet's second reading: its cells, what else was seen, and whether days count from 1904.
 Seen = tuple[Iterable[Cell], SheetReading, bool]
@@ -191,6 +193,7 @@ def _read_calamine(
                 _as_text(grid),
                 hidden=meta.visible != calamine.SheetVisibleEnum.Visible,
                 very_hidden=meta.visible == calamine.SheetVisibleEnum.VeryHidden,
+                month_numbers=_month_numbers(grid),
             )
             seen = second_reader(number, meta.name, grid)
             if seen is None:
@@ -248,6 +251,16 @@ def _texts(grid: list[list[Any]]) -> list[list[str | None]]:
         ]
         for row in grid
     ]
+
+
+def _month_numbers(grid: list[list[Any]]) -> frozenset[tuple[int, int]]:
+    """Where a number reads like a year and a month: 2009.11 is one, while the text 2009.11 is a date."""
+    return frozenset(
+        (row, column)
+        for row, values in enumerate(grid)
+        for column, value in enumerate(values)
+        if value.__class__ is float and 1000 < value < 10_000 and _MONTH.fullmatch(cell_text(value) or "")
+    )
 
 
 def _with_reading(sheet: Sheet, reading: SheetReading) -> Sheet:

@@ -225,6 +225,8 @@ def cell_expectation(defined: ReturnDefinition, column: Column) -> dict[str, Any
     codes = "、".join(f"“{MISSING_LABELS[code]}”" for code in column.missing)
     gap = " " if wanted[0].isdigit() else ""
     remedy = f"请填写{gap}{wanted}" + (f"；没有数据时填{codes}。" if codes else "。")
+    if column.type == "date":
+        remedy = f"请填写{wanted}；只知道年、月的，写成 2024-09 或 2024年9月，按该月 1 日读取。"
     return {
         "type": "expect_column_values_to_be_in_set",
         "kwargs": {"column": f"{column.name}__state", "value_set": allowed},

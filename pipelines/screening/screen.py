@@ -19,7 +19,7 @@ import polars as pl
 from pipelines.characters import folded, folded_name, strange, unseen
 from pipelines.decisions import Decision, lock_at, waivers
 from pipelines.periods import Period, parse_period
-from pipelines.returns import ReturnDefinition, all_definitions, current_definitions
+from pipelines.returns import DateCheck, ReturnDefinition, all_definitions, current_definitions
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, Ratio
 from pipelines.screening.batch_contents import BATCH_KIND
 from pipelines.screening.derive import derive, scale
@@ -493,8 +493,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
     rules = suite(defined.return_code)
     judged = rules.select("file", version=defined)
     frame = tabulate(defined, [(number, table) for number, (_, table) in enumerate(parts)], filings)
-    months = {index: entry.period.months if entry.period else 12 for index, entry in entries.items()}
-    frame = derive(defined, frame, months)
+    frame = derive(defined, frame, {index: entry.period for index, entry in entries.items()})
     validation = validate(
         frame, judged, name=f"{defined.return_code}_v{defined.version}", index=("entry", "source_row")
     )
@@ -763,6 +762,8 @@ def explain(
     elif rule.truth == "complete":
         missing = "、".join(str(value) for value in row["missing__complete"])
         yield rule.column or defined.key[0], "", "", "", missing, ""
+    elif check := next((check for check in defined.dates if check.name == rule.truth), None):
+        yield _out_of_time(rule, check, row)
     elif ratio := next((ratio for ratio in defined.ratios if ratio.name == rule.truth), None):
         yield _out_of_range(defined, rule, ratio, row)
     elif zero := next((ratio for ratio in defined.ratios if ratio.per and ratio.over_zero == rule.truth), None):
@@ -799,6 +800,17 @@ def _out_of_range(
     bound = Decimal(str(low if value < low else high))
     hint = suspected(float(value), low, high, (defined.column(ratio.of).unit or "").split("/")[0])
     return ratio.of, f"{rounded:f}", f"{low:g}–{high:g}", f"{rounded - bound:+f}", f"，{hint}" if hint else "", ""
+
+
+def _out_of_time(rule: Rule, check: DateCheck, row: dict[str, Any]) -> tuple[str, str, str, str, str, str]:
+    """What `explain` says of a date: the day, the one it is held against, and how many days lie between."""
+    day = row[check.of]
+    against = row[check.not_after] if check.not_after else row.get(f"expected__{rule.truth}")
+    days = signed((day - against).days, 0) if against else ""
+    return (
+        check.of, day.isoformat(), against.isoformat() if against else "", days,
+        row.get(f"detail__{rule.truth}") or "", str(check.days or ""),
+    )  # fmt: skip
 
 
 def _compared(value: int, expected: int, places: int) -> tuple[str, str, str]:

@@ -44,6 +44,8 @@ class CellState(StrEnum):
     NOT_IN_LIST = "not_in_list"
     PATTERN = "pattern"
     NOT_DATE = "not_date"
+    NUMBER_NOT_DATE = "number_not_date"
+    MONTH_AMBIGUOUS = "month_ambiguous"
 
 
 #: The states in which a cell holds something that is loaded.
@@ -89,8 +91,8 @@ def tabulate(
                 marks[column.name] += [mark] * len(places)
                 continue
             texts[column.name] += [sheet.cell(row, index) for row, _ in places]
-            if marked:
-                marks[column.name] += [_mark(table, refused, row, index) for row, _ in places]
+            if marked or (sheet.month_numbers and column.type == "date"):
+                marks[column.name] += [_mark(table, refused, row, index, column) for row, _ in places]
             else:
                 marks[column.name] += [None] * len(places)
     frame = pl.DataFrame(
@@ -108,13 +110,15 @@ def tabulate(
     return frame.drop([f"{column.name}__mark" for column in defined.columns])
 
 
-def _mark(table: Table, refused: frozenset[tuple[int, int]], row: int, column: int) -> str | None:
-    if row in table.told_rows or (row, column) in table.told_cells:
+def _mark(table: Table, refused: frozenset[tuple[int, int]], row: int, index: int, column: Column) -> str | None:
+    if row in table.told_rows or (row, index) in table.told_cells:
         return CellState.TOLD.value
-    if (row, column) in refused:
+    if (row, index) in refused:
         return CellState.ERROR_CELL.value
-    if (row, column) in table.sheet.valueless_formulas:
+    if (row, index) in table.sheet.valueless_formulas:
         return CellState.UNCALCULATED.value
+    if column.type == "date" and (row, index) in table.sheet.month_numbers:
+        return CellState.NUMBER_NOT_DATE.value
     return None
 
 
@@ -201,12 +205,9 @@ def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl
 
 
 def _date(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    flat = (
-        text.str.replace_all(r"\s", "")
-        .str.replace(r"日$", "")
-        .str.replace_all(r"[年月/.]", "-")
-        .str.strip_chars_end("-")
-    )
+    """A day, or a month as its first day. A number is no date: it may be a year, a month, or the days since 1900."""
+    text = text.str.replace(r"[ T]0?0:00(:00(\.0+)?)?$", "").str.replace_all(r"\s", "")
+    flat = text.str.replace(r"日$", "").str.replace_all(r"[年月/.]", "-").str.strip_chars_end("-")
     parts = flat.str.extract_groups(r"^([0-9]{4})-([0-9]{1,2})(?:-([0-9]{1,2}))?$")
     iso = pl.concat_str(
         parts.struct.field("1"),
@@ -216,5 +217,15 @@ def _date(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
         parts.struct.field("3").fill_null("01").str.zfill(2),
     )
     value = iso.str.to_date("%Y-%m-%d", strict=False)
-    state = pl.when(value.is_not_null()).then(pl.lit("value")).otherwise(pl.lit("not_date"))
+    state = (
+        # Somewhere on its way 2009.10 may have been a number, which is 2009.1.
+        pl.when(text.str.contains(r"^[0-9]{4}\.[0-9]\.?$"))
+        .then(pl.lit("month_ambiguous"))
+        # Written with both digits of the month it was a text all along, or it would be marked as a number.
+        .when(text.str.contains(r"^[-+]?[0-9]+(\.[0-9]*)?$") & ~text.str.contains(r"^[0-9]{4}\.[0-9]{2}$"))
+        .then(pl.lit("number_not_date"))
+        .when(value.is_null())
+        .then(pl.lit("not_date"))
+        .otherwise(pl.lit("value"))
+    )
     return value, state

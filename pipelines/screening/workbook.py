@@ -34,7 +34,8 @@ class Sheet:
     `hidden_columns`: indexes from 0; of these, `filtered_rows` are hidden by a filter, `folded_rows` and `folded_columns` stand in
     a group that is folded up. `marked_cells`: (row, column) → what is raised, lowered or struck out there: the text with those
     runs named, `7[上标 1]`, or one of `WHOLE_CELL_MARKS` where all of the cell is. `merged`: (first row, first column, last row,
-    last column) of cells merged into one. `very_hidden`: hidden so that no menu of Excel brings the sheet back.
+    last column) of cells merged into one. `very_hidden`: hidden so that no menu of Excel brings the sheet back. `month_numbers`: (row,
+    column) of numbers that read like a year and a month (2009.11), whose text alone does not tell that a number stands there.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Sheet:
     valueless_formulas: frozenset[tuple[int, int]] = frozenset()
     external_formulas: frozenset[tuple[int, int]] = frozenset()
     marked_cells: dict[tuple[int, int], str] = field(default_factory=dict)
+    month_numbers: frozenset[tuple[int, int]] = frozenset()
     filtered_rows: frozenset[int] = frozenset()
     folded_rows: frozenset[int] = frozenset()
     folded_columns: frozenset[int] = frozenset()
@@ -164,6 +166,7 @@ def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
             "error_cells": sorted(sheet.error_cells),
             "valueless_formulas": sorted(sheet.valueless_formulas),
             "external_formulas": sorted(sheet.external_formulas),
+            "month_numbers": sorted(sheet.month_numbers),
             "marked_cells": [(*place, what) for place, what in sorted(sheet.marked_cells.items())],
             "filtered_rows": sorted(sheet.filtered_rows),
             "folded_rows": sorted(sheet.folded_rows),
@@ -189,6 +192,7 @@ def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
             error_cells=frozenset(tuple(cell) for cell in sheet["error_cells"]),
             valueless_formulas=frozenset(tuple(cell) for cell in sheet["valueless_formulas"]),
             external_formulas=frozenset(tuple(cell) for cell in sheet["external_formulas"]),
+            month_numbers=frozenset(tuple(cell) for cell in sheet["month_numbers"]),
             marked_cells={(row, column): what for row, column, what in sheet["marked_cells"]},
             filtered_rows=frozenset(sheet["filtered_rows"]),
             folded_rows=frozenset(sheet["folded_rows"]),

@@ -18,7 +18,7 @@ import polars as pl
 
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore, RawSubmission
-from pipelines.returns import ReturnDefinition, current_definitions
+from pipelines.returns import ReturnDefinition, current_definitions, reference_on
 from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.findings import Finding
 from pipelines.screening.personal_data import mask_personal
@@ -64,7 +64,7 @@ _TABLES = {
     "control.county_successor": """county_code VARCHAR, successor_code VARCHAR, valid_from DATE, share BIGINT,
         share_before BIGINT, share_of BIGINT""",
     "control.calendar": """return_code VARCHAR, period VARCHAR, period_type VARCHAR, period_start DATE, period_end DATE,
-        period_label VARCHAR, due_on DATE""",
+        reference_on DATE, period_label VARCHAR, due_on DATE""",
     "control.run": "status_on DATE, withhold_below DECIMAL(5,4)",
     # What stands in the way of skipping work: returns whose marts are out of date, and digests of what was last built.
     "control.dirty_return": "return_code VARCHAR",
@@ -104,6 +104,26 @@ _IN_FORCE = f"""
         PARTITION BY filing.return_code, filing.county_code, filing.period
         ORDER BY filing.received_at DESC, filing.submission_id DESC
     ) = 1
+"""
+
+# Submissions that were taken for a day on which their county does not exist, or refused for one on which it does: its life was
+# configured otherwise then.
+_MISPLACED = f"""
+    SELECT DISTINCT filing.submission_id
+    FROM landing.filing_version AS filing
+    SEMI JOIN ({LATEST}) AS newest
+        ON filing.submission_id = newest.submission_id AND filing.screening_seq = newest.screening_seq
+    JOIN control.calendar AS calendar ON filing.return_code = calendar.return_code AND filing.period = calendar.period
+    JOIN control.county AS county ON filing.county_code = county.county_code
+    LEFT JOIN landing.finding AS refusal
+        ON filing.submission_id = refusal.submission_id AND filing.screening_seq = refusal.screening_seq
+        AND filing.return_code = refusal.return_code AND filing.period = refusal.period
+        AND refusal.rule_id IN ('FILE-0-county-ended', 'FILE-0-county-not-yet')
+    WHERE CASE
+        WHEN calendar.reference_on >= county.valid_from
+            AND (county.valid_to IS NULL OR calendar.reference_on < county.valid_to) THEN refusal.finding_id IS NOT NULL
+        ELSE filing.verdict <> 'rejected'
+    END
 """
 
 #: What to mark dirty when every mart is out of date; when findings and verdicts changed but no figure; when figures stay what they
@@ -217,8 +237,8 @@ def write_control(connection: duckdb.DuckDBPyConnection, home: Home, *, status_o
         for code, share, before, whole in succession.shares()
     ]
     calendar = [
-        (row.return_code, row.period.code, row.period.type.value, row.period.start, row.period.end, row.period.label,
-         row.due_on)
+        (row.return_code, row.period.code, row.period.type.value, row.period.start, row.period.end,
+         reference_on(row.return_code, row.period), row.period.label, row.due_on)
         for row in municipality.calendar_rows()
     ]  # fmt: skip
     run = [(status_on, municipality.publish.withhold_below)]
@@ -242,7 +262,8 @@ def write_control(connection: duckdb.DuckDBPyConnection, home: Home, *, status_o
 
 
 def to_screen(connection: duckdb.DuckDBPyConnection, store: RawStore) -> list[RawSubmission]:
-    """Submissions that were never screened, or have gained a receipt that could change the screening."""
+    """Submissions that were never screened, or have gained a receipt that could change the screening, or were screened when other days
+    were configured on which a county begins or ends."""
     rows = connection.execute("SELECT submission_id, receipts_digest, arrivals_n FROM landing.screened").fetchall()
     done = {(row[0], row[1]) for row in rows}
     arrivals = {(row[0], row[1], row[2]) for row in rows}
@@ -252,10 +273,12 @@ def to_screen(connection: duckdb.DuckDBPyConnection, store: RawStore) -> list[Ra
             "SELECT DISTINCT submission_id FROM landing.finding WHERE rule_id = 'FILE-0-locked'"
         ).fetchall()
     }
+    misplaced = {row[0] for row in connection.execute(_MISPLACED).fetchall()}
     return [
         entry
         for entry in store
         if (entry.submission_id, entry.receipts_digest) not in done
+        or entry.submission_id in misplaced
         or (
             # Sent once more, perhaps after the bureau opened the lock.
             entry.submission_id in locked_out

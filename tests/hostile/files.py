@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from datetime import date
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
@@ -137,12 +138,26 @@ def _wide(text: str) -> bytes:
 
 def xlsb_with_error() -> bytes:
     """One row: 1, #DIV/0!, 甲."""
+    cells = _record12(5, struct.pack("<IId", 0, 0, 1.0)) + _record12(3, struct.pack("<IIB", 1, 0, 0x07))
+    return _xlsb_row(cells + _record12(6, struct.pack("<II", 2, 0) + _wide("甲")), 3)
+
+
+def xlsb_of(*values: float | str) -> bytes:
+    """One row of numbers and texts."""
+    cells = [
+        _record12(6, struct.pack("<II", place, 0) + _wide(value))
+        if isinstance(value, str)
+        else _record12(5, struct.pack("<IId", place, 0, value))
+        for place, value in enumerate(values)
+    ]
+    return _xlsb_row(b"".join(cells), len(values))
+
+
+def _xlsb_row(cells: bytes, columns_n: int) -> bytes:
     book = _record12(131) + _record12(143) + _record12(156, struct.pack("<II", 0, 1) + _wide("rId1") + _wide("表"))
     book += _record12(144) + _record12(132)
-    row = _record12(0, struct.pack("<IIHHBI", 0, 0, 300, 0, 0, 1) + struct.pack("<II", 0, 2))
-    cells = _record12(5, struct.pack("<IId", 0, 0, 1.0)) + _record12(3, struct.pack("<IIB", 1, 0, 0x07))
-    cells += _record12(6, struct.pack("<II", 2, 0) + _wide("甲"))
-    bounds = _record12(148, struct.pack("<IIII", 0, 0, 0, 2))
+    row = _record12(0, struct.pack("<IIHHBI", 0, 0, 300, 0, 0, 1) + struct.pack("<II", 0, columns_n - 1))
+    bounds = _record12(148, struct.pack("<IIII", 0, 0, 0, columns_n - 1))
     sheet = _record12(129) + bounds + _record12(145) + row + cells + _record12(146) + _record12(130)
     package = "http://schemas.openxmlformats.org/package/2006/relationships"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -161,16 +176,35 @@ def xlsb_with_error() -> bytes:
 
 def ods_with_error() -> bytes:
     """One row: 1, #DIV/0!, 甲."""
+    return _ods_row(
+        '<table:table-cell office:value-type="float" office:value="1"><text:p>1</text:p></table:table-cell>'
+        '<table:table-cell table:formula="of:=1/0" office:value-type="string" office:string-value="" '
+        'calcext:value-type="error"><text:p>#DIV/0!</text:p></table:table-cell>'
+        '<table:table-cell office:value-type="string"><text:p>甲</text:p></table:table-cell>'
+    )
+
+
+def ods_of(*values: float | str | date) -> bytes:
+    """One row of numbers, texts and days."""
+    return _ods_row(
+        "".join(
+            f'<table:table-cell office:value-type="date" office:date-value="{value}"/>'
+            if isinstance(value, date)
+            else f'<table:table-cell office:value-type="string"><text:p>{value}</text:p></table:table-cell>'
+            if isinstance(value, str)
+            else f'<table:table-cell office:value-type="float" office:value="{value}"/>'
+            for value in values
+        )
+    )
+
+
+def _ods_row(cells: str) -> bytes:
     name = "urn:oasis:names:tc:opendocument:xmlns"
     content = (
         f'<office:document-content xmlns:office="{name}:office:1.0" xmlns:table="{name}:table:1.0" '
         f'xmlns:text="{name}:text:1.0" xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0">'
         '<office:body><office:spreadsheet><table:table table:name="表"><table:table-row>'
-        '<table:table-cell office:value-type="float" office:value="1"><text:p>1</text:p></table:table-cell>'
-        '<table:table-cell table:formula="of:=1/0" office:value-type="string" office:string-value="" '
-        'calcext:value-type="error"><text:p>#DIV/0!</text:p></table:table-cell>'
-        '<table:table-cell office:value-type="string"><text:p>甲</text:p></table:table-cell>'
-        "</table:table-row></table:table></office:spreadsheet></office:body></office:document-content>"
+        f"{cells}</table:table-row></table:table></office:spreadsheet></office:body></office:document-content>"
     )
     manifest = b"<manifest/>"
     return zipped(

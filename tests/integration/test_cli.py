@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli.main import app
 from pipelines.home import Home
+from pipelines.returns import reference_on
 from pipelines.times import beijing_day
 from tests.homes import deliver, marts_content, small_home
 
@@ -90,7 +91,7 @@ def test_init_refuses_answers_that_cannot_be_right(tmp_path: Path, options: list
 def test_on_the_first_day_of_a_new_home_nothing_is_late_and_the_sample_stays_out_of_it(tmp_path: Path):
     assert _xianbao(tmp_path, "init", *CITY).returncode == 0
     today = beijing_day(datetime.now(UTC).replace(tzinfo=None))
-    filings = Home(tmp_path).municipality.expected_filings()
+    filings = Home(tmp_path).municipality.expected_filings(reference_on)
     assert len(filings) == 2 * 6 and all(filing.due_on >= today for filing in filings)
     refused = _xianbao(tmp_path, "sample")
     assert (refused.returncode, "xianbao --home" in refused.stderr) == (2, True)

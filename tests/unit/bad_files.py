@@ -8,11 +8,12 @@ import io
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from importlib import resources
 from typing import Any
 
 import openpyxl
-from builders import DINGXIANG, LOCKED, PAY, XINFU, CountyName, Draft, csv_bytes, xlsx
+from builders import DINGXIANG, FORMER, LOCKED, NEW, PAY, XINFU, CountyName, Draft, csv_bytes, xlsx
 from formats import in_format
 
 from pipelines.returns import Column, current_definitions
@@ -110,6 +111,12 @@ def _changed(return_code: str, at: str, **values: Any) -> Made:
     return draft, draft.cell(0, at)
 
 
+def _dated_twice() -> Made:
+    draft = Draft("population")
+    draft.rows[3]["vintage_on"] = "2024-06-30"
+    return draft, draft.cell(3, "vintage_on")
+
+
 def _emptied(return_code: str, at: str, rows: slice = slice(None), **kept: Any) -> Made:
     """Nothing but zeros in some rows; the finding stands at the column `at` of the first."""
     draft = Draft(return_code)
@@ -156,6 +163,13 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ("enrolment", "XB02-1c-boarders-within-total"): lambda: _changed("enrolment", "boarders", boarders=61),
     ("enrolment", "XB02-1c-total-row"): lambda: _wrong_total("enrolment", "age_7"),
     ("enrolment", "FILE-1a-text-number"): lambda: _full_width("enrolment", "boarders"),
+    ("school", "XB01-1c-opened-before-closed"): lambda: _changed(
+        "school", "opened_on", opened_on="2020-09-01", closed_on="2019年7月"
+    ),
+    ("school", "XB01-4-opened-on"): lambda: _changed("school", "opened_on", opened_on=date(1905, 7, 1)),
+    ("school", "XB01-4-closed-on"): lambda: _changed("school", "closed_on", closed_on="2025-09-01"),
+    ("population", "XB03-4-vintage"): lambda: _changed("population", "vintage_on", vintage_on="2024-06-29"),
+    ("population", "XB03-4-vintage-mixed"): _dated_twice,
     ("population", "XB03-1b-complete-age"): _age_left_out,
     ("population", "XB03-1c-total-equals-sexes"): lambda: _changed(
         "population", "population_total", population_total=601
@@ -245,6 +259,12 @@ def _covered(
     for key, text in {label: value, **(also or {})}.items():
         draft.put_cover(key, text)
     return draft, draft.cover_cell(label)
+
+
+def _of_another_day(rule: str, county: CountyName, period: str) -> BadFile:
+    """A faultless return of a county that is not there on its reference day, in the county's own inbox."""
+    draft = Draft("enrolment", county=county, period=period)
+    return _draft(rule, (draft, draft.cover_cell("报告期")), source=county.code, value=county.name)
 
 
 def _without_cover(*labels: str) -> Made:
@@ -474,6 +494,8 @@ def _file_cases() -> list[BadFile]:
         _draft("FILE-0-period-unreadable", _covered("报告期", "本学期"), value="本学期"),
         _draft("FILE-0-period-type", _covered("报告期", "2024年第3季度")),
         _draft("FILE-0-period-unexpected", _covered("报告期", "2019-2020学年")),
+        _of_another_day("FILE-0-county-ended", FORMER, "2024-2025"),
+        _of_another_day("FILE-0-county-not-yet", NEW, "2024-2025"),
         _draft("FILE-0-period-conflict", _two_periods()),
         _draft("FILE-0-name-conflict", (Draft("enrolment"), ""), name="定襄县在校学生.xlsx"),
         _draft("FILE-0-missing-column", _missing_column()),

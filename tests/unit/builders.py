@@ -10,7 +10,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ XINFU, DINGXIANG, YUANPING = (
     CountyName("140981", "原平市"),
 )
 COUNTIES = (XINFU, DINGXIANG, YUANPING)
+#: One that went into 忻府区, and one that was made of it, in the course of 2024.
+FORMER = CountyName("140998", "旧城县", valid_to=date(2024, 7, 1), passed_into=("140902",))
+NEW = CountyName("140999", "新城县", valid_from=date(2024, 10, 1), came_from=("140902",))
 PERIODS = {
     "school": {"2023-2024", "2024-2025"},
     "enrolment": {"2023-2024", "2024-2025"},
@@ -55,7 +58,7 @@ SIGNED: list[Any] = ["填表人：甲", None, "审核人：乙", None, "单位�
 LOCKED = ("civil_servant_pay", YUANPING, "2023")
 _LOCK = Decision(1, datetime(2024, 10, 1), "市局甲", "lock", "数据已上报", LOCKED[0], LOCKED[1].code, LOCKED[2])
 #: Few cells are allowed, so that a small file can hold too many.
-SETTINGS = ScreenSettings(COUNTIES, PERIODS, ReadLimits(cells=100_000, seconds=60), (_LOCK,))
+SETTINGS = ScreenSettings((*COUNTIES, FORMER, NEW), PERIODS, ReadLimits(cells=100_000, seconds=60), (_LOCK,))
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 PAY = {
@@ -120,12 +123,19 @@ def faultless_rows(return_code: str, county_code: str) -> list[dict[str, Any]]:
         kept = {"organiser": "公办", "boarding": "否", "opened_on": "1983-09-01", "closed_on": None}
         return [
             {**one, "school_type": "小学", "location_code": "111", "subsidy_tier": "不适用", **kept},
-            {**two, "school_type": "初中", "location_code": "220", "subsidy_tier": "一档", **kept},
+            {
+                **two,
+                "school_type": "初中",
+                "location_code": "220",
+                "subsidy_tier": "一档",
+                **kept,
+                "closed_on": "2024-12-20",
+            },
         ]
     if return_code == "enrolment":
         return [{**one, "stage": "小学", **_pupils(6, 6, 10)}, {**two, "stage": "初中", **_pupils(12, 3, 20)}]
     if return_code == "population":
-        kept = {"source": "统计局", "vintage_on": "2024-12-31"}
+        kept = {"source": "统计局", "vintage_on": "2024-08-31"}
         return [
             {
                 "age": age,
@@ -179,7 +189,10 @@ class Draft:
         defined = self.definition
         self.period = self.period or DEFAULT_PERIOD[self.return_code]
         label = parse_period(self.period).label
-        self.rows = self.rows or faultless_rows(self.return_code, self.county.code)
+        if not self.rows:
+            self.rows = faultless_rows(self.return_code, self.county.code)
+            if self.return_code == "population":
+                self.rows = [row | {"vintage_on": f"{self.period}-08-31"} for row in self.rows]
         self.columns = self.columns or [column.name for column in defined.columns]
         self.headers = self.headers or {
             column.name: column.label + (f"（{column.unit}）" if column.unit else "") for column in defined.columns

@@ -51,7 +51,7 @@ def packed(path: Path, contents: dict[str, bytes], *, compression: int = zipfile
 def test_a_bundle_brings_counties_calendar_limits_returns_and_rules_and_gives_the_rules_back(bundle: Path):
     own = (definitions_folder(), expectations_folder(), rule_set_version())
     with opened_bundle(bundle) as opened:
-        assert opened.settings == ScreenSettings(COUNTIES, PERIODS, SETTINGS.limits)
+        assert opened.settings == ScreenSettings(SETTINGS.counties, PERIODS, SETTINGS.limits)
         assert (opened.city_name, opened.rule_set_version) == ("忻州市", own[2])
         assert definitions_folder() != own[0]
         assert expectations_folder() != own[1]

@@ -263,6 +263,11 @@ def _copied(return_code: str, code: str, period: str, of: str) -> Draft:
     return draft
 
 
+def _without_register(draft: Draft, register: str) -> Draft:
+    draft.rows = [row for row in draft.rows if row["register"] != register]
+    return draft
+
+
 def _people(draft: Draft, ages: range, factor: float, register: str = "常住") -> Draft:
     for row in draft.rows:
         if row["register"] == register and row["age"] in ages:
@@ -442,6 +447,9 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
         "XB03-2-change-register": lambda a, _: Case(
             [d("population", a, "2023"), _people(d("population", a, "2024"), range(18), 1.15, "户籍")],
             [("XB03-2-change-register", cells("population", 18, 35, "population_total"))],
+        ),
+        "XB03-2-register-kept": lambda a, _: Case(
+            [d("population", a, "2023"), _without_register(d("population", a, "2024"), "户籍")], [("XB03-2-register-kept", "")]
         ),
         "XB03-4-registers": lambda a, _: Case(
             [_people(d("population", a, "2024"), range(18), 3, "户籍")],

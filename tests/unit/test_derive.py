@@ -1,5 +1,6 @@
 """What the cross-column rules are asserted on: sums with missing codes, products at the limits, totals of groups."""
 
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -8,17 +9,20 @@ from builders import faultless_rows, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.periods import parse_period
 from pipelines.returns import definition
 from pipelines.screening.derive import derive
 from pipelines.screening.tabulate import tabulate
 
 Row = dict[str, Any]
+#: A period of so many months.
+PERIODS = {months: parse_period(code) for months, code in {1: "2024-08", 3: "2024Q3", 12: "2024"}.items()}
 
 
 def judged(return_code: str, rows: list[Row], totals: list[Row] | None = None, *, months: int = 3) -> pl.DataFrame:
     table = table_of(return_code, rows, totals)
     defined = definition(return_code)
-    return derive(defined, tabulate(defined, [(0, table)]), {0: months}).sort("source_row")
+    return derive(defined, tabulate(defined, [(0, table)]), {0: PERIODS[months]}).sort("source_row")
 
 
 def first(return_code: str, **values: Any) -> Row:
@@ -168,7 +172,7 @@ def test_a_key_that_cannot_be_read_is_no_repetition():
 def test_the_same_key_in_two_files_of_a_batch_is_no_repetition():
     defined = definition("school")
     tables = [table_of("school", faultless_rows("school", "140902")) for _ in range(2)]
-    frame = derive(defined, tabulate(defined, list(enumerate(tables))), {0: 12, 1: 12})
+    frame = derive(defined, tabulate(defined, list(enumerate(tables))), {0: PERIODS[12], 1: PERIODS[12]})
     assert frame["ok__unique_key"].to_list() == [True] * 4
 
 
@@ -241,6 +245,90 @@ def test_no_rule_but_its_own_looks_at_a_total_row():
 def test_thousands_and_full_width_digits_are_marked_a_row_at_a_time():
     rows = [first("enrolment", students_total="６０"), first("enrolment", stage="初中")]
     assert judged("enrolment", rows)["ok__text_number"].to_list() == [False, True]
+
+
+# --- dates ------------------------------------------------------------------------------------------------------------
+
+
+def told(frame: pl.DataFrame, truth: str) -> list[tuple[bool | None, str]]:
+    """(ok, words) of a date check, row by row; no words where nothing is wrong."""
+    return [
+        (ok, words or "" if ok is False else "")
+        for ok, words in frame.select(f"ok__{truth}", f"detail__{truth}").iter_rows()
+    ]
+
+
+def test_a_day_before_the_earliest_or_after_the_period_is_asked_about():
+    days = ["1859-12-31", "1860-01-01", "2024-12-31", "2025-01-01", None]
+    found = told(judged("school", [first("school", opened_on=day) for day in days], months=12), "opened_on_plausible")
+    assert found == [
+        (False, "早于 1860-01-01"), (True, ""), (True, ""), (False, "晚于报告期的最后一天 2024-12-31"), (None, "")
+    ]  # fmt: skip
+
+
+def test_years_typed_into_cells_for_dates_are_one_finding_whichever_day_is_counted_from():
+    days = ["1905-07-01", "1909-07-02", "1983-09-01", "1905-07-15", "1905-07-18", "1905-02-02"]
+    found = told(judged("school", [first("school", opened_on=day) for day in days], months=12), "opened_on_plausible")
+    # 2009, 2009, 2023 and 1860 were typed; 2026, which 1905-07-18 would be, is after the period.
+    assert found == [
+        (False, "像是在日期格里只填了年份 2009（第 2–7 行，共 4 行）"), (None, ""), (True, ""), (None, ""), (True, ""), (None, "")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed", "ok"),
+    [
+        ("2009-09-01", "2009-09-01", True),
+        ("2009-09-02", "2009-09-01", False),
+        ("2009-09-01", None, True),
+        (None, "2009-09-01", None),
+        ("2009-09-01", "1905-07-02", True),  # a year typed, which is asked about by itself
+        ("2009-09-01", "去年", True),
+    ],
+)
+def test_a_school_is_not_closed_before_it_was_opened(opened, closed, ok):
+    frame = judged("school", [first("school", opened_on=opened, closed_on=closed)], months=12)
+    assert frame["ok__opened_before_closed"].to_list() == [ok]
+
+
+def people(*days: str | None, register: str = "常住") -> list[Row]:
+    return [first("population", age=age, register=register, vintage_on=day) for age, day in enumerate(days)]
+
+
+@pytest.mark.parametrize(
+    ("day", "ok"),
+    [("2024-06-30", True), ("2024-06-29", False), ("2024-11-01", True), ("2024-11-02", False), ("2024-08-31", True)],
+)
+def test_the_people_are_of_a_day_within_62_of_the_one_that_is_due(day, ok):
+    frame = judged("population", people(day), months=12)
+    assert frame["ok__vintage_near"].to_list() == [ok]
+    assert frame["expected__vintage_near"].to_list() == [date(2024, 8, 31)]
+
+
+def test_a_day_far_off_is_one_finding_however_many_rows_bear_it_and_is_not_called_mixed():
+    rows = [*people("2019-08-31", "2019-08-31", "2018-08-31", "2024-08-31"), *people("2019-08-31", register="户籍")]
+    frame = judged("population", rows, months=12)
+    assert told(frame, "vintage_near") == [
+        (False, "（第 2–6 行，共 3 行）"), (None, ""), (False, ""), (True, ""), (None, "")
+    ]  # fmt: skip
+    assert False not in frame["ok__vintage_same"].to_list()
+
+
+def test_days_that_differ_within_a_register_are_one_finding_that_counts_them():
+    rows = [
+        *people("2024-08-31", "2024-08-31", "2024-06-30", "2024-07-31"),
+        *people("2024-06-30", "2024-06-30", register="户籍"),
+    ]
+    frame = judged("population", rows, months=12)
+    words = "常住：2024-08-31（2 行）、2024-06-30（1 行）、2024-07-31（1 行）"
+    assert told(frame, "vintage_same") == [(None, ""), (None, ""), (False, words), (None, ""), (True, ""), (None, "")]
+
+
+def test_without_a_period_no_day_is_far_from_it():
+    table = table_of("population", people("2019-08-31"))
+    defined = definition("population")
+    frame = derive(defined, tabulate(defined, [(0, table)]), {0: None})
+    assert frame.select("ok__vintage_near", "ok__vintage_same").rows() == [(None, True)]
 
 
 # --- what must be there ------------------------------------------------------------------------------------------------

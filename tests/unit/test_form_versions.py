@@ -68,9 +68,9 @@ def _workbook(path: Path, period: str, header: list[str], tail: list) -> Path:
 
 def test_both_versions_are_read_by_their_own_columns(second_version: None, tmp_path: Path):
     common = ["年龄", "人口口径", "人口数", "其中：男", "其中：女"]
-    old = _workbook(tmp_path / "old.xlsx", "2023年", [*common, "数据来源", "数据时点"], ["统计局", "2023-12-31"])
-    new = _workbook(tmp_path / "new.xlsx", "2024年", [*common, "数据时点", "其中随迁"], ["2024-12-31", 7])
-    bad = _workbook(tmp_path / "bad.xlsx", "2024年", [*common, "数据时点", "其中随迁"], ["2024-12-31", 107])
+    old = _workbook(tmp_path / "old.xlsx", "2023年", [*common, "数据来源", "数据时点"], ["统计局", "2023-08-31"])
+    new = _workbook(tmp_path / "new.xlsx", "2024年", [*common, "数据时点", "其中随迁"], ["2024-08-31", 7])
+    bad = _workbook(tmp_path / "bad.xlsx", "2024年", [*common, "数据时点", "其中随迁"], ["2024-08-31", 107])
     result = screen([Submission(file.stem, file, file.name) for file in (old, new, bad)], SETTINGS)
     verdicts = {filing.submission_id: (filing.return_version, filing.verdict) for filing in result.filings}
     assert verdicts == {"old": (1, "accepted"), "new": (2, "accepted"), "bad": (2, "rejected")}

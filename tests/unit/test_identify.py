@@ -1,9 +1,11 @@
 """Which return, county and period a file holds, and which of its rows are data, however the sheet is laid out."""
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
-from builders import COUNTIES, DINGXIANG, PERIODS, SIGNED, XINFU, CountyName, Draft
+from builders import DINGXIANG, FORMER, NEW, PERIODS, SETTINGS, SIGNED, XINFU, CountyName, Draft
 
 from pipelines.returns import current_definitions
 from pipelines.screening.identify import Identified, Table, county_in, identify
@@ -17,7 +19,11 @@ def found(
 ) -> Identified:
     pages = [Sheet(name, [[cell_text(value) for value in row] for row in rows], **more) for name, rows in sheets]
     return identify(
-        Workbook("xlsx", pages), file_name=file_name, counties=COUNTIES, source_counties=sources, periods=PERIODS
+        Workbook("xlsx", pages),
+        file_name=file_name,
+        counties=SETTINGS.counties,
+        source_counties=sources,
+        periods=PERIODS,
     )
 
 
@@ -532,3 +538,82 @@ def test_a_cover_sheet_may_be_signed_in_place_of_the_table():
     cover = [["填表人", "甲"], ["审核人", "乙"], ["单位负责人", "丙"]]
     tables = found(("封面", cover), ("表", Draft("enrolment", notes=[["注：无。"]]).grid())).tables
     assert tables[0].observations == []
+
+
+# --- counties that come and go ----------------------------------------------------------------------------------------
+
+MERGED = date(2024, 7, 1)
+LAST_BEFORE, FIRST_AFTER = (
+    {"school": "2023-2024", "enrolment": "2023-2024", "population": "2023", "teacher_pay": "2023",
+     "civil_servant_pay": "2023", "rural_subsidy": "2024Q2"},
+    {"school": "2024-2025", "enrolment": "2024-2025", "population": "2024", "teacher_pay": "2024",
+     "civil_servant_pay": "2024", "rural_subsidy": "2024Q3"},
+)  # fmt: skip
+
+
+def existence(
+    return_code: str, period: str, *counties: CountyName, of: CountyName | None = None
+) -> list[tuple[str, str, str]]:
+    """(rule, day, words) of what is said of a county's faultless file for a period; the file is the first county's."""
+    one = of or counties[0]
+    result = identify(
+        Workbook("xlsx", [Sheet("表", [[cell_text(value) for value in row] for row in
+                                       Draft(return_code, county=one, period=period).grid()])]),
+        file_name="报表.xlsx", counties=counties, source_counties=[one.code], periods={},
+    )  # fmt: skip
+    seen = [*result.observations, *(found for table in result.tables for found in table.observations)]
+    assert {observation.cell for observation in seen} <= {"H2"}
+    return [(found.rule_id, found.expected, found.detail.partition("，")[2]) for found in seen]
+
+
+@pytest.mark.parametrize("return_code", sorted(current_definitions()))
+def test_every_return_is_taken_of_the_counties_of_its_reference_day(return_code: str):
+    gone = replace(FORMER, valid_to=MERGED, passed_into=(XINFU.code,))
+    come = replace(NEW, valid_from=MERGED, came_from=(XINFU.code,))
+    before, after = LAST_BEFORE[return_code], FIRST_AFTER[return_code]
+    assert existence(return_code, before, gone, XINFU) == []
+    assert existence(return_code, after, gone, XINFU) == [
+        ("FILE-0-county-ended", "2024-07-01", f"应由{XINFU.name}报送")
+    ]
+    assert existence(return_code, after, come, XINFU) == []
+    assert existence(return_code, before, come, XINFU) == [
+        ("FILE-0-county-not-yet", "2024-07-01", f"应由{XINFU.name}报送")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("return_code", "period", "day"),
+    [
+        ("enrolment", "2024-2025", date(2024, 9, 1)),
+        ("population", "2024", date(2024, 9, 1)),
+        ("teacher_pay", "2024", date(2024, 12, 31)),
+        ("rural_subsidy", "2024Q3", date(2024, 9, 30)),
+        ("rural_subsidy", "2024-08", date(2024, 8, 31)),
+    ],
+)
+def test_a_county_is_there_on_the_day_it_begins_and_not_on_the_day_it_ends(return_code: str, period: str, day: date):
+    assert existence(return_code, period, replace(NEW, valid_from=day)) == []
+    (ended,) = existence(return_code, period, replace(FORMER, valid_to=day, passed_into=()))
+    assert ended == ("FILE-0-county-ended", day.isoformat(), "不由它报送")
+
+
+def test_the_county_named_is_the_one_that_is_there_on_the_day_however_often_it_changed():
+    gone = replace(FORMER, valid_to=date(2022, 1, 1), passed_into=("140990",))
+    between = CountyName("140990", "中城县", date(2022, 1, 1), MERGED, (XINFU.code, DINGXIANG.code), (FORMER.code,))
+    new = CountyName("140991", "末城县", MERGED, None, (), ("140990",))
+    counties = (gone, between, new, XINFU, DINGXIANG)
+    assert existence("population", "2024", *counties) == [
+        ("FILE-0-county-ended", "2022-01-01", f"应由{XINFU.name}、{DINGXIANG.name}报送")
+    ]
+    assert existence("population", "2022", *counties) == [("FILE-0-county-ended", "2022-01-01", "应由中城县报送")]
+    assert existence("population", "2021", *counties, of=new) == [
+        ("FILE-0-county-not-yet", "2024-07-01", "应由旧城县报送")
+    ]
+
+
+def test_what_is_wrong_with_county_or_period_itself_is_said_alone():
+    assert wrong(("表", Draft("enrolment", county=FORMER).grid()), sources=(XINFU.code,)) == [
+        ("FILE-0-county-conflict", "F2")
+    ]
+    unexpected = Draft("enrolment", county=FORMER, period="2025-2026").grid()
+    assert wrong(("表", unexpected), sources=(FORMER.code,)) == [("FILE-0-period-unexpected", "H2")]

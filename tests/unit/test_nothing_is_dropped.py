@@ -14,7 +14,7 @@ HEADER = ["年龄", "人口口径", "人口数", "其中：男", "其中：女",
 
 def _lines(last: list[str]) -> str:
     cover = ["表号,XB03", "填报单位,忻府区", "行政区划代码,140902", "报告期,2024年", ",".join(HEADER)]
-    rows = [f"{age},常住,100,52,48,统计局,2024-12-31" for age in range(17)]
+    rows = [f"{age},常住,100,52,48,统计局,2024-08-31" for age in range(17)]
     return "\n".join([*cover, *rows, ",".join(last), "填表人：甲,审核人：乙,单位负责人：丙"])
 
 
@@ -22,7 +22,7 @@ def _workbook(path: Path, *, sheet: str = "人口", hide_column: str = "", hide_
     workbook = openpyxl.Workbook()
     data = workbook.active
     data.title = sheet
-    for line in _lines(["17", "常住", "100", "52", "48", "统计局", "2024-12-31"]).splitlines():
+    for line in _lines(["17", "常住", "100", "52", "48", "统计局", "2024-08-31"]).splitlines():
         data.append([int(cell) if cell.isdigit() and len(cell) < 4 else cell for cell in line.split(",")])
     if hide_column:
         data.column_dimensions[hide_column].hidden = True
@@ -37,7 +37,7 @@ def _workbook(path: Path, *, sheet: str = "人口", hide_column: str = "", hide_
 def screened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Screening]:
     """File name → what screening made of it; each file is its own submission of one batch."""
     folder = tmp_path_factory.mktemp("files")
-    (folder / "逗号.csv").write_text(_lines(["17", "常住", "100", "52", "48", "统计局", "2024-12-31", "234"]))
+    (folder / "逗号.csv").write_text(_lines(["17", "常住", "100", "52", "48", "统计局", "2024-08-31", "234"]))
     _workbook(folder / "隐藏列.xlsx", hide_column="C")
     _workbook(folder / "隐藏表.xlsx", hide_sheet=True)
     _workbook(folder / "人口13912345678.xlsx")

@@ -4,6 +4,7 @@ import io
 import re
 import struct
 import zipfile
+from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
 
@@ -13,12 +14,14 @@ import xlwt
 from builders import SHARED_DATA, Draft, bare_xlsx, csv_bytes, xls
 from formats import in_format, record12, wide
 from msoffcrypto.format.ooxml import OOXMLFile
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
 from pipelines.screening.second_reading.cells import SheetReading
 from pipelines.screening.second_reading.xls import XlsReading, read_xls_sheet
 from pipelines.screening.second_reading.xlsb import Xlsb, read_xlsb_sheet
 from pipelines.screening.workbook import Refusal, Workbook, workbook_from_json, workbook_to_json
 from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
+from tests.hostile.files import ods_of, xlsb_of
 
 ROWS = [["表号", "XB05"], ["人员类别", "年平均人数"], ["公务员", "10"], ["参公人员", "含“引号”,与逗号"]]
 WIDE = [["䶮县", "𠮷"], *ROWS]  # beyond GB 2312 and beyond the basic plane
@@ -400,6 +403,51 @@ def test_outcomes_come_in_the_order_of_the_files_whatever_the_processes(tmp_path
     outcomes = list(read_files(made, processes=3, progress=lambda done, total: told.append((done, total))))
     assert [outcome.sheets[0].rows[0][0] for outcome in outcomes] == [str(number) for number in range(12)]
     assert told == [(number, 12) for number in range(1, 13)]
+
+
+DATES = [2009.1, 2009.11, 2009, 45000, "2009.11", "2009.10"]
+DAY = date(2009, 10, 1)
+
+
+def _xlsx_dates(epoch: datetime) -> bytes:
+    book = openpyxl.Workbook()
+    book.epoch = epoch
+    book.active.append([*DATES, DAY])
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+def _xls_dates(*, from_1904: bool) -> bytes:
+    book = xlwt.Workbook()
+    book.dates_1904 = from_1904
+    page = book.add_sheet("表")
+    for place, value in enumerate(DATES):
+        page.write(0, place, value)
+    page.write(0, len(DATES), DAY, xlwt.easyxf(num_format_str="yyyy-mm-dd"))
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "has_day"),
+    [
+        ("甲.xlsx", _xlsx_dates(CALENDAR_WINDOWS_1900), True),
+        ("乙.xlsx", _xlsx_dates(CALENDAR_MAC_1904), True),
+        ("丙.xls", _xls_dates(from_1904=False), True),
+        ("丁.xls", _xls_dates(from_1904=True), True),
+        ("戊.ods", ods_of(*DATES, DAY), True),
+        ("己.xlsb", xlsb_of(*DATES), False),
+    ],
+)
+def test_a_number_that_reads_like_a_month_is_told_from_its_text_in_every_format(tmp_path, name, content, has_day):
+    (outcome,) = read_files(requests(tmp_path, {name: content}), ReadLimits())
+    assert isinstance(outcome, Workbook)
+    (sheet,) = outcome.sheets
+    day = ["2009-10-01"] if has_day else []
+    assert sheet.rows == [["2009.1", "2009.11", "2009", "45000", "2009.11", "2009.10", *day]]
+    assert sheet.month_numbers == {(0, 1)}
 
 
 def test_no_files_need_no_process():

@@ -1,5 +1,6 @@
 """What a cell is taken for: always exactly one state, the number exact or not read at all."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import polars as pl
@@ -203,22 +204,67 @@ def test_a_cell_is_what_its_column_declares_or_says_why_not(column, text, value,
     [
         ("2019-09-01", "2019-09-01"),
         ("2019/9/1", "2019-09-01"),
+        ("2019.9.1", "2019-09-01"),
+        ("2019.10.01", "2019-10-01"),
         ("2019年9月1日", "2019-09-01"),
-        ("2019.9", "2019-09-01"),
+        ("２０１９年９月１日", "2019-09-01"),
+        ("2019 年 10 月", "2019-10-01"),
         ("2019年9月", "2019-09-01"),
-        ("2019年13月1日", None),
-        ("2019-02-30", None),
-        ("43709", None),
-        ("去年", None),
+        ("2019-10", "2019-10-01"),
+        ("2019-9", "2019-09-01"),
+        ("2019/10", "2019-10-01"),
+        ("2019.9月", "2019-09-01"),
+        # Both digits of the month: no zero was lost, as it would be of a number.
+        ("2019.10", "2019-10-01"),
+        ("2019.01", "2019-01-01"),
+        ("2019-09-01 00:00:00", "2019-09-01"),
+        ("2019-09-01T00:00:00.000", "2019-09-01"),
         ("２０１９－０９－０１", "2019-09-01"),
         ("2019年9月\u200b1日", "2019-09-01"),
-        ("2019-09-①", None),
-        ("٢٠١٩-٠٩-٠١", None),
     ],
 )
 def test_dates_are_read_as_clerks_write_them(text, iso):
     value, state = typed(("school", "opened_on"), text)[0]
-    assert (str(value) if value else None, state) == (iso, "value" if iso else "not_date")
+    assert (str(value), state) == (iso, "value")
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("2019年13月1日", "not_date"),
+        ("2019-02-30", "not_date"),
+        ("2019.13", "not_date"),
+        ("2019-09-01 08:30:00", "not_date"),
+        ("2019年", "not_date"),
+        ("19-09-01", "not_date"),
+        ("去年", "not_date"),
+        ("2019-09-①", "not_date"),
+        ("٢٠١٩-٠٩-٠١", "not_date"),
+        ("43709", "number_not_date"),
+        ("2019", "number_not_date"),
+        ("20190901", "number_not_date"),
+        ("43709.5", "number_not_date"),
+        ("-43709", "number_not_date"),
+        ("2019.1", "month_ambiguous"),
+        ("2019.9", "month_ambiguous"),
+        ("2019.1.", "month_ambiguous"),
+        ("２０１９．１", "month_ambiguous"),
+    ],
+)
+def test_a_number_and_a_month_that_may_have_lost_its_zero_are_no_dates(text, state):
+    assert typed(("school", "opened_on"), text) == [(None, state)]
+
+
+def test_a_number_that_reads_like_a_month_is_no_date_though_the_same_text_is():
+    table = table_of("school", [{"opened_on": "2019.11"}, {"opened_on": "2019.11"}])
+    place = table.columns["opened_on"]
+    table.sheet = replace(table.sheet, month_numbers=frozenset({(1, place)}))
+    frame = tabulate(table.definition, [(0, table)])
+    assert frame["opened_on__state"].to_list() == ["number_not_date", "value"]
+    # It is a number where one is asked for.
+    table = table_of("teacher_pay", [{"basic_salary_yuan": "2019.11"}])
+    table.sheet = replace(table.sheet, month_numbers=frozenset({(1, table.columns["basic_salary_yuan"])}))
+    assert tabulate(table.definition, [(0, table)])["basic_salary_yuan"].to_list() == [201911]
 
 
 def test_an_error_cell_or_uncalculated_formula_is_that_whatever_its_text():

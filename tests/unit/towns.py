@@ -53,7 +53,7 @@ def rows(return_code: str, code: str, period: str) -> list[dict[str, Any]]:
         ]
     if return_code == "population":
         return [
-            _people(register, age, pupils + 4 + more)
+            _people(register, age, pupils + 4 + more, period)
             for register, more in (("常住", 0), ("户籍", 37))
             for age in range(18)
         ]
@@ -137,8 +137,8 @@ def _registered(code: str, school: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _people(register: str, age: int, people: int) -> dict[str, Any]:
+def _people(register: str, age: int, people: int, year: str) -> dict[str, Any]:
     return {
         "age": age, "register": register, "population_total": people, "population_male": people // 2 + 5,
-        "population_female": people - people // 2 - 5, "source": "统计局", "vintage_on": "2024-12-31",
+        "population_female": people - people // 2 - 5, "source": "统计局", "vintage_on": f"{year}-08-31",
     }  # fmt: skip

@@ -41,6 +41,8 @@ expected_part as (
         expected.calendar_year,
         expected.period_type,
         expected.is_year_spanned,
+        expected.is_year_spanned_by_all,
+        expected.reference_on,
         expected.school_year
     from {{ ref('stg_expected_filing') }} as expected
     inner join indicator
@@ -78,6 +80,9 @@ enrolment_part as (
         enrolment.submission_id as numerator_submission_id,
         population.submission_id as denominator_submission_id,
         greatest(enrolment.received_at, population.received_at) as known_at,
+        population.vintage_from as population_vintage_from,
+        population.vintage_to as population_vintage_to,
+        population.source as population_source,
         expected_part.part_period as numerator_period,
         expected_part.calendar_year as denominator_period
     from expected_part
@@ -131,6 +136,9 @@ pay_part as (
             end as {{ side }}_received_at,
         {% endfor %}
         greatest(numerator_received_at, denominator_received_at) as known_at,
+        cast(null as date) as population_vintage_from,
+        cast(null as date) as population_vintage_to,
+        cast(null as varchar) as population_source,
         expected_part.part_period as numerator_period,
         expected_part.part_period as denominator_period
     from expected_part
@@ -193,6 +201,9 @@ subsidy_part as (
             when 'school' then greatest(subsidy.received_at, subsidy.register_received_at)
             when 'rural_subsidy' then subsidy.received_at
         end as known_at,
+        cast(null as date) as population_vintage_from,
+        cast(null as date) as population_vintage_to,
+        cast(null as varchar) as population_source,
         expected_part.part_period as numerator_period,
         case denominator_return
             when 'school' then expected_part.school_year
@@ -259,13 +270,15 @@ part_of_period as (
     select
         *,
         part_period as period,
-        true as is_period_spanned
+        true as is_period_spanned,
+        true as is_period_spanned_by_all
     from part
     union all
     select
         *,
         calendar_year as period,
-        is_year_spanned as is_period_spanned
+        is_year_spanned as is_period_spanned,
+        is_year_spanned_by_all as is_period_spanned_by_all
     from part
     where period_type in ('quarter', 'month') and measure in {{ measures_with('adds_up_over_a_year') }}
 ),
@@ -347,7 +360,9 @@ select
     typed.city_code,
     typed.sort_order,
     typed.part_period,
+    typed.reference_on,
     typed.is_period_spanned,
+    typed.is_period_spanned_by_all,
     typed.has_both_terms,
     county_status.county_status,
     county_status.is_covered,
@@ -371,6 +386,9 @@ select
     typed.numerator_submission_id,
     typed.denominator_submission_id,
     typed.known_at,
+    typed.population_vintage_from,
+    typed.population_vintage_to,
+    typed.population_source,
     coalesce(numerator_filing.is_settled and denominator_filing.is_settled, false) as is_settled,
     coalesce(numerator_filing.is_revised, false) or coalesce(denominator_filing.is_revised, false) as is_revised
 from typed

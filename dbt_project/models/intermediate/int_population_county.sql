@@ -20,7 +20,10 @@ by_stage as (
         count(distinct population.age) = any_value(stages.age_to - stages.age_from + 1) as is_every_age_there,
         {{ sum_or_missing('population_total', 'population') }} as population_n,
         {{ sum_or_missing('population_female', 'population') }} as female_n,
-        {{ sum_or_missing('population_male', 'population') }} as male_n
+        {{ sum_or_missing('population_male', 'population') }} as male_n,
+        min(population.vintage_on) as vintage_from,
+        max(population.vintage_on) as vintage_to,
+        string_agg(distinct left(trim(population.source), 60), '、' order by left(trim(population.source), 60)) as source
     from {{ ref('stg_population') }} as population
     inner join {{ ref('stages') }} as stages on population.age between stages.age_from and stages.age_to
     group by all
@@ -31,6 +34,9 @@ select
     filing.period,
     by_stage.register,
     by_stage.stage,
+    by_stage.vintage_from,
+    by_stage.vintage_to,
+    by_stage.source,
     filing.submission_id,
     filing.received_at,
     cast(case when by_stage.is_every_age_there then by_stage.population_n end as bigint) as population_n,

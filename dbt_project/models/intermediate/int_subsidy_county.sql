@@ -296,6 +296,8 @@ rural_school as (
             and filing.school_year = school.period
             and caliber.caliber_id = school.caliber_id
             and (school.closed_on is null or filing.period_end < school.closed_on)
+    -- Where the county has changed since its register, which schools it has is not known: the term is missing.
+    where filing.is_register_of_the_county is distinct from false
     group by all
 )
 

@@ -13,6 +13,11 @@ with county_figure as (
         any_value(term.city_code) as city_code,
         any_value(term.sort_order) as sort_order,
         any_value(term.is_period_spanned) as is_period_spanned,
+        any_value(term.is_period_spanned_by_all) as is_period_spanned_by_all,
+        list(term.part_period) as part_periods,
+        min(term.population_vintage_from) as population_vintage_from,
+        max(term.population_vintage_to) as population_vintage_to,
+        any_value(term.population_source) as population_source,
         any_value(term.is_covered) as is_covered,
         any_value(term.is_implausible) as is_implausible,
         any_value(term.county_status) as county_status,
@@ -60,7 +65,15 @@ rolled_up as (
         count(*) filter (where is_covered) as coverage_n,
         bool_and(is_summed and not is_covered) as is_undefined,
         bool_or(county_status = 'error') as has_error,
-        bool_and(coalesce(is_period_spanned, true)) as is_period_spanned,
+        -- A county that was there for a part of the year has a part of it; of the city's its successor has the rest.
+        bool_and(
+            coalesce(case when is_city then is_period_spanned_by_all else is_period_spanned end, true)
+        ) as is_period_spanned,
+        list_sort(list_distinct(flatten(list(part_periods)))) as part_periods,
+        min(population_vintage_from) filter (where is_summed) as population_vintage_from,
+        max(population_vintage_to) filter (where is_summed) as population_vintage_to,
+        min(population_source) filter (where is_summed) as population_source,
+        count(distinct population_source) filter (where is_summed) as population_sources_n,
         string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas,
         string_agg(county_name, '、' order by sort_order, county_code) filter (where is_implausible) as implausible_areas,
         {% for side in terms %}
@@ -163,6 +176,20 @@ judged as (
         rolled_up.known_at,
         rolled_up.is_settled,
         rolled_up.is_revised,
+        case
+            when rolled_up.population_vintage_from = rolled_up.population_vintage_to
+                then cast(rolled_up.population_vintage_from as varchar)
+            else rolled_up.population_vintage_from || ' 至 ' || rolled_up.population_vintage_to
+        end as population_vintage_on,
+        case
+            when rolled_up.population_sources_n = 1 then rolled_up.population_source
+            else rolled_up.population_source || '等 ' || rolled_up.population_sources_n || ' 种来源'
+        end as population_source,
+        case
+            when not rolled_up.is_period_spanned
+                then '；只含 ' || array_to_string(rolled_up.part_periods, '、') || '，不是全年'
+            else ''
+        end as part_of_period,
         indicators.unit,
         indicators.factor,
         indicators.measure,
@@ -269,6 +296,12 @@ select
         when formula.cross_denominator > 0 and coalesce(formula.denominator_base_sum, 1) > 0
             then formula.worked_terms || '：' || formula.missing_areas || '，不能计算'
         else formula.worked_terms || '：分母为 0，不能计算'
+    end
+    || case
+        when formula.coverage_status = 'withheld' then ''
+        else
+            coalesce('；人口时点 ' || formula.population_vintage_on || '，来源：' || formula.population_source, '')
+            || formula.part_of_period
     end as formula,
     formula.numerator_sum,
     formula.numerator_base_sum,
@@ -283,6 +316,8 @@ select
                 'formula.factor'
             ) }}
     end as is_standard_met,
+    formula.population_vintage_on,
+    formula.population_source,
     cast(coalesce(asked.open_queries_n, 0) as integer) as open_queries_n,
     coalesce(asked.heaviest_rule_id, '') as heaviest_rule_id,
     coalesce(asked.heaviest_query, '') as heaviest_query,

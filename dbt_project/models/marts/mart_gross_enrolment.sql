@@ -25,6 +25,8 @@ pivoted as (
             any_value(status) filter (where measure = '{{ name }}') as {{ name }}_status,
         {% endfor %}
         any_value(formula) filter (where measure = 'gross') as formula,
+        any_value(population_vintage_on) filter (where measure = 'gross') as population_vintage_on,
+        any_value(population_source) filter (where measure = 'gross') as population_source,
         any_value(coverage_n) filter (where measure = 'gross') as coverage_n,
         any_value(expected_n) filter (where measure = 'gross') as expected_n,
         any_value(missing_areas) filter (where measure = 'gross') as missing_areas,
@@ -63,6 +65,8 @@ select
     {{ persons_short('gross_numerator', 'gross_denominator', 'gross_standard') }} as gross_gap_persons,
     net_standard as net_standard_percent,
     {{ persons_short('net_numerator', 'net_denominator', 'net_standard') }} as net_gap_persons,
+    population_vintage_on,
+    population_source,
     formula
 from pivoted
 order by period, area_code, stage, caliber_id

@@ -10,10 +10,10 @@ today as (
     from {{ source('control', 'calendar') }}
 ),
 
-period_end as (
+part_days as (
     select
         period as part_period,
-        max(period_end) as part_end
+        max(period_end - period_start + 1) as days_n
     from {{ source('control', 'calendar') }}
     group by period
 ),
@@ -36,13 +36,12 @@ successor as (
     inner join today on link.valid_from <= today.today_on
 ),
 
+-- A filing is of the counties of its reference day: what became of them after that day is followed.
 reporting as (
     select distinct
-        term.county_code,
-        term.part_period,
-        period_end.part_end
-    from {{ ref('int_indicator_term') }} as term
-    inner join period_end on term.part_period = period_end.part_period
+        county_code,
+        reference_on
+    from {{ ref('int_indicator_term') }}
 ),
 
 -- From the county that reported along its successors; its share is [share_before, share_before + share) ÷ share_of, so
@@ -50,9 +49,9 @@ reporting as (
 walk as (
     select
         county_code,
-        part_period,
+        reference_on,
         county_code as area_code,
-        part_end as reached_on,
+        reference_on as reached_on,
         cast(1 as hugeint) as share,
         cast(0 as hugeint) as share_before,
         cast(1 as hugeint) as share_of
@@ -60,7 +59,7 @@ walk as (
     union all
     select
         walk.county_code,
-        walk.part_period,
+        walk.reference_on,
         successor.successor_code as area_code,
         successor.valid_from as reached_on,
         walk.share * successor.share as share,
@@ -89,7 +88,6 @@ recast_term as (
         term.county_code,
         term.county_name,
         term.sort_order,
-        term.is_period_spanned,
         term.part_period,
         term.lacking,
         term.has_both_terms,
@@ -119,7 +117,7 @@ recast_term as (
         coalesce(arrival.share != arrival.share_of, false) as is_apportioned,
         false as is_city
     from {{ ref('int_indicator_term') }} as term
-    inner join arrival on term.county_code = arrival.county_code and term.part_period = arrival.part_period
+    inner join arrival on term.county_code = arrival.county_code and term.reference_on = arrival.reference_on
     union all
     -- The city is the same, whatever became of its counties.
     select
@@ -129,7 +127,6 @@ recast_term as (
         term.county_code,
         term.county_name,
         term.sort_order,
-        term.is_period_spanned,
         term.part_period,
         term.lacking,
         term.has_both_terms,
@@ -148,6 +145,33 @@ recast_term as (
     from {{ ref('int_indicator_term') }} as term
 ),
 
+-- Do the parts that an area is made of, whoever filed them, make up the period? Half a year of a county that is gone
+-- and the other half of its successor do.
+span as (
+    select
+        part.indicator_code,
+        part.caliber_id,
+        part.period,
+        part.area_code,
+        part.is_city,
+        sum(part_days.days_n) >= case
+            when part.period = any_value(part.part_period) then 0
+            else dayofyear(make_date(cast(left(part.period, 4) as integer), 12, 31))
+        end as is_period_spanned
+    from (
+        select distinct
+            indicator_code,
+            caliber_id,
+            period,
+            area_code,
+            is_city,
+            part_period
+        from recast_term
+    ) as part
+    inner join part_days on part.part_period = part_days.part_period
+    group by part.indicator_code, part.caliber_id, part.period, part.area_code, part.is_city
+),
+
 -- A county counts when all its parts of the period are there: three quarters are no year.
 county_figure as (
     select
@@ -159,7 +183,6 @@ county_figure as (
         county_code,
         any_value(county_name) as county_name,
         any_value(sort_order) as sort_order,
-        bool_and(coalesce(is_period_spanned, true)) as is_period_spanned,
         any_value(county_status) as county_status,
         any_value(is_covered) as is_covered,
         any_value(is_implausible) as is_implausible,
@@ -201,7 +224,6 @@ rolled_up as (
         bool_and(is_settled) as is_settled,
         bool_or(is_revised) filter (where is_summed) as is_revised,
         count(*) = 1 and any_value(county_code) = area_code as is_itself,
-        bool_and(is_period_spanned) as is_period_spanned,
         {% for term in terms %}
             cast(sum({{ term }}) filter (where is_summed) as decimal(38, 2)) as {{ term }},
         {% endfor %}
@@ -225,7 +247,7 @@ compared as (
         indicators.zero_denominator,
         {{ coverage_status(
             'rolled_up.coverage_n', 'rolled_up.expected_n',
-            'case when rolled_up.is_city then run.withhold_below else 1 end', 'rolled_up.is_period_spanned',
+            'case when rolled_up.is_city then run.withhold_below else 1 end', 'span.is_period_spanned',
             'rolled_up.is_undefined'
         ) }} as coverage_status,
         case
@@ -244,6 +266,13 @@ compared as (
     inner join {{ ref('indicators') }} as indicators on rolled_up.indicator_code = indicators.indicator_code
     cross join {{ source('control', 'run') }} as run
     cross join today
+    inner join span
+        on
+            rolled_up.indicator_code = span.indicator_code
+            and rolled_up.caliber_id = span.caliber_id
+            and rolled_up.period = span.period
+            and rolled_up.area_code = span.area_code
+            and rolled_up.is_city = span.is_city
     left join {{ source('control', 'county') }} as county
         on
             rolled_up.area_code = county.county_code

@@ -17,6 +17,7 @@ county_part as (
         expected.calendar_year,
         expected.period_type,
         expected.is_year_spanned,
+        expected.is_year_spanned_by_all,
         tier.programme,
         tier.tier,
         tier.is_total,
@@ -67,14 +68,16 @@ dated_part as (
         *,
         part_period as period,
         false as is_year,
-        true as is_period_spanned
+        true as is_period_spanned,
+        true as is_period_spanned_by_all
     from county_part
     union all
     select
         *,
         calendar_year as period,
         true as is_year,
-        is_year_spanned as is_period_spanned
+        is_year_spanned as is_period_spanned,
+        is_year_spanned_by_all as is_period_spanned_by_all
     from county_part
     where period_type in ('quarter', 'month')
 ),
@@ -92,6 +95,7 @@ county_figure as (
         tier,
         is_total,
         bool_and(coalesce(is_period_spanned, true)) as is_period_spanned,
+        bool_and(coalesce(is_period_spanned_by_all, true)) as is_period_spanned_by_all,
         bool_and(is_reported) as is_reported,
         bool_and(is_reported) and not (sum(due_yuan) = 0 and sum(paid_yuan) > 0) as is_covered,
         bool_and(is_school_covered) as is_school_covered,
@@ -120,6 +124,7 @@ county_figure as (
 placed_figure as (
     select
         county_figure.*,
+        area_level.is_city,
         case when area_level.is_city then county_figure.city_code else county_figure.county_code end as area_code
     from county_figure
     cross join (values (false), (true)) as area_level (is_city)
@@ -142,7 +147,8 @@ rolled_up as (
         programme,
         tier,
         is_total,
-        bool_and(is_period_spanned) as is_period_spanned,
+        -- A county that was there for a part of the year has a part of it; of the city's its successor has the rest.
+        bool_and(case when is_city then is_period_spanned_by_all else is_period_spanned end) as is_period_spanned,
         count(*) as expected_n,
         count(*) filter (where is_covered) as coverage_n,
         bool_and(is_summed and not is_covered) as is_undefined,
