@@ -386,7 +386,7 @@ def is_header_again(filled: Sequence[str], defined: ReturnDefinition) -> bool:
     """Whether the filled cells of a row are the labels of the form once more, and no figure among them."""
     if len(filled) < 2 or split_unit(filled[0], declared_units())[0] not in defined.label_owner:
         return False
-    known_n = sum(split_unit(text)[0] in defined.label_owner for text in filled)
+    known_n = sum(split_unit(text, declared_units())[0] in defined.label_owner for text in filled)
     return known_n >= 0.8 * len(filled) and all(_number(text) is None for text in filled)
 
 
