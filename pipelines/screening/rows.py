@@ -32,6 +32,7 @@ class RowKind(StrEnum):
     SIGN_OFF = "sign_off"
     UNFILLED = "unfilled"
     UNCLEAR = "unclear"
+    STRAY = "stray"
     HIDDEN = "hidden"
     BLANK = "blank"
 
@@ -48,6 +49,7 @@ ROW_KINDS: dict[RowKind, str] = {
     RowKind.SIGN_OFF: "签名",
     RowKind.UNFILLED: "未填的模板行",
     RowKind.UNCLEAR: "分不清的行",
+    RowKind.STRAY: "不成数据的行",
     RowKind.HIDDEN: "隐藏的工作表里的行",
     RowKind.BLANK: "空行",
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pipelines.characters import folded
 from pipelines.screening.identify import Observation, Table
 from pipelines.screening.marked import marked_cells
+from pipelines.screening.rows import RowKind
 from pipelines.screening.workbook import area_address, cell_address, column_letter, runs
 
 #: So many ranges a finding names; the rest are counted.
@@ -21,7 +22,8 @@ _FEWEST_COLUMNS = 4
 
 
 def structure(parts: Sequence[Table]) -> Iterator[Observation]:
-    """What is wrong with the parts of one filing as tables. Sets their `told_rows` and `told_cells`: call it before `tabulate`."""
+    """What is wrong with the parts of one filing as tables. Call it before `tabulate`: it sets their `told_rows` and `told_cells`, and
+    takes the rows that are none out of their data."""
     seen = [table for table in parts if not table.sheet.hidden]  # what nobody sees has been refused
     for table in seen:
         yield from _rows_astray(table)
@@ -44,7 +46,11 @@ def _first_column(table: Table) -> int:
 def _rows_astray(table: Table) -> Iterator[Observation]:
     """Rows with a stray cell, zeros that formulas left below the table, rows of which only the names are filled."""
     kinds = {row: kind for row in table.data_rows if (kind := _kind_of(table, row))}
-    table.told_rows = frozenset(kinds)
+    astray = [row for row, kind in kinds.items() if kind != "unfilled"]
+    if astray:
+        table.data_rows = [row for row in table.data_rows if kinds.get(row, "unfilled") == "unfilled"]
+        table.passed_over[RowKind.STRAY] = sorted(astray)
+    table.told_rows = frozenset(kinds.keys() - astray)
     rows = sorted(kinds)
     for first, last in _runs(rows, kinds.__getitem__):
         block = rows[first : last + 1]

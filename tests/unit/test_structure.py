@@ -275,7 +275,9 @@ def test_a_stray_cell_far_below_is_one_finding(tmp_path, address):
     def stray(sheet: Any) -> None:
         sheet[address] = "."
 
-    finding = only(tmp_path, edited(Draft("enrolment").xlsx(), stray))
+    result = screened(tmp_path, edited(Draft("enrolment").with_total().xlsx(), stray))
+    (finding,), (filing,) = result.findings, result.filings
+    assert filing.rows_n == 2 and '"label": "不成数据的行", "rows_n": 1, "rows": "140"' in filing.passed_over
     assert (finding.rule_id, finding.cell) == ("FILE-0-stray-row", address)
     assert f"第 140 行只有 {address} 有内容" in finding.message and address in finding.remedy
 
