@@ -423,14 +423,14 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
         ),
         "XB02-2b-stage-missing": lambda a, _: Case(
             [d("school", a, school), _without(d("enrolment", a, school), towns.JUNIOR)],
-            [("XB02-1b-register", ""), ("XB02-2b-stage-missing", "")],
+            [("XB02-2b-stage-missing", "")],
         ),
         "XB03-2-register-missing": lambda a, _: Case(
             [d("population", a, "2023"), _without_register(d("population", a, "2024"), "户籍")], [("XB03-2-register-missing", "")]
         ),
         "XB04-2b-stage-missing": lambda a, _: Case(
             [d("school", a, school), _without(d("teacher_pay", a, "2024"), towns.JUNIOR)],
-            [("XB04-2b-register", ""), ("XB04-2b-stage-missing", "")],
+            [("XB04-2b-stage-missing", "")],
         ),
         "XB06-2b-programme-missing": lambda a, _: Case(
             [d("rural_subsidy", a, "2024Q3"), _another_programme(d("rural_subsidy", a, "2024Q4"))],

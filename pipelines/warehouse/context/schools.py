@@ -70,7 +70,8 @@ def known(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
 
 def register(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     """register: an open school of the register that should report and does not. Who should: every school its enrolment, every public
-    school of compulsory education its pay, every school with a tier its subsidies."""
+    school of compulsory education its pay, every school with a tier its subsidies. Schools of a stage that the return leaves out
+    altogether are one question (see `stages`), not one each."""
     schools = (
         scene.rows("school")
         .select(pl.col("period").alias("school_year"), "county_code", "school_code", "school_name", "school_type", "organiser",
@@ -97,6 +98,16 @@ def register(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
         .join(present, on=["entry", "school_code"], how="left")
         .sort("entry", "school_code")
     )
+    if "stage" in rows.columns:
+        reported = rows.select("entry", "stage", pl.lit(True).alias("is_reported")).unique()
+        left_out = (
+            frame.join(_stages_of_types(scene), on="school_type")
+            .join(reported, on=["entry", "stage"], how="left")
+            .group_by("entry", "school_code")
+            .agg(pl.col("is_reported").is_null().all().alias("is_left_out"))
+            .filter("is_left_out")
+        )
+        frame = frame.join(left_out, on=["entry", "school_code"], how="anti", maintain_order="left")
     return {
         "register": judged(
             frame,
@@ -108,11 +119,15 @@ def register(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     }
 
 
+def _stages_of_types(scene: Scene) -> pl.DataFrame:
+    """A row a type of school and stage that it has: school_type, stage."""
+    return pl.DataFrame(scene.policy.stages_of_type, schema=["school_type", "stage"], orient="row")
+
+
 def stages(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     """stage_missing: a stage that the register of the school year has a school of and the return has no row of. Of pay, the stages and
     organisers that parity counts, and schools that are still open when the year ends."""
-    types = pl.DataFrame(scene.policy.stages_of_type, schema=["school_type", "stage"], orient="row")
-    schools = scene.rows("school").join(types, on="school_type").rename({"period": "register_year"})
+    schools = scene.rows("school").join(_stages_of_types(scene), on="school_type").rename({"period": "register_year"})
     if return_code == "teacher_pay":
         members = scene.policy.members
         schools = schools.filter(
