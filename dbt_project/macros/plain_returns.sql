@@ -10,7 +10,8 @@
     `adds_up_over_a_year: true` where what is counted in quarters or months may be summed. The name of a measure is its alone.
 #}
 {% macro plain_returns() -%}
-    {{ return(var('plain_returns', none) or {}) }}
+    {%- set declared = var('plain_returns', none) -%}
+    {{ return(declared if declared is mapping else {}) }}
 {%- endmacro %}
 
 {# The columns that the measures of a plain return rest on, each once. #}

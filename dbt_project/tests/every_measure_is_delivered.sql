@@ -39,7 +39,7 @@ where
         where lineage.indicator_code = indicators.indicator_code and lineage.role = side.role
     )
 union all
-select 'caliber dimension without a word: ' || dimension as lacking
+select distinct 'caliber dimension without a word: ' || dimension as lacking
 from {{ ref('caliber_members') }}
 where dimension not in ({{ dimension_words().keys() | map('tojson') | join(', ') | replace('"', "'") }})
 union all

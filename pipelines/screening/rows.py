@@ -139,24 +139,26 @@ def _signs_off(cells: Sequence[tuple[int, str]], patterns: Mapping[int, re.Patte
 
 # --- totals -----------------------------------------------------------------------------------------------------------
 
-_TOTAL_WORD = r"(?:总?合计数?|总计数?|总共|共计|汇总数?|总数|总和|(?:grand)?totals?|sum)"
+_TOTAL_WORD = r"(?:总?合[计計]数?|[总總][计計]数?|总共|共[计計]|累计数?|汇总数?|总数|总和|(?:grand)?totals?|sum)"
 _COUNTED = r"(?:[0-9]+[所校个行名人家])?"
 _WHOLE = (
-    r"(?:全[县区市州旗]|本[县区市表]|各校|各学校|所有学校|全部|全体|中小学|[0-9]{4}(?:-[0-9]{4})?(?:学年度?|年度?)"
+    r"(?:全[县区市州旗]|本?[县区市]|本表|各校|各学校|所有学校|全部|全体|中小学"
     r"|[\u4e00-\u9fff]{1,8}(?<![学校片园小社])[县区市州旗]级?|[\u4e00-\u9fff]{1,12}教[育科体]{1,3}局)?"
+    r"(?:[0-9]{4}(?:-[0-9]{4})?(?:学年度?|年度?))?"
 )
-_TOTAL = re.compile(f"{_WHOLE}{_TOTAL_WORD}{_COUNTED}", re.IGNORECASE)
+_TOTAL = re.compile(f"{_WHOLE}{_TOTAL_WORD}{_COUNTED}|全[县区市州旗]", re.IGNORECASE)
 _SUBTOTAL = re.compile(
     f".{{0,30}}(?:小计数?|分计|subtotals?){_COUNTED}|.{{1,30}}{_TOTAL_WORD}{_COUNTED}|其中(?::.{{0,30}})?",
     re.IGNORECASE,
 )
 _HALVES = frozenset("合总共小")
-_MAY_BE_TOTAL = re.compile(r"[计总汇]|其\s*中|^\W*[合共小]\W*$|^\W*[TSGＴＳＧ]", re.IGNORECASE)
+_MAY_BE_TOTAL = re.compile(r"[计計总總汇]|其\s*中|^\W*全|^\W*[合共小]\W*$|^\W*[TSGＴＳＧ]", re.IGNORECASE)
 
 
 def _total_label(text: str) -> str:
-    """合计：, 合 计（104所） → 合计."""
-    return re.sub(r"\([^()]*\)$", "", normalise_label(text).rstrip(":")).rstrip(":")
+    """合计：, 合 计（104所）, 【合计】, 合计* → 合计."""
+    bare = normalise_label(text).strip(":*【】[]《》<>〈〉「」“”\"'")
+    return re.sub(r"\([^()]*\)$", "", bare).rstrip(":")
 
 
 @dataclass(frozen=True)
@@ -278,7 +280,8 @@ def _kind(form: _Form, cells: Sequence[str | None], under_header: bool) -> RowKi
             return RowKind.SIGN_OFF
     else:
         return RowKind.DATA
-    return RowKind.DATA if form.may_be_data(cells, leading_at) else RowKind.UNCLEAR
+    is_row = form.is_keyed(cells) or (form.may_be_data(cells, leading_at) and 2 * len(filled) >= len(form.mapped))
+    return RowKind.DATA if is_row else RowKind.UNCLEAR
 
 
 def _total_kind(form: _Form, cells: Sequence[str | None]) -> RowKind | None:
@@ -308,6 +311,8 @@ def _total_kind(form: _Form, cells: Sequence[str | None]) -> RowKind | None:
 def _tell_subtotals(form: _Form, sheet: Sheet, found: dict[RowKind, list[int]]) -> None:
     """Move the totals of a part of the table to the subtotals: those that name a part, and those in the middle beside a whole one."""
     total, data = form.defined.total_row, found[RowKind.DATA]
+    # What lies astray under a total makes it no subtotal.
+    data = [row for row in data if form.is_keyed(sheet.rows[row])] or data
     if not found[RowKind.TOTAL] or not data or total is None:
         return
     parts = [
@@ -381,7 +386,7 @@ def is_header_again(filled: Sequence[str], defined: ReturnDefinition) -> bool:
     """Whether the filled cells of a row are the labels of the form once more, and no figure among them."""
     if len(filled) < 2 or split_unit(filled[0], declared_units())[0] not in defined.label_owner:
         return False
-    known_n = sum(split_unit(text)[0] in defined.label_owner for text in filled)
+    known_n = sum(split_unit(text, declared_units())[0] in defined.label_owner for text in filled)
     return known_n >= 0.8 * len(filled) and all(_number(text) is None for text in filled)
 
 

@@ -264,7 +264,7 @@ def _narrow_view(schema: str) -> ChineseView:
             ("t.indicator_name", "指标", "指标名称"),
             ("t.period_label", "报告期", "本期是哪一期"),
             ("t.value", "数值", "本期数，单位见 指标.指标对照；默认口径"),
-            ("t.verdict", "达标情况", "达标、未达标、无标准、无数据"),
+            ("t.verdict", "达标情况", "达标、未达标、不判定（数值不合理）、无标准、无数据"),
             (f"CASE t.status {cases} ELSE t.status END", "状态", "数据状态"),
         ),
         f"FROM {_quoted(schema)}.mart_overview AS t LEFT JOIN {order} AS o ON t.area_code = o.area_code "

@@ -60,7 +60,7 @@ def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, 
         columns.append(
             {
                 "name": f"c{place}",
-                "label": f"{draw(st.sampled_from(LABELS))}{number}{'甲乙丙丁戊己'[place]}",
+                "label": f"{'甲乙丙丁戊己'[place]}{number}{draw(st.sampled_from(LABELS))}",
                 "type": kind,
                 "required": draw(st.booleans()),
                 "missing": draw(st.lists(st.sampled_from(sorted(MISSING_LABELS)), unique=True)),

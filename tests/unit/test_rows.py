@@ -161,7 +161,8 @@ def test_the_numbers_of_columns_stand_under_the_header_and_nowhere_else(return_c
 # --- totals -----------------------------------------------------------------------------------------------------------
 
 TOTALS = ["合计", "合计：", "合 计", "总 计", "共计", "全县总计", "忻府区合计", "定襄县总计：", "Total", "TOTAL", "Sum", "汇总", "合计（2所）",
-          "合计2所", "２０２４年合计", "县教育局合计", "合\u200b计", "全区合计", "本表合计"]  # fmt: skip
+          "合计2所", "２０２４年合计", "县教育局合计", "合\u200b计", "全区合计", "本表合计",
+          "忻府区2024年合计", "县合计", "累计", "合計", "【合计】", "合计*", "全县"]  # fmt: skip
 
 
 @pytest.mark.parametrize("column", ["school_code", "school_name", "stage"])
@@ -187,6 +188,19 @@ def test_a_total_may_be_spread_over_two_cells():
     draft = Draft("enrolment").with_total()
     draft.totals[0].update(school_code="合", school_name=" 计")
     assert table_of(draft).total_rows == [5]
+
+
+def test_what_lies_astray_under_a_total_makes_it_no_subtotal():
+    draft = Draft("enrolment").with_total()
+    grid = draft.grid()
+    (table,) = tables_of([*grid[:6], [None, None, None, 5], *grid[6:]])
+    assert table.total_rows == [5] and "subtotal" not in kinds(table)
+
+
+def test_a_note_with_a_figure_beside_it_is_one_unclear_row():
+    grid = Draft("enrolment").with_total().grid()
+    (table,) = tables_of([*grid[:6], ["注：", None, None, 12], *grid[6:]])
+    assert (table.total_rows, kinds(table)["unclear"]) == ([5], [6])
 
 
 def test_a_total_may_stand_above_its_rows_and_be_given_twice():
