@@ -88,8 +88,9 @@ civil_servant_row as (
 {%- endmacro %}
 
 {#
-    Subsidy filings with their school year (`filing`), the rural schools of each caliber (`school`), the calibers
-    (`caliber`) and the subsidy rows (`subsidy`).
+    Subsidy filings with their school and calendar year (`filing`), the rural schools of each caliber (`school`), the
+    calibers (`caliber`), the payroll (`payroll`) and the subsidy rows
+    (`subsidy`).
 #}
 {% macro subsidy_rows() -%}
 filing as (
@@ -102,7 +103,8 @@ filing as (
         expected.period_end,
         expected.city_code,
         expected.school_year,
-        expected.is_register_of_the_county
+        expected.is_register_of_the_county,
+        expected.calendar_year
     from {{ ref('stg_filing') }} as filing
     inner join {{ ref('stg_expected_filing') }} as expected
         on
@@ -144,6 +146,30 @@ caliber as (
     select caliber_id
     from {{ ref('calibers') }}
     where caliber_kind = 'rural'
+),
+
+-- The payroll by caliber; `is_counted`: who stands there is a rural teacher where the school is rural (`school`).
+payroll as (
+    select
+        pay.county_code,
+        pay.period,
+        pay.school_code,
+        pay.school_name,
+        pay.stage,
+        pay.teachers_average,
+        pay.missing_codes,
+        pay.submission_id,
+        pay.sheet,
+        pay.source_row,
+        caliber.caliber_id,
+        stage_member.member is not null as is_counted
+    from {{ ref('stg_teacher_pay') }} as pay
+    cross join caliber
+    left join {{ ref('caliber_members') }} as stage_member
+        on
+            caliber.caliber_id = stage_member.caliber_id
+            and stage_member.dimension = 'rural_teacher_stage'
+            and pay.stage = stage_member.member
 ),
 
 subsidy as (

@@ -12,6 +12,7 @@
     {%- set servants = {'numerator_return': 'civil_servant_pay', 'denominator_return': 'civil_servant_pay'} -%}
     {%- set subsidies = {'numerator_return': 'rural_subsidy', 'denominator_return': 'rural_subsidy'} -%}
     {%- set of_schools = {'numerator_return': 'rural_subsidy', 'denominator_return': 'school'} -%}
+    {%- set of_payrolls = {'numerator_return': 'rural_subsidy', 'denominator_return': 'teacher_pay'} -%}
     {%- set delivered = {
         'enrolment': {
             'gross': dict(
@@ -48,15 +49,22 @@
             'paid_share': dict(
                 numerator='subsidy.paid_yuan', denominator='subsidy.due_yuan', adds_up_over_a_year=true, **subsidies
             ),
-            'teacher_coverage': dict(
+            'teachers_paid_share': dict(
                 numerator='subsidy.teachers_paid_n', denominator='subsidy.teachers_entitled_n', **subsidies
+            ),
+            'teacher_coverage': dict(
+                numerator='subsidy.rural_teachers_paid_n', denominator='subsidy.rural_teachers_n', **of_payrolls
             ),
             'school_coverage': dict(
                 numerator='subsidy.rural_schools_covered_n', denominator='subsidy.rural_schools_n', **of_schools
             ),
-            'monthly_average': dict(
+            'paid_monthly_average': dict(
                 numerator='subsidy.paid_yuan', denominator='subsidy.paid_teacher_months_n', adds_up_over_a_year=true,
                 **subsidies
+            ),
+            'standard_monthly_average': dict(
+                numerator='subsidy.due_recomputed_yuan', denominator='subsidy.entitled_teacher_months_n',
+                adds_up_over_a_year=true, **subsidies
             ),
         },
     } -%}

@@ -6,9 +6,21 @@
     {%- set prefix = table_alias ~ '.' if table_alias else '' -%}
     (
         {{ prefix }}{{ column_name }} is null
-        and coalesce(json_extract_string({{ prefix }}missing_codes, '$.{{ column_name }}'), '')
+        and coalesce({{ code_alone("json_extract_string(" ~ prefix ~ "missing_codes, '$." ~ column_name ~ "')") }}, '')
         not in ('not_applicable', 'included_elsewhere')
     )
+{%- endmacro %}
+
+{#
+    A cell without a number in the landed missing_codes: the code alone, and the column that a cell answered 并入 names
+    (`included_elsewhere:<column>`; null where it names none).
+#}
+{% macro code_alone(landed_code) -%}
+    split_part({{ landed_code }}, ':', 1)
+{%- endmacro %}
+
+{% macro included_in(landed_code) -%}
+    nullif(split_part({{ landed_code }}, ':', 2), '')
 {%- endmacro %}
 
 {# The sum of a column over a group; null (a missing term) when any cell of it is lacking. #}

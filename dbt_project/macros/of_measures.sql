@@ -29,19 +29,21 @@
 {# By measure: what one more of its numerator is counted in, and how a distance from the standard is said; # is the amount. #}
 {% macro gap_words() -%}
     {%- set words = {
-        'gross': ('人', '缺 # 个学位', '超出 # 人'),
-        'gross_female': ('人', '缺 # 个女生学位', '女生超出 # 人'),
-        'gross_male': ('人', '缺 # 个男生学位', '男生超出 # 人'),
-        'net': ('人', '尚差 # 名学龄学生就学', '超出 # 人'),
-        'gender_parity': ('人', '尚差 # 名女生入学', '女生超出 # 人'),
+        'gross': ('人', '尚差 # 名在校生', '超出 # 名在校生'),
+        'gross_female': ('人', '尚差 # 名在校女生', '超出 # 名在校女生'),
+        'gross_male': ('人', '尚差 # 名在校男生', '超出 # 名在校男生'),
+        'net': ('人', '尚差 # 名学龄在校生', '超出 # 名学龄在校生'),
+        'gender_parity': ('人', '尚差 # 名在校女生', '超出 # 名在校女生'),
         'ratio': ('元', '补足差额需 #/年', '超出 #/年'),
         'teacher_average': ('元', '补足差额需 #/年', '超出 #/年'),
         'civil_servant_average': ('元', '补足差额需 #/年', '超出 #/年'),
         'compliant_counties': ('个', '尚差 # 个县（市、区）', '超出 # 个县（市、区）'),
-        'paid_share': ('元', '须补发 #', '多发 #'),
-        'teacher_coverage': ('人', '尚差 # 名教师', '超出 # 名教师'),
+        'paid_share': ('元', '实发金额尚差 #', '实发金额超出 #'),
+        'teachers_paid_share': ('人', '尚有 # 名应发教师未发', '超出 # 名教师'),
+        'teacher_coverage': ('人', '尚差 # 名乡村教师', '超出 # 名乡村教师'),
         'school_coverage': ('所', '尚差 # 所乡村学校', '超出 # 所乡村学校'),
-        'monthly_average': ('元', '须补发 #', '多发 #'),
+        'paid_monthly_average': ('元', '实发金额尚差 #', '实发金额超出 #'),
+        'standard_monthly_average': ('元', '按标准应发的金额尚差 #', '按标准应发的金额超出 #'),
     } -%}
     {%- for declared in plain_returns().values() -%}
         {%- for name, sides in declared.measures.items() -%}
@@ -58,6 +60,7 @@
         'rural_location_code': '城乡分类',
         'rural_school_type': '办学类型',
         'rural_school_organiser': '举办者',
+        'rural_teacher_stage': '教师学段',
         'teacher_stage': '学段',
         'teacher_organiser': '举办者',
         'civil_servant_category': '人员',

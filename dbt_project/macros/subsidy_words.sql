@@ -12,7 +12,7 @@
 {# What a row of mart_subsidy_reconciliation says, as the bureau would put it to the finance department. #}
 {% macro reconciliation_words() -%}
     case
-        when status = 'withheld' then '不予公布：已报 ' || coverage_n || '/' || expected_n
+        when status = 'withheld' then '不予公布：计入 ' || coverage_n || '/' || expected_n
         else
             '应发 ' || {{ yuan_in_words('due_yuan') }} || '，实发 ' || {{ yuan_in_words('paid_yuan') }}
             || case

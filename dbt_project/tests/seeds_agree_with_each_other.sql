@@ -36,6 +36,7 @@ from {{ ref('thresholds') }}
 where
     indicator_code not in (select known.indicator_code from {{ ref('indicators') }} as known)
     or comparison not in ('>=', '<=')
+    or coalesce(judged_at, '') not in ('county', 'municipal')
 union all
 select 'published figure of an unknown indicator or caliber: ' || indicator_code
 from {{ ref('published_figures') }}

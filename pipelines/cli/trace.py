@@ -31,7 +31,7 @@ _ROLES = {
 _MISSING = {
     "not_reported": ("缺报", "not reported"),
     "not_applicable": ("不适用", "not applicable"),
-    "included_elsewhere": ("并入他处", "included elsewhere"),
+    "included_elsewhere": ("并入，没有写明栏目", "included elsewhere, no column named"),
 }
 _HEADINGS = (
     "项", "县区代码", "县区", "所含各期", "报表", "报表所属期", "版本", "文件", "报送件 SHA-256", "工作表", "行", "单元格", "行名", "列名",
@@ -180,11 +180,19 @@ def _add_source(node: Tree, source: Source, cells_n: int) -> None:
 def _cell_words(cell: Cell) -> str:
     place = f"{cell.sheet}!{cell.cell}  {cell.row_label} / {cell.column_label}："
     if cell.contribution is None:
-        return place + say(*_MISSING.get(cell.missing_code or "", (cell.missing_code or "", cell.missing_code or "")))
+        return place + say(*_why_missing(cell))
     value = whole_or_cents(cell.value)
     if cell.multiplier is not None:
         value += f" × {cell.multiplier}（{cell.multiplier_cell}）= {whole_or_cents(abs(cell.contribution))}"
     return place + ("−" if cell.sign < 0 else "") + value
+
+
+def _why_missing(cell: Cell) -> tuple[str, str]:
+    """Why a cell holds no number, in Chinese and English; two empty texts where it holds one."""
+    code = cell.missing_code or ""
+    if cell.included_in_label:
+        return f"并入“{cell.included_in_label}”", f"included in “{cell.included_in_label}”"
+    return _MISSING.get(code, (code, code))
 
 
 def _jsonable(value: Any) -> Any:
@@ -261,7 +269,7 @@ def trace_workbook(traced: Trace) -> bytes:
             label, county.county_code, county.county_name, part.period, current_definitions()[source.return_code].title,
             source.period, source.version_n, source.file_name, source.submission_id, cell.sheet, cell.source_row, cell.cell,
             cell.row_label, cell.column_label, cell.sign, cell.value, cell.multiplier, cell.multiplier_cell, cell.contribution,
-            _MISSING.get(cell.missing_code or "", (cell.missing_code or "", ""))[0],
+            _why_missing(cell)[0],
         )  # fmt: skip
         for column, value in enumerate(values):
             if isinstance(value, str):

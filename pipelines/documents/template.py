@@ -419,7 +419,11 @@ class _Template:
             exact = f"{cell}=INT({cell})" if places == 0 else f"ABS({cell}-ROUND({cell},{places}))<0.000001"
             condition = f"AND(ISNUMBER({cell}),{limits},{exact})"
         # IF and not AND: in a spreadsheet every argument of AND is evaluated, and a comparison with text is true or an error.
-        codes = ",".join(f'{cell}="{label}"' for label in missing)
+        included = MISSING_LABELS["included_elsewhere"]
+        codes = ",".join(
+            f'LEFT({cell},{len(included)})="{included}"' if label == included else f'{cell}="{label}"'
+            for label in missing
+        )
         formula = f"=IF(ISNUMBER({cell}),{condition},{f'OR({codes})' if codes else 'FALSE'})"
         if column.type == "text":
             formula = f"={condition}" if not codes else f"=OR({condition},{codes})"
@@ -586,7 +590,10 @@ class _Template:
             yield f"二、各行已经列好，灰色格不能改动{skip}。"
         yield "三、合计行由公式自动计算，不用填。其余各数由县区据实填报，系统不代算、不换算、不改动。"
         yield "四、黄底的格还没有填；红底的格与表内关系不符或者重复。粘贴进来的内容不经过下拉和提示，请以审核结果为准。"
-        yield "五、没有的数填 0。不适用：本单位没有这一项；缺报：有这一项而拿不到数；并入：已并入其他项。只有写明可填的列才能填。"
+        yield (
+            "五、没有的数填 0。不适用：本单位没有这一项；缺报：有这一项而拿不到数；"
+            "并入：数已计在本表另一栏里，后面写明是哪一栏。只有写明可填的列才能填。"
+        )
 
     def _tables(self) -> Iterator[tuple[str, tuple[str, str, str, str], list[tuple[str, str, str, str]]]]:
         """Caption, headings and rows of each table: columns, identities, rules of the return, rules of files."""

@@ -42,6 +42,7 @@ _MARKED = "is_suppressed"
 _TOTAL_TIER = "合计"
 _SAME_IN_EACH_CALIBER = {
     "enrolled_n",
+    "enrolled_under_3_n",
     "enrolled_female_n",
     "enrolled_male_n",
     "official_age_enrolled_n",
@@ -50,7 +51,12 @@ _SAME_IN_EACH_CALIBER = {
 }
 #: Not additive over stages: pupils of the age in this stage or above are counted in another way for each.
 _NOT_OVER_STAGES = {"official_age_enrolled_n"}
-_OVER_TIME = {"due_yuan", "due_recomputed_yuan", "paid_yuan", "arrears_yuan", "paid_teacher_months_n"}
+#: Teacher-months → the heads that they tell when divided by the months.
+_MONTHS_OF = {
+    "paid_teacher_months_n": "teachers_paid_by_months",
+    "entitled_teacher_months_n": "teachers_entitled_by_months",
+}
+_OVER_TIME = {"due_yuan", "due_recomputed_yuan", "paid_yuan", "arrears_yuan", *_MONTHS_OF}
 
 
 class _Strict(BaseModel):
@@ -317,8 +323,8 @@ def _add_heads_of_years(values: dict[Cell, Any], persons: set[Cell], spans: Mapp
         if kind != "subsidy":
             continue
         year, months = spans[period]
-        if measure == "paid_teacher_months_n":
-            cell = (record, caliber, "teachers_paid_by_months")
+        if measure in _MONTHS_OF:
+            cell = (record, caliber, _MONTHS_OF[measure])
             values[cell] = Decimal(value) / months
             persons.add(cell)
         yearly = (kind, str(year), *rest)
@@ -350,13 +356,17 @@ def _equations(
             parts["tier", ((kind, period, area, rest[0], _TOTAL_TIER), caliber, measure)].append(cell)
         if kind == "subsidy" and measure in _OVER_TIME and period != str(spans[period][0]):
             parts["time", ((kind, str(spans[period][0]), area, *rest), caliber, measure)].append(cell)
-        if kind == "enrolment" and rest[0] != "学前" and measure in ("enrolled_female_n", "enrolled_male_n"):
+        if kind == "enrolment" and measure in ("enrolled_female_n", "enrolled_male_n"):
             parts["sex", (cell[0], caliber, "enrolled_n")].append(cell)
         if measure in _SAME_IN_EACH_CALIBER:
             of_caliber[cell[0], measure].append(cell)
-    for (_, total), cells in parts.items():
+    for (what, total), cells in parts.items():
         if total in values:
-            equations.append({**dict.fromkeys(cells, 1), total: -1})
+            equation = {**dict.fromkeys(cells, 1), total: -1}
+            under_3 = (*total[:2], "enrolled_under_3_n")
+            if what == "sex" and under_3 in values:  # both sexes count them, the pupils of the rate do not
+                equation[under_3] = -1
+            equations.append(equation)
     for cells in of_caliber.values():
         # Where one caliber covers fewer counties than another, the totals differ and are no secret of each other.
         equations += [{first: 1, second: -1} for first, second in pairwise(cells) if values[first] == values[second]]

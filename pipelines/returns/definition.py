@@ -6,7 +6,7 @@ contradicts itself is refused when it is loaded, so that nothing downstream has 
 
 import re
 from calendar import monthrange
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -34,9 +34,27 @@ MISSING_CODES: dict[str, MissingCode] = {
 MISSING_MEANINGS: dict[MissingCode, str] = {
     "not_applicable": "本行没有这一项",
     "not_reported": "有这一项而拿不到数，用到它的指标将缺少本县（市、区）",
-    "included_elsewhere": "数已并入本表别处，不另填",
+    "included_elsewhere": "数已计在本表另一栏里，后面写明是哪一栏",
 }
 MISSING_LABELS: dict[str, str] = {code: label for label, code in MISSING_CODES.items()}
+#: What follows 并入 in a cell that names the column which holds its figure.
+_INCLUDED = re.compile(r"^(?:已|均|全部)*并入:?(?P<where>.*)$")
+_INTO = re.compile(r"^(?:到|至|于|在|了):?")
+_NAMES_A_COLUMN = re.compile(r"(?:这)?一?(?:栏目?|列|中|内|里)$")
+_PAIRS = {
+    "(": ")",
+    "[": "]",
+    "<": ">",
+    "“": "”",
+    "‘": "’",
+    '"': '"',
+    "'": "'",
+    "「": "」",
+    "『": "』",
+    "《": "》",
+    "〈": "〉",
+    "【": "】",
+}
 
 #: DuckDB type of a landed column, by declared type.
 SQL_TYPES: dict[ColumnType, str] = {
@@ -309,6 +327,23 @@ class DateCheck(_Frozen):
         return tuple(name for name in (self.of, self.not_after, self.per) if name)
 
 
+class Level(_Frozen):
+    """A figure by which a whole table is known to stand in another unit, or to be no such table: `of` ÷ the product of `per` in each
+    row, or with `mean` the mean of `of` over the rows of each `group`. What is plausible says the rule `level` of the return, under
+    `<name>_low` and `<name>_high`. `label`: what the figure is called."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    label: str
+    of: str
+    per: tuple[str, ...] = ()
+    mean: bool = False
+    group: tuple[str, ...] = ()
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return (self.of, *self.per, *self.group)
+
+
 class TotalRow(_Frozen):
     """A row that repeats the sums of the rows above it: dropped from the data, and checked."""
 
@@ -364,6 +399,7 @@ class ReturnDefinition(_Frozen):
     present: tuple[Present, ...] = ()
     #: 指标解释 of each column: who counts, as of when. It changes nothing that is read.
     explanations: dict[str, str] = {}
+    levels: tuple[Level, ...] = ()
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "ReturnDefinition":
@@ -385,6 +421,8 @@ class ReturnDefinition(_Frozen):
             used |= {*check.terms}
         for present in self.present:
             used |= {present.column, *present.per, *present.where}
+        for level in self.levels:
+            used |= {*level.terms}
         if self.total_row:
             used |= {*self.total_row.label_columns, *self.total_row.per}
         if self.complete:
@@ -458,12 +496,44 @@ class ReturnDefinition(_Frozen):
         """Normalised label → column name, over labels and aliases."""
         return {label: column.name for column in self.columns for label in column.labels}
 
+    def may_hold(self, name: str) -> tuple[str, ...]:
+        """The columns that can hold the figure of a cell answered 并入: numbers of the same group, kind and unit."""
+        own = self.column(name)
+        return tuple(
+            column.name
+            for column in self.number_columns
+            if column.name != name
+            and (column.group, column.type, column.unit, column.additive)
+            == (own.group, own.type, own.unit, own.additive)
+        )
+
+    def included_in(self, text: str) -> str | None:
+        """The column that a cell answered 并入 names: its name, "" where the cell is a bare 并入, None where it says anything else.
+
+        Brackets and quotation marks around the whole or around the name are seen through, as are 栏 and 列.
+        Raises LookupError where what follows 并入 is no label or alias of this return.
+        """
+        match = _INCLUDED.match(_unwrapped(normalise_label(text), frozenset()))
+        if match is None:
+            return None
+        where = match["where"].rstrip("。.;,:、")
+        if not where:
+            return ""
+        # A label may itself begin with 在 or end with a bracket: what is nearest to what was written comes first.
+        for name in (where, _INTO.sub("", where)):
+            for one in (name, _NAMES_A_COLUMN.sub("", name)):
+                for label in (normalise_label(one), split_unit(_unwrapped(one, self.label_owner))[0]):
+                    if owner := self.label_owner.get(label):
+                        return owner
+        raise LookupError(where)
+
     @cached_property
     def declared_truths(self) -> frozenset[str]:
         """Names of the identities, ratios, date checks and of what must be present: what rules of this version may assert."""
         named = (self.identities, self.ratios, self.dates, self.present)
         over_zero = [ratio.over_zero for ratio in self.ratios if ratio.per]
-        return frozenset([*(one.name for several in named for one in several), *over_zero])
+        levels = ["level"] if self.levels else []
+        return frozenset([*(one.name for several in named for one in several), *over_zero, *levels])
 
     @cached_property
     def number_columns(self) -> tuple[Column, ...]:
@@ -477,6 +547,13 @@ class ReturnDefinition(_Frozen):
     @cached_property
     def titles(self) -> tuple[str, ...]:
         return tuple(normalise_label(title) for title in (self.title, *self.aliases))
+
+
+def _unwrapped(text: str, known: Collection[str]) -> str:
+    """A text without the pairs of brackets and quotation marks around it; a known one as it is."""
+    while len(text) > 1 and text not in known and _PAIRS.get(text[0]) == text[-1]:
+        text = text[1:-1]
+    return text
 
 
 @lru_cache(maxsize=65_536)

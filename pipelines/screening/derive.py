@@ -14,9 +14,12 @@ import polars as pl
 from pipelines.periods import Period
 from pipelines.returns import DateCheck, Identity, ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES, Present, Ratio, day_of
+from pipelines.screening.levels import with_levels
 from pipelines.screening.rules import bounds_of
 from pipelines.screening.tabulate import READ_STATES, CellState
 
+#: Rows of a table from which up the one in their middle says what is usual.
+_ROWS_TO_TELL = 5
 _NOTHING_TO_ADD = ("not_applicable", "included_elsewhere")
 
 
@@ -28,7 +31,7 @@ def derive(defined: ReturnDefinition, frame: pl.DataFrame, periods: Mapping[int,
     frame = frame.with_columns(months.alias("period_months"))
     frame = frame.with_columns(
         *(expression for identity in defined.identities for expression in _identity(defined, identity, data)),
-        *(_ratio(defined, ratio, data) for ratio in defined.ratios),
+        *(expression for ratio in defined.ratios for expression in _ratio(defined, ratio, data)),
         *(_over_zero(defined, ratio, data) for ratio in defined.ratios if ratio.per),
         *(_present(defined, present, data) for present in defined.present),
         _unique_key(defined, data),
@@ -40,6 +43,8 @@ def derive(defined: ReturnDefinition, frame: pl.DataFrame, periods: Mapping[int,
         frame = _complete(defined, frame)
     if defined.total_row:
         frame = _total_row(defined, frame)
+    if defined.levels:
+        frame = with_levels(defined, frame)
     # No rule but its own looks at a total row: null passes every expectation.
     return frame.with_columns(
         *(
@@ -103,8 +108,11 @@ def _identity(defined: ReturnDefinition, identity: Identity, data: pl.Expr) -> l
     ]
 
 
-def _ratio(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> pl.Expr:
-    """Whether the ratio lies in its rule's range, both ends in; null where a term is not a number or `per` is too small to tell."""
+def _ratio(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> list[pl.Expr]:
+    """Whether the ratio lies in its rule's range, both ends in; null where a term is not a number or `per` is too small to tell.
+
+    `usual__<name>`: what the ratio is in the middle of the table's rows, where that lies in the range and there are enough of them to say.
+    """
     bounds = bounds_of(defined.return_code, ratio.name)
     of = pl.col(ratio.of).cast(pl.Int128)
     if ratio.per is None:
@@ -117,9 +125,15 @@ def _ratio(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> pl.Expr:
     low, high = (round(bounds[name] * 1000) for name in ("low", "high"))
     left = of * 1000 * 10 ** max(-places, 0)
     right = per * 10 ** max(places, 0)
-    return (
-        pl.when(judged).then((left >= right * low) & (left <= right * high)).otherwise(None).alias(f"ok__{ratio.name}")
-    )
+    inside = (left >= right * low) & (left <= right * high)
+    figure = left.cast(pl.Float64) / right.cast(pl.Float64) / 1000
+    known = pl.when(judged & figure.is_finite()).then(figure)
+    usual = known.median().over("filing")
+    enough = (known.count().over("filing") >= _ROWS_TO_TELL) & usual.is_between(bounds["low"], bounds["high"])
+    return [
+        pl.when(judged).then(inside).otherwise(None).alias(f"ok__{ratio.name}"),
+        pl.when(enough).then(usual).otherwise(None).alias(f"usual__{ratio.name}"),
+    ]
 
 
 def _over_zero(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> pl.Expr:

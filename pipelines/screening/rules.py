@@ -222,7 +222,7 @@ def cell_expectation(defined: ReturnDefinition, column: Column) -> dict[str, Any
     if not column.required:
         allowed += ["blank", "not_applicable"] if "not_applicable" not in column.missing else ["blank"]
     wanted = _wanted(column)
-    codes = "、".join(f"“{MISSING_LABELS[code]}”" for code in column.missing)
+    codes = "、".join(missing_in_words(defined, column))
     gap = " " if wanted[0].isdigit() else ""
     remedy = f"请填写{gap}{wanted}" + (f"；没有数据时填{codes}。" if codes else "。")
     if column.type == "date":
@@ -240,6 +240,15 @@ def cell_expectation(defined: ReturnDefinition, column: Column) -> dict[str, Any
             "remedy": remedy,
         },
     }
+
+
+def missing_in_words(defined: ReturnDefinition, column: Column) -> list[str]:
+    """What may stand for a number in a column, as a clerk is told it."""
+    example = next((defined.column(name).label for name in defined.may_hold(column.name)), "")
+    return [
+        f"“{MISSING_LABELS[code]}”" + (f"加栏目名（如“并入{example}”）" if code == "included_elsewhere" else "")
+        for code in column.missing
+    ]
 
 
 def _wanted(column: Column) -> str:

@@ -19,7 +19,7 @@ import polars as pl
 from pipelines.characters import folded, folded_name, strange, unseen
 from pipelines.decisions import Decision, lock_at, waivers
 from pipelines.periods import Period, parse_period
-from pipelines.returns import DateCheck, ReturnDefinition, all_definitions, current_definitions
+from pipelines.returns import Column, DateCheck, ReturnDefinition, all_definitions, current_definitions
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, Ratio
 from pipelines.screening.batch_contents import BATCH_KIND
 from pipelines.screening.derive import derive, scale
@@ -38,7 +38,7 @@ from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
 from pipelines.screening.structure import structure, subject
 from pipelines.screening.tabulate import READ_STATES, UNREAD_STATES, UNSEEN, CellState, tabulate
-from pipelines.screening.units import suspected
+from pipelines.screening.units import suspected, suspected_within
 from pipelines.screening.validate import Validation, validate
 from pipelines.screening.workbook import (
     Refusal,
@@ -556,11 +556,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
 def _content_digests(defined: ReturnDefinition, frame: pl.DataFrame) -> dict[int, str]:
     """Filing → digest of its rows' values in the order of their keys, then of what its total rows state, whatever sheets they
     stand on."""
-    missing = [
-        pl.col(f"{column.name}__state").replace_strict({code: code for code in MISSING_LABELS}, default=None,
-                                                       return_dtype=pl.String)
-        for column in defined.columns
-    ]  # fmt: skip
+    missing = [_missing_code(column, frame) for column in defined.columns]
     values = [pl.col(column.name) for column in defined.columns]
     rows = frame.filter(~pl.col("is_total")).sort("filing", *defined.key).select("filing", *values, *missing)
     stated = [column.name for column in defined.sum_columns]
@@ -573,6 +569,16 @@ def _content_digests(defined: ReturnDefinition, frame: pl.DataFrame) -> dict[int
         key[0]: hashlib.sha256((part.drop("filing").write_csv() + told.get(key[0], "")).encode()).hexdigest()[:16]
         for key, part in rows.partition_by("filing", as_dict=True).items()
     }
+
+
+def _missing_code(column: Column, frame: pl.DataFrame) -> pl.Expr:
+    """Why a cell holds no number, as it is landed: its code; included_elsewhere:<column> where it names the column that holds it."""
+    state = pl.col(f"{column.name}__state")
+    code = pl.when(state.is_in(list(MISSING_LABELS))).then(state)
+    if f"{column.name}__included_in" not in frame.columns:
+        return code
+    included_in = pl.when(state == CellState.INCLUDED_ELSEWHERE.value).then(pl.col(f"{column.name}__included_in"))
+    return pl.coalesce(pl.format("{}:{}", code, included_in), code)
 
 
 def _passed_over(entry: _Entry) -> str:
@@ -681,12 +687,14 @@ def _write_findings(
     for one in sorted(joined, key=lambda one: (one.entry, one.rows[0], one.rule_id)):
         (entry, table), rule, row = placed[one.entry], rules[one.rule_id], one.row
         first, last, column = one.rows[0], one.rows[-1], table.columns.get(one.column_name)
+        of_the_table = rule.truth == "level"
+        row_label = folded_name(row.get(f"{defined.row_label}__text") or "") if not row["is_total"] else "合计"
         place = entry.place(
             table.sheet.name,
             first,
             column,
-            row_label=folded_name(row.get(f"{defined.row_label}__text") or "") if not row["is_total"] else "合计",
-            subject="" if row["is_total"] else subject(table, first),
+            row_label="全表" if of_the_table else row_label,
+            subject="" if row["is_total"] or of_the_table else subject(table, first),
             column_label=defined.column(one.column_name).label_in(row),
             extent=_extent(first, column, (last, column or 0), len(one.rows)),
         )
@@ -759,6 +767,8 @@ def explain(
     elif rule.truth == "total_row":
         for name in row["wrong__total"]:
             yield (name, *_compared(row[name], row[f"total__{name}"], scale(defined, name)), "", "")
+    elif rule.truth == "level":
+        yield row["level__column"], "", "", "", row["level__words"], ""
     elif rule.truth == "complete":
         missing = "、".join(str(value) for value in row["missing__complete"])
         yield rule.column or defined.key[0], "", "", "", missing, ""
@@ -798,7 +808,10 @@ def _out_of_range(
     low, high = rule.parameters["low"], rule.parameters["high"]
     rounded = value.quantize(Decimal(1) if high >= 100 else Decimal("0.01"))
     bound = Decimal(str(low if value < low else high))
-    hint = suspected(float(value), low, high, (defined.column(ratio.of).unit or "").split("/")[0])
+    unit = (defined.column(ratio.of).unit or "").split("/")[0]
+    # What a figure is held against: what the rule says it must be, else what it is in the other rows, else the range.
+    expected = rule.parameters.get("expected", row[f"usual__{ratio.name}"])
+    hint = suspected(float(value), expected, unit) if expected else suspected_within(float(value), low, high, unit)
     return ratio.of, f"{rounded:f}", f"{low:g}–{high:g}", f"{rounded - bound:+f}", f"，{hint}" if hint else "", ""
 
 
@@ -830,12 +843,7 @@ def _landing_rows(
     )  # fmt: skip
     newest = current_definitions()[defined.return_code]
     declared = {column.name for column in defined.columns}
-    codes = [
-        pl.when(pl.col(f"{column.name}__state").is_in(list(MISSING_LABELS)))
-        .then(pl.format('"' + column.name + '":"{}"', pl.col(f"{column.name}__state")))
-        .otherwise(None)
-        for column in defined.columns
-    ]
+    codes = [pl.format('"' + column.name + '":"{}"', _missing_code(column, frame)) for column in defined.columns]
     return (
         frame.filter(~pl.col("is_total"))
         .join(identity, on="entry")

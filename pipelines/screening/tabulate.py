@@ -5,7 +5,8 @@ its state says why not. Which states are allowed is a rule (`expectations/`), no
 
 Frame: `entry` (which table of the batch), `filing` (which filing it is a part of), `source_row` (from 1, as Excel shows it), `is_total`, and for each declared column
 `<name>` (typed: counts Int64, headcounts in tenths and money in cents Int64, dates Date, text), `<name>__text` (as stored) and
-`<name>__state` (a `CellState`).
+`<name>__state` (a `CellState`); for a column whose figure may be included elsewhere also `<name>__included_in`, the name of the column
+that a cell answered 并入 names, null where it names none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,11 +29,15 @@ class CellState(StrEnum):
     NOT_APPLICABLE = "not_applicable"
     NOT_REPORTED = "not_reported"
     INCLUDED_ELSEWHERE = "included_elsewhere"
+    INCLUDED_UNKNOWN = "included_unknown"
+    INCLUDED_UNFIT = "included_unfit"
+    INCLUDED_NOWHERE = "included_nowhere"
     BLANK = "blank"
     ERROR_CELL = "error_cell"  # or one refused for what is struck out in it: nothing can be read from either
     UNCALCULATED = "uncalculated"
     COLUMN_MISSING = "column_missing"
     TOLD = "told"
+    UNIT_IN_DOUBT = "unit_in_doubt"
     DASH = "dash"
     PERCENT = "percent"
     NOT_NUMBER = "not_number"
@@ -51,12 +56,20 @@ class CellState(StrEnum):
 #: The states in which a cell holds something that is loaded.
 READ_STATES = (CellState.VALUE, CellState.TEXT_NUMBER)
 #: Cells that another rule has already reported at their place, or that a lower level covers.
-REPORTED_ELSEWHERE = (CellState.ERROR_CELL, CellState.UNCALCULATED, CellState.COLUMN_MISSING, CellState.TOLD)
+REPORTED_ELSEWHERE = (
+    CellState.ERROR_CELL,
+    CellState.UNCALCULATED,
+    CellState.COLUMN_MISSING,
+    CellState.TOLD,
+    CellState.UNIT_IN_DOUBT,
+)
 #: The states of a cell whose text is none of what its column takes.
 UNREAD_STATES = (CellState.NOT_NUMBER, CellState.NOT_IN_LIST, CellState.PATTERN, CellState.NOT_DATE, CellState.PERCENT)
 
 #: What cannot be seen, for a search in texts as they are stored.
 UNSEEN = ranges_of(INVISIBLE)
+#: The longest text that can be 并入 and a label with its brackets.
+_LONGEST_INCLUDED = 64
 _DASHES = ["-", "--", "—", "——", "/", "无", "…", "……", "...", "......", "N/A", "NA", "null", "NULL", "空"]
 _THOUSANDS = r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$"
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
@@ -107,7 +120,56 @@ def tabulate(
     )
     for column in defined.columns:
         frame = frame.with_columns(*_typed(column, frame))
-    return frame.drop([f"{column.name}__mark" for column in defined.columns])
+    return _with_included(defined, frame.drop([f"{column.name}__mark" for column in defined.columns]))
+
+
+def _with_included(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
+    """Cells answered 并入: which column holds their figure, and what is wrong where none does."""
+    holds_nothing = [CellState.INCLUDED_ELSEWHERE.value, CellState.NOT_APPLICABLE.value]
+    for column in defined.number_columns:
+        if "included_elsewhere" not in column.missing:
+            continue
+        texts = frame[f"{column.name}__text"]
+        written = texts.filter(texts.str.contains("并", literal=True)).unique()
+        judged = ((text, _where(defined, column, text)) for text in written if len(text) <= _LONGEST_INCLUDED)
+        found = {text: where for text, where in judged if where}
+        states = {text: state.value for text, (state, _) in found.items()}
+        targets = {text: target for text, (_, target) in found.items() if target}
+        text, state = pl.col(f"{column.name}__text"), pl.col(f"{column.name}__state")
+        # A cell that is refused for something else has said so.
+        is_read = ~state.is_in([one.value for one in REPORTED_ELSEWHERE])
+        target, answer = (text.replace_strict(by, default=None, return_dtype=pl.String) for by in (targets, states))
+        frame = frame.with_columns(
+            pl.when(is_read).then(target).alias(f"{column.name}__included_in"),
+            pl.when(is_read & answer.is_not_null()).then(answer).otherwise(state).alias(f"{column.name}__state"),
+        )
+    nowhere = [
+        pl.when(
+            pl.any_horizontal(
+                (pl.col(f"{column.name}__included_in") == other) & pl.col(f"{other}__state").is_in(holds_nothing)
+                for other in defined.may_hold(column.name)
+            )
+        )
+        .then(pl.lit(CellState.INCLUDED_NOWHERE.value))
+        .otherwise(pl.col(f"{column.name}__state"))
+        .alias(f"{column.name}__state")
+        for column in defined.number_columns
+        if f"{column.name}__included_in" in frame.columns
+    ]
+    return frame.with_columns(nowhere)
+
+
+def _where(defined: ReturnDefinition, column: Column, text: str) -> tuple[CellState, str | None] | None:
+    """State and target of a cell that says 并入; None where it says something else."""
+    try:
+        target = defined.included_in(text)
+    except LookupError:
+        return CellState.INCLUDED_UNKNOWN, None
+    if target is None:
+        return None
+    if target and target not in defined.may_hold(column.name):
+        return CellState.INCLUDED_UNFIT, None
+    return CellState.INCLUDED_ELSEWHERE, target or None
 
 
 def _mark(table: Table, refused: frozenset[tuple[int, int]], row: int, index: int, column: Column) -> str | None:

@@ -1,16 +1,20 @@
 """Units: which one a form asks for and which one a file says, and a figure that looks as if it stood in another.
 
-Belongs here: reading a unit that is said beside the table, and the words for a unit that is suspected. Proposes; nothing is ever converted.
+Belongs here: reading a unit that is said beside the table; by which power of ten a figure is off what is expected of it, and how a
+clerk says that. Silent unless it is one: a figure that is too large by 8 %, or by thirty times, stands in no other unit. Proposes;
+nothing is ever converted.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipelines.characters import normalise_label
 from pipelines.returns import ReturnDefinition
 
-#: Times too small or too large → how a clerk would say the unit.
-_NAMES = {10_000: "万", 1_000: "千", 100: "百"}
+#: How far from a power of ten, as a share of it, a figure may lie and still be taken for one.
+NEAR = 0.2
+#: Powers by which units differ; what a unit of so much is called.
+_NAMES = {100: "百", 1_000: "千", 10_000: "万", 1_000_000: "百万", 100_000_000: "亿"}
 FACTORS = tuple(_NAMES)
 
 _MONEY_OR_PEOPLE = r"(?:人民币)?(?:[百千万]?亿|[十百千]?万|千|百|十)?(?:元|人次?)|[角分]"
@@ -83,19 +87,49 @@ def _is_money(unit: str) -> bool:
 
 def too_small(factor: int, unit: str) -> str:
     """疑似以万元填报（相差约 10000 倍）: the figure would fit, were it `factor` times as large."""
-    return f"疑似以{_NAMES[factor]}{unit}填报（相差约 {factor} 倍）"
+    return _in_words([1 / factor], unit)
 
 
 def too_large(factor: int, unit: str) -> str:
     """The figure would fit, were it divided by `factor`."""
-    return "疑似以分填报（相差约 100 倍）" if (factor, unit) == (100, "元") else f"疑似放大了约 {factor} 倍"
+    return _in_words([float(factor)], unit)
 
 
-def suspected(value: float, low: float, high: float, unit: str) -> str:
-    """What a figure outside [low, high] looks like when a factor brings it inside; blank when none does."""
+def _in_words(times: Sequence[float], unit: str) -> str:
+    """`times`: what the figure may be of what it should be, all above 1 or all below."""
+    if not times:
+        return ""
+    factors = [round(one if one > 1 else 1 / one) for one in times]
+    by = " 或 ".join(map(str, factors))
+    if times[0] < 1:
+        return f"疑似以{'或'.join(f'{_NAMES[factor]}{unit}' for factor in factors)}填报（相差约 {by} 倍）"
+    return "疑似以分填报（相差约 100 倍）" if unit == "元" and factors == [100] else f"疑似放大了约 {by} 倍"
+
+
+def off_by(value: float, expected: float) -> float | None:
+    """What a figure is of the one expected: one of FACTORS or 1 over one; None where it lies farther than NEAR from all of them."""
+    if value <= 0 or expected <= 0:
+        return None
+    ratio = value / expected
     for factor in FACTORS:
-        if low <= value * factor <= high:
-            return too_small(factor, unit)
-        if low <= value / factor <= high:
-            return too_large(factor, unit)
-    return ""
+        if abs(ratio / factor - 1) <= NEAR:
+            return float(factor)
+        if abs(ratio * factor - 1) <= NEAR:
+            return 1 / factor
+    return None
+
+
+def suspected(value: float, expected: float, unit: str) -> str:
+    """What a figure looks like beside the one that is expected; blank where it is off by no power of ten."""
+    times = off_by(value, expected)
+    return "" if times is None else _in_words([times], unit)
+
+
+def suspected_within(value: float, low: float, high: float, unit: str, *, alone: bool = True) -> str:
+    """The same where only a range is expected: blank for a figure that is less than ten times outside, and, with `alone`, where more than
+    one factor would bring it inside; without it, all of them are named."""
+    if value <= 0 or low <= 0 or (low <= value * 10 and value <= high * 10):
+        return ""
+    times = [1 / factor for factor in FACTORS if low <= value * factor <= high]
+    times += [float(factor) for factor in FACTORS if low <= value / factor <= high]
+    return "" if alone and len(times) > 1 else _in_words(times, unit)

@@ -240,7 +240,11 @@ def _wide_view(connection: duckdb.DuckDBPyConnection, schema: str) -> ChineseVie
             (f"max(t.period_label) {which}", f"{name}·本期", "本期是哪一期"),
             (f"max(t.previous_value) {which}", f"{name}·上期值", f"上期（{unit}）：{formula}；默认口径"),
             (f"max(t.standard) {which}", f"{name}·标准", f"标准（{unit}）；无标准为空"),
-            (f"max(t.verdict) {which}", f"{name}·达标情况", "达标、未达标、不判定（数值不合理）、无标准、无数据"),
+            (
+                f"max(t.verdict) {which}",
+                f"{name}·达标情况",
+                "达标、未达标、不判定（数值不合理）、不评定（标准只评全市）、无标准、无数据",
+            ),
         ]
     order = _newest(schema, "dim_area", "area_code", "sort_order", "valid_from")
     source = (

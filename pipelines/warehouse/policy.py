@@ -64,6 +64,22 @@ class _Category:
 
 
 @dataclass(frozen=True)
+class PayCaliber:
+    """A definition of comparable pay: which components it takes in and leaves out, and whose rows it counts (dimension → members)."""
+
+    caliber_id: str
+    name: str
+    taken_in: frozenset[str]
+    left_out: frozenset[str]
+    members: dict[str, frozenset[str]]
+
+    def may_cross(self, component: str, holder: str | None) -> bool:
+        """Whether a component's figure that stands in `holder` (None: nobody knows in which) lies, or may lie, on the other side."""
+        others = self.left_out if component in self.taken_in else self.taken_in
+        return bool(others) if holder is None else holder in others
+
+
+@dataclass(frozen=True)
 class Policy:
     """What the seeds say. Days of validity: the first is in, the last is out, as in the models."""
 
@@ -72,6 +88,7 @@ class Policy:
     stages: tuple[Stage, ...]
     default_register: str
     pay_components: tuple[str, ...]
+    pay_calibers: tuple[PayCaliber, ...]
     members: dict[tuple[str, str], frozenset[str]]
     stages_of_type: tuple[tuple[str, str], ...]
 
@@ -141,6 +158,23 @@ def load_policy() -> Policy:
     for row in _rows("caliber_members"):
         if kind := kinds.get(row["caliber_id"]):
             members.setdefault((kind, row["dimension"]), set()).add(row["member"])
+    every_member: dict[str, dict[str, set[str]]] = {}
+    for row in _rows("caliber_members"):
+        every_member.setdefault(row["caliber_id"], {}).setdefault(row["dimension"], set()).add(row["member"])
+    sides: dict[tuple[str, bool], set[str]] = {}
+    for row in _rows("pay_components"):
+        sides.setdefault((row["caliber_id"], row["is_included"] == "true"), set()).add(row["component"])
+    pay_calibers = [
+        PayCaliber(
+            row["caliber_id"],
+            row["caliber_name"],
+            frozenset(sides.get((row["caliber_id"], True), ())),
+            frozenset(sides.get((row["caliber_id"], False), ())),
+            {name: frozenset(members) for name, members in every_member.get(row["caliber_id"], {}).items()},
+        )
+        for row in sorted(_rows("calibers"), key=lambda row: (row["is_default"] != "true", row["caliber_id"]))
+        if row["caliber_kind"] == "pay"
+    ]
     levels = {row["reported_stage"]: int(row["level"]) for row in _rows("reported_stages")}
     stages = [
         Stage(
@@ -164,6 +198,7 @@ def load_policy() -> Policy:
             for row in _rows("pay_components")
             if kinds.get(row["caliber_id"]) == "pay" and row["is_included"] == "true"
         ),
+        pay_calibers=tuple(pay_calibers),
         members={key: frozenset(values) for key, values in members.items()},
         stages_of_type=tuple((row["school_type"], row["reported_stage"]) for row in _rows("school_type_stages")),
     )

@@ -46,6 +46,7 @@ class Cell:
     multiplier_cell: str | None
     contribution: Decimal | None
     missing_code: str | None
+    included_in_label: str | None
 
 
 @dataclass(frozen=True)
@@ -307,7 +308,7 @@ def _cell(row: dict[str, Any]) -> Cell:
     return Cell(
         row["sheet"], row["source_row"], row["cell"], row["row_label"], row["column_label"], row["sign"], row["value"],
         row["multiplier"], row["multiplier_cell"], None if contribution is None else row["sign"] * contribution,
-        row["missing_code"],
+        row["missing_code"], row["included_in_label"],
     )  # fmt: skip
 
 

@@ -412,7 +412,7 @@ def test_a_year_of_subsidies_has_no_heads_and_no_coverage_and_names_what_it_lack
     assert rows(
         home,
         """SELECT area_code, period, coverage_n, expected_n, missing_areas, status, teachers_paid_n, rural_schools_n,
-                  schools_paid_n, CAST(paid_yuan AS INTEGER), monthly_average_yuan
+                  schools_paid_n, CAST(paid_yuan AS INTEGER), paid_monthly_average_yuan
            FROM marts.mart_rural_subsidies WHERE programme = '乡村教师生活补助' AND is_total
                AND area_code IN ('140900', '140902') AND period IN ('2024', '2024Q3') ORDER BY ALL""",
     ) == [
@@ -426,12 +426,15 @@ def test_a_year_of_subsidies_has_no_heads_and_no_coverage_and_names_what_it_lack
         """SELECT indicator_code, period, coverage_n, expected_n, missing_areas, status FROM marts.fct_indicator
            WHERE indicator_code LIKE 'living_allowance%' AND area_code = '140900' AND period != '2024Q3' ORDER BY ALL""",
     ) == [
-        ("living_allowance_monthly_average", "2024", 2, 3, "原平市（2024Q4）", "partial"),
-        ("living_allowance_monthly_average", "2024Q4", 2, 3, "原平市", "partial"),
+        ("living_allowance_paid_monthly_average", "2024", 2, 3, "原平市（2024Q4）", "partial"),
+        ("living_allowance_paid_monthly_average", "2024Q4", 2, 3, "原平市", "partial"),
         ("living_allowance_paid_share", "2024", 2, 3, "原平市（2024Q4）", "partial"),
         ("living_allowance_paid_share", "2024Q4", 2, 3, "原平市", "partial"),
+        ("living_allowance_rural_teacher_coverage", "2024Q4", 2, 3, "原平市", "partial"),
         ("living_allowance_school_coverage", "2024Q4", 2, 3, "原平市", "partial"),
-        ("living_allowance_teacher_coverage", "2024Q4", 2, 3, "原平市", "partial"),
+        ("living_allowance_standard_monthly_average", "2024", 2, 3, "原平市（2024Q4）", "partial"),
+        ("living_allowance_standard_monthly_average", "2024Q4", 2, 3, "原平市", "partial"),
+        ("living_allowance_teachers_paid_share", "2024Q4", 2, 3, "原平市", "partial"),
     ]
     registers = rows(
         home,

@@ -101,12 +101,12 @@ def test_a_workbook_has_title_frozen_header_number_formats_notes_and_the_release
     assert release_id in sheet["A2"].value
     assert sheet.freeze_panes == "C4"
     head = {cell.value: cell.column for cell in sheet[3]}
-    money = sheet.cell(4, head["教师工资总额（元）"])
+    money = sheet.cell(4, head["教师工资收入（元）"])
     assert (money.number_format, money.data_type) == ("#,##0.00", "n")
     assert sheet.cell(4, head["地区"]).value == "忻州市"
     notes = [[cell.value for cell in row] for row in book["说明"].iter_rows()]
     assert ["发布编号", None, release_id] in [[row[0], row[1] or None, row[2]] for row in notes]
-    assert ["教师工资总额", "元"] in [row[:2] for row in notes]
+    assert ["教师工资收入", "元"] in [row[:2] for row in notes]
     wide = openpyxl.load_workbook(internal / "overview_wide.xlsx")["数据"]
     assert (wide.max_row, wide["A4"].value) == (3 + 15, "忻州市")
 

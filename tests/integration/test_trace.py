@@ -73,13 +73,30 @@ def test_children_under_three_are_taken_off_in_cells_of_their_own(published: Pat
 
 
 def test_a_year_of_quarters_goes_down_by_quarter_and_multiplies_heads_by_months(published: Path):
-    traced = trace(published, "living_allowance_monthly_average", "忻州市", "2024")
+    traced = trace(published, "living_allowance_paid_monthly_average", "忻州市", "2024")
     numerator, denominator = traced.terms
     assert [part.period for part in numerator.counties[0].parts] == ["2024Q1", "2024Q2", "2024Q3", "2024Q4"]
     cells = [cell for cell in cells_of(traced) if cell.multiplier is not None]
     assert cells
     assert all(cell.contribution == cell.value * cell.multiplier for cell in cells)
     assert denominator.total == sum(cell.contribution for cell in cells)
+
+
+def test_an_average_of_standards_multiplies_the_standard_by_heads_and_months(published: Path):
+    traced = trace(published, "living_allowance_standard_monthly_average", "忻州市", "2024")
+    numerator, denominator = traced.terms
+    standards = [cell for cell in cells_of(traced) if cell.multiplier_cell and "×" in cell.multiplier_cell]
+    assert numerator.total == sum(cell.value * cell.multiplier for cell in standards)
+    assert {cell.column_label.split("（")[0] for cell in standards} == {"月标准"}
+    assert denominator.total == sum(cell.multiplier for cell in standards)
+
+
+def test_rural_teachers_are_traced_to_the_payroll(published: Path):
+    traced = trace(published, "乡村教师生活补助乡村教师覆盖率", "140922", "2024Q4")
+    numerator, denominator = traced.terms
+    (paid,), (payroll,) = (term.counties[0].parts[0].sources for term in (numerator, denominator))
+    assert (paid.return_code, payroll.return_code) == ("rural_subsidy", "teacher_pay")
+    assert payroll.total == sum(cell.contribution for cell in payroll.cells) == denominator.total
 
 
 def test_counties_that_comply_go_down_to_the_ratio_each_was_judged_by(published: Path):

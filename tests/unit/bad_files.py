@@ -132,6 +132,29 @@ def _staff_without_heads() -> Made:
     return draft, draft.cell(1, "civil_servants_average")
 
 
+#: Return → the columns that stand in another unit, how much larger it is, and where the one finding of it stands.
+_OTHER_UNITS: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "teacher_pay": (tuple(PAY), 10_000, "pay_total_yuan"),
+    "civil_servant_pay": (tuple(PAY), 10_000, "pay_total_yuan"),
+    "rural_subsidy": (("standard_yuan_per_month", "due_yuan", "paid_yuan"), 10_000, "standard_yuan_per_month"),
+    "enrolment": ((), 1_000, "students_total"),
+    "population": (("population_total", "population_male", "population_female"), 1_000, "population_total"),
+}
+
+
+def _in_another_unit(return_code: str) -> Made:
+    """A whole table in 万元 or 千人."""
+    draft = Draft(return_code)
+    names, factor, at = _OTHER_UNITS[return_code]
+    names = names or tuple(column.name for column in draft.definition.number_columns)
+    for row in draft.rows:
+        row |= {name: row[name] / factor for name in names if isinstance(row[name], int | float)}
+        if "pay_total_yuan" in row:
+            parts = [row[name] for name in names if name != "pay_total_yuan" and not isinstance(row[name], str)]
+            row["pay_total_yuan"] = sum(parts)
+    return draft, draft.cell(0, at)
+
+
 ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ("enrolment", "XB02-4-nobody"): lambda: _emptied("enrolment", "students_total"),
     ("population", "XB03-4-nobody"): lambda: _emptied("population", "population_total", slice(0, 18)),
@@ -178,11 +201,11 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ("population", "XB03-4-sex-ratio"): lambda: _changed(
         "population", "population_male", population_total=1200, population_male=900
     ),
-    # In 万元: a hundredth of a per cent of what anybody is paid.
     ("teacher_pay", "XB04-4-pay-per-head"): lambda: _changed(
         "teacher_pay",
         "pay_total_yuan",
-        **{name: 0 for name in PAY if PAY[name] != "不适用"} | {"basic_salary_yuan": 92.8, "pay_total_yuan": 92.8},
+        **{name: 0 for name in PAY if PAY[name] != "不适用"}
+        | {"basic_salary_yuan": 285_000, "pay_total_yuan": 285_000},
     ),
     ("civil_servant_pay", "XB05-4-pay-per-head"): lambda: _changed(
         "civil_servant_pay", "pay_total_yuan", civil_servants_average=100
@@ -193,6 +216,10 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ("rural_subsidy", "XB06-4-paid-of-due"): lambda: _changed(
         "rural_subsidy", "paid_yuan", paid_yuan=9600, arrears_yuan=-600
     ),
+    **{
+        (code, f"{current_definitions()[code].form}-1c-level"): (lambda code=code: _in_another_unit(code))
+        for code in _OTHER_UNITS
+    },
     ("population", "FILE-1a-text-number"): lambda: _full_width("population", "population_total"),
     ("teacher_pay", "XB04-1c-total-equals-components"): lambda: _changed(
         "teacher_pay", "pay_total_yuan", pay_total_yuan=928000.81

@@ -108,7 +108,7 @@ def test_a_change_counts_only_when_large_in_share_and_in_pupils(desk):
         CountyName("140922", "五台县"): (100, 120, False),  # 120 pupils more, a fifth exactly
         CountyName("140923", "代县"): (100, 121, True),
         CountyName("140924", "繁峙县"): (8, 16, False),  # doubled, by 48 pupils
-        CountyName("140925", "宁武县"): (10, 10, False),
+        CountyName("140925", "宁武县"): (11, 11, False),
     }
     for county, (before, after, _) in pupils_a_grade.items():
         desk.send(enrolment("2023-2024", before, county).xlsx(), county=county.code)
@@ -320,8 +320,9 @@ _COMPONENTS = ("basic_salary_yuan", "performance_pay_yuan", "allowance_yuan", "y
                "reform_allowance_yuan", "employer_insurance_yuan", "pay_total_yuan")  # fmt: skip
 #: Return → the columns whose unit is mistaken, where it is not all of them.
 _SCALED = {
-    "teacher_pay": (*_COMPONENTS, "rural_living_allowance_yuan"),
-    "civil_servant_pay": _COMPONENTS,
+    # All of the pay would be no question but an error of the file.
+    "teacher_pay": ("reform_allowance_yuan", "rural_living_allowance_yuan"),
+    "civil_servant_pay": ("reform_allowance_yuan",),
     "rural_subsidy": ("teachers_entitled", "teachers_paid", "due_yuan", "paid_yuan"),
 }
 
@@ -486,6 +487,14 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
              _pay(d("civil_servant_pay", a, "2024"), 0, 301.5, 43_210, "civil_servants_average")],
             [("XB04-4-parity", "")],
         ),
+        "XB04-5-included-elsewhere": lambda a, _: Case(
+            [d("school", a, school), _included(d("teacher_pay", a, "2024"), "reform_allowance_yuan", "allowance_yuan", "并入津贴补贴")],
+            [("XB04-5-included-elsewhere", cell("teacher_pay", 0, "reform_allowance_yuan"))],
+        ),
+        "XB05-5-included-elsewhere": lambda a, _: Case(
+            [_included(d("civil_servant_pay", a, "2024"), "reform_allowance_yuan", "allowance_yuan", "（并入）")],
+            [("XB05-5-included-elsewhere", cell("civil_servant_pay", 0, "reform_allowance_yuan"))],
+        ),
         "XB05-2-change-pay-per-head": lambda a, _: Case(
             [d("civil_servant_pay", a, "2023"),
              _pay(d("civil_servant_pay", a, "2024"), 1, 83, 92_345, "civil_servants_average")],
@@ -550,6 +559,14 @@ def _more_allowance(draft: Draft, row: int) -> Draft:
     allowance = draft.rows[row]["rural_living_allowance_yuan"] + 5000
     _changed(draft, row, rural_living_allowance_yuan=allowance)
     return _changed(draft, row, pay_total_yuan=towns.total_of(draft.rows[row]))
+
+
+def _included(draft: Draft, source: str, target: str, words: str) -> Draft:
+    """A component's figures added to another's, and the cells answered with words."""
+    for row in draft.rows:
+        row |= {target: round(row[target] + row[source], 2), source: words}
+        row["pay_total_yuan"] = towns.total_of(row)
+    return draft
 
 
 def _hardship_cases() -> dict[str, Case]:

@@ -163,6 +163,7 @@ def test_every_identity_total_and_key_of_a_definition_has_its_rule(return_code):
     wanted |= {"total_row"} if defined.total_row else set()
     wanted |= {ratio.name for ratio in defined.ratios} | {one.over_zero for one in defined.ratios if one.per}
     wanted |= {present.name for present in defined.present} | {check.name for check in defined.dates}
+    wanted |= {"level"} if defined.levels else set()
     wanted |= {"complete"} if defined.complete else set()
     wanted |= {"text_number", "not_reported"} if defined.number_columns else set()
     assert truths == wanted

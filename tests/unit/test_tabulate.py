@@ -297,3 +297,56 @@ def test_tables_of_a_batch_keep_their_rows_apart():
         (7, 2, False), (7, 3, False), (9, 2, False), (9, 3, True)
     ]  # fmt: skip
     assert frame.schema["students_total"] == pl.Int64
+
+
+def included(row: dict[str, object], return_code: str = "teacher_pay") -> dict[str, tuple[str, str | None]]:
+    """Column → (state, the column that holds its figure) of the cells of one row that are answered otherwise than by a number."""
+    table = table_of(return_code, [faultless_rows(return_code, "140902")[0] | row])
+    frame = tabulate(table.definition, [(0, table)])
+    return {name: (frame[f"{name}__state"][0], frame[f"{name}__included_in"][0]) for name in row}
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "holder"),
+    [
+        ("并入", "included_elsewhere", None),
+        (" （并入） ", "included_elsewhere", None),
+        ("并入津贴补贴", "included_elsewhere", "allowance_yuan"),
+        ("并入：津贴补贴", "included_elsewhere", "allowance_yuan"),
+        ("并入“津贴补贴”", "included_elsewhere", "allowance_yuan"),
+        ("并入「津贴补贴」栏", "included_elsewhere", "allowance_yuan"),
+        ("（并入津贴补贴）", "included_elsewhere", "allowance_yuan"),
+        ("已并入 津贴补贴（元） 一列", "included_elsewhere", "allowance_yuan"),
+        ("并入年终奖金", "included_elsewhere", "year_end_bonus_yuan"),  # an alias
+        ("并入（五险一金（单位））", "included_elsewhere", "employer_insurance_yuan"),  # a label that ends in a bracket
+        ("并入其他", "included_elsewhere", "other_yuan"),
+        ("并入津贴", "included_unknown", None),
+        ("并入津贴补贴、其他", "included_unknown", None),
+        ("并入他处", "included_unknown", None),
+        ("并入改革性补贴", "included_unfit", None),  # itself
+        ("并入工资总额", "included_unfit", None),
+        ("并入年平均人数", "included_unfit", None),
+        ("并入学校名称", "included_unfit", None),
+        ("不并入津贴补贴", "not_number", None),
+        ("并入" + "津" * 80, "not_number", None),
+    ],
+)
+def test_a_figure_included_elsewhere_names_the_column_that_holds_it(text, state, holder):
+    assert included({"reform_allowance_yuan": text}) == {"reform_allowance_yuan": (state, holder)}
+
+
+def test_a_column_that_holds_no_figure_itself_holds_none_of_another():
+    nowhere = "included_nowhere"
+    chain = {"other_yuan": "并入改革性补贴", "reform_allowance_yuan": "并入津贴补贴"}
+    assert [state for state, _ in included(chain).values()] == [nowhere, "included_elsewhere"]
+    circle = {"other_yuan": "并入改革性补贴", "reform_allowance_yuan": "并入其他"}
+    assert [state for state, _ in included(circle).values()] == [nowhere, nowhere]
+    nothing = {"other_yuan": "并入改革性补贴", "reform_allowance_yuan": "不适用"}
+    assert [state for state, _ in included(nothing).values()] == [nowhere, "not_applicable"]
+    unknown = {"other_yuan": "并入改革性补贴", "reform_allowance_yuan": "缺报"}
+    assert [state for state, _ in included(unknown).values()] == ["included_elsewhere", "not_reported"]
+
+
+def test_a_column_that_cannot_be_included_says_so_whatever_is_named():
+    assert typed(COUNT, "并入") == [(None, "included_elsewhere")]
+    assert included({"boarders": "并入在校生数"}, "enrolment") == {"boarders": ("included_elsewhere", "students_total")}

@@ -341,7 +341,7 @@ def test_codes_too_long_for_a_cell_are_listed_out_of_sight_on_the_notes_sheet():
             "teacher_pay",
             "basic_salary_yuan",
             "=IF(ISNUMBER({0}),AND(ISNUMBER({0}),{0}>=0,ABS({0}-ROUND({0},2))<0.000001),"
-            'OR({0}="不适用",{0}="缺报",{0}="并入"))',
+            'OR({0}="不适用",{0}="缺报",LEFT({0},2)="并入"))',
         ),
     ],
 )

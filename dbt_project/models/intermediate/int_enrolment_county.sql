@@ -62,6 +62,7 @@ gross as (
         ) as is_enrolled_missing,
         sum(level_total.students_n)
         - sum(case when stages.under_3_excluded then level_total.under_3_n else 0 end) as enrolled_n,
+        sum(case when stages.under_3_excluded then level_total.under_3_n else 0 end) as under_3_n,
         bool_or(level_total.students_n is null or level_total.female_n is null) as is_sex_missing,
         sum(level_total.female_n) as female_n,
         sum(level_total.students_n) - sum(level_total.female_n) as male_n
@@ -171,6 +172,13 @@ select
     presence.is_absent,
     coalesce('未报' || presence.unreported, '') as lacking,
     coalesce('未报' || presence.unreported_here_and_above, '') as lacking_of_age,
+    -- Children whom the figures by sex count and the gross rate does not: the return has nobody under 3 by sex.
+    cast(
+        case
+            when presence.unreported is null and not coalesce(gross.is_enrolled_missing, false)
+                then coalesce(gross.under_3_n, 0)
+        end as bigint
+    ) as under_3_n,
     cast(
         case
             when presence.unreported is null and not coalesce(gross.is_enrolled_missing, false)

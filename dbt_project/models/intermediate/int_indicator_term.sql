@@ -187,18 +187,26 @@ subsidy_part as (
         -- The register has no rural school, or nobody is entitled to the programme and nothing says that somebody is.
         case denominator_return
             when 'school' then coalesce(subsidy.rural_schools_n = 0, false)
+            when 'teacher_pay' then coalesce(subsidy.rural_schools_n = 0, false)
             when 'rural_subsidy' then coalesce(not subsidy.is_expected and subsidy.teachers_entitled_n = 0, false)
         end as is_nothing,
         is_nothing as is_absent,
-        coalesce(subsidy.lacking, '') as lacking,
+        concat_ws(
+            '，',
+            nullif(subsidy.lacking, ''),
+            case denominator_return when 'teacher_pay' then nullif(subsidy.rural_teachers_lacking, '') end
+        ) as lacking,
         subsidy.submission_id as numerator_submission_id,
-        -- The rural schools stand in the register, not in the subsidy return.
+        -- The rural schools stand in the register, their teachers on the payroll, not in the subsidy return.
         case denominator_return
             when 'school' then subsidy.register_submission_id
+            when 'teacher_pay' then subsidy.payroll_submission_id
             when 'rural_subsidy' then subsidy.submission_id
         end as denominator_submission_id,
         case denominator_return
             when 'school' then greatest(subsidy.received_at, subsidy.register_received_at)
+            when 'teacher_pay'
+                then greatest(subsidy.received_at, subsidy.register_received_at, subsidy.payroll_received_at)
             when 'rural_subsidy' then subsidy.received_at
         end as known_at,
         cast(null as date) as population_vintage_from,
@@ -207,6 +215,7 @@ subsidy_part as (
         expected_part.part_period as numerator_period,
         case denominator_return
             when 'school' then expected_part.school_year
+            when 'teacher_pay' then expected_part.calendar_year
             when 'rural_subsidy' then expected_part.part_period
         end as denominator_period
     from expected_part

@@ -102,6 +102,59 @@ component_sum as (
     {% endfor %}
 ),
 
+-- Components answered 并入 whose figure lies, or may lie, on the other side of a caliber's border: what they hold
+-- cannot be told from what another component holds, so the caliber's sum is a missing term. A cell that names no
+-- column may stand in any component.
+included_cell as (
+    {% for side in ('teacher', 'civil_servant') %}
+        select
+            '{{ side }}' as side,
+            county_code,
+            period,
+            caliber_id,
+            unnest({{ components }}) as component,
+            unnest([
+                {% for component in components %}
+                    json_extract_string(missing_codes, '$.{{ component }}'){{ ', ' if not loop.last }}
+                {% endfor %}
+            ]) as landed_code
+        from {{ side }}_row
+        where missing_codes like '%included_elsewhere%'
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+across_the_border as (
+    select distinct
+        cell.side,
+        cell.county_code,
+        cell.period,
+        cell.caliber_id,
+        own.component_name || '并入' || case
+            when {{ included_in('cell.landed_code') }} is null then '（没有写明栏目）' else other.component_name
+        end as words
+    from included_cell as cell
+    inner join {{ ref('pay_components') }} as own
+        on cell.caliber_id = own.caliber_id and cell.component = own.component
+    inner join {{ ref('pay_components') }} as other
+        on
+            cell.caliber_id = other.caliber_id
+            and cell.component != other.component
+            and coalesce({{ included_in('cell.landed_code') }} = other.component, true)
+    where {{ code_alone('cell.landed_code') }} = 'included_elsewhere' and own.is_included != other.is_included
+),
+
+side_included as (
+    select
+        side,
+        county_code,
+        period,
+        caliber_id,
+        string_agg(words, '，' order by words) as because
+    from across_the_border
+    group by all
+),
+
 side_total as (
     select
         component_sum.side,
@@ -109,16 +162,26 @@ side_total as (
         component_sum.period,
         component_sum.caliber_id,
         component_sum.heads,
+        any_value(side_included.because) as because,
         case
-            when not bool_or(component_sum.pay_yuan is null) then sum(component_sum.pay_yuan)
+            when not bool_or(component_sum.pay_yuan is null or side_included.because is not null)
+                then sum(component_sum.pay_yuan)
         end as pay_yuan
     from component_sum
+    left join side_included
+        on
+            component_sum.side = side_included.side
+            and component_sum.county_code = side_included.county_code
+            and component_sum.period = side_included.period
+            and component_sum.caliber_id = side_included.caliber_id
     inner join {{ ref('pay_components') }} as pay_components
         on
             component_sum.caliber_id = pay_components.caliber_id
             and component_sum.component = pay_components.component
     where pay_components.is_included
-    group by all
+    group by
+        component_sum.side, component_sum.county_code, component_sum.period, component_sum.caliber_id,
+        component_sum.heads
 ),
 
 filing as (
@@ -142,7 +205,11 @@ select
     filing.teacher_received_at,
     coalesce(unmatched.unmatched_schools_n, 0) as unmatched_schools_n,
     coalesce(unmatched.unmatched_schools, '') as unmatched_schools,
-    coalesce(case when filing.teacher_submission_id is not null then teacher_lacks.lacking end, '') as teacher_lacking,
+    concat_ws(
+        '，',
+        case when filing.teacher_submission_id is not null then teacher_lacks.lacking end,
+        teacher.because
+    ) as teacher_lacking,
     -- Without the headcount the pay stands for nothing, and the reverse: both terms of a side, or neither.
     cast(
         case
@@ -160,7 +227,7 @@ select
     ) as teacher_pay_yuan,
     filing.civil_servant_submission_id,
     filing.civil_servant_received_at,
-    coalesce(civil_servant_lacks.lacking, '') as civil_servant_lacking,
+    concat_ws('，', civil_servant_lacks.lacking, civil_servant.because) as civil_servant_lacking,
     cast(
         case
             when civil_servant_lacks.lacking is null and civil_servant.pay_yuan is not null then civil_servant.heads

@@ -1,39 +1,57 @@
 -- The standard that an indicator is held against, by area and calendar year: of the nearest scope that has one
--- (the county's own, its city's, its province's, the country's).
+-- (the county's own, its city's, its province's, the country's). One that is judged at the municipality only is no
+-- standard of a county: none further away takes its place.
 {{ config(materialized='view') }}
 with area_year as (
     select distinct
         county_code as area_code,
         city_code,
         province_code,
-        calendar_year
+        calendar_year,
+        false as is_city
     from {{ ref('stg_expected_filing') }}
     union distinct
     select distinct
         city_code as area_code,
         city_code,
         province_code,
-        calendar_year
+        calendar_year,
+        true as is_city
     from {{ ref('stg_expected_filing') }}
+),
+
+nearest as (
+    select
+        thresholds.indicator_code,
+        area_year.area_code,
+        area_year.calendar_year,
+        thresholds.standard,
+        thresholds.comparison,
+        thresholds.judged_at is distinct from 'municipal' or area_year.is_city as is_judged
+    from area_year
+    inner join {{ ref('thresholds') }} as thresholds
+        on
+            thresholds.scope_code in (area_year.area_code, area_year.city_code, area_year.province_code, 'CN')
+            and cast(area_year.calendar_year as integer) >= thresholds.year_from
+            and (thresholds.year_to is null or cast(area_year.calendar_year as integer) <= thresholds.year_to)
+    qualify row_number() over (
+        partition by thresholds.indicator_code, area_year.area_code, area_year.calendar_year
+        order by
+            case thresholds.scope_code
+                when area_year.area_code then 1
+                when area_year.city_code then 2
+                when area_year.province_code then 3
+                else 4
+            end,
+            thresholds.year_from desc
+    ) = 1
 )
 
 select
-    thresholds.indicator_code,
-    area_year.area_code,
-    area_year.calendar_year,
-    thresholds.standard,
-    thresholds.comparison
-from area_year
-inner join {{ ref('thresholds') }} as thresholds
-    on
-        thresholds.scope_code in (area_year.area_code, area_year.city_code, area_year.province_code, 'CN')
-        and cast(area_year.calendar_year as integer) >= thresholds.year_from
-        and (thresholds.year_to is null or cast(area_year.calendar_year as integer) <= thresholds.year_to)
-qualify row_number() over (
-    partition by thresholds.indicator_code, area_year.area_code, area_year.calendar_year
-    order by
-        case thresholds.scope_code
-            when area_year.area_code then 1 when area_year.city_code then 2 when area_year.province_code then 3 else 4
-        end,
-        thresholds.year_from desc
-) = 1
+    indicator_code,
+    area_code,
+    calendar_year,
+    standard,
+    comparison
+from nearest
+where is_judged

@@ -165,7 +165,11 @@ total as (
         case
             when not bool_or({{ is_lacking('teachers_paid') }})
                 then count(distinct school_code) filter (where teachers_paid > 0 and is_rural_school)
-        end as rural_schools_covered_n
+        end as rural_schools_covered_n,
+        case
+            when not bool_or(is_rural_school and {{ is_lacking('teachers_paid') }})
+                then coalesce(sum(teachers_paid) filter (where is_rural_school), 0)
+        end as rural_teachers_paid_n
     from tier_row
     group by caliber_id, county_code, period, programme, tier, is_total
 ),
@@ -268,6 +272,21 @@ known_tier as (
     where programme is not null
 ),
 
+-- Teachers of a school by the payroll of the year; one on the payroll with nobody in the caliber's stages has none.
+school_payroll as (
+    select
+        county_code,
+        period,
+        school_code,
+        caliber_id,
+        case
+            when not bool_or(is_counted and {{ is_lacking('teachers_average') }})
+                then coalesce(sum(teachers_average) filter (where is_counted), 0)
+        end as teachers_n
+    from payroll
+    group by all
+),
+
 -- Open rural schools that could be covered: those of the tier in the register, or all of them where there are no tiers.
 rural_school as (
     select
@@ -278,6 +297,17 @@ rural_school as (
         known_tier.tier,
         any_value(register.submission_id) as register_submission_id,
         any_value(register.received_at) as register_received_at,
+        any_value(payroll_filing.submission_id) as payroll_submission_id,
+        any_value(payroll_filing.received_at) as payroll_received_at,
+        -- The payroll does not have them, or without a headcount: nobody can say how many teach there.
+        count(*) filter (
+            where school.school_code is not null
+            and school_payroll.teachers_n is null
+            and (known_tier.tier in ('合计', '不分档') or school.subsidy_tier = known_tier.tier)
+        ) as schools_off_payroll_n,
+        coalesce(sum(school_payroll.teachers_n) filter (
+            where known_tier.tier in ('合计', '不分档') or school.subsidy_tier = known_tier.tier
+        ), 0) as rural_teachers_n,
         count(school.school_code) filter (
             where known_tier.tier in ('合计', '不分档') or school.subsidy_tier = known_tier.tier
         ) as rural_schools_n
@@ -296,6 +326,18 @@ rural_school as (
             and filing.school_year = school.period
             and caliber.caliber_id = school.caliber_id
             and (school.closed_on is null or filing.period_end < school.closed_on)
+    left join {{ ref('stg_filing') }} as payroll_filing
+        on
+            payroll_filing.return_code = 'teacher_pay'
+            and payroll_filing.is_in_force
+            and filing.county_code = payroll_filing.county_code
+            and filing.calendar_year = payroll_filing.period
+    left join school_payroll
+        on
+            school.county_code = school_payroll.county_code
+            and filing.calendar_year = school_payroll.period
+            and school.school_code = school_payroll.school_code
+            and caliber.caliber_id = school_payroll.caliber_id
     -- Where the county has changed since its register, which schools it has is not known: the term is missing.
     where filing.is_register_of_the_county is distinct from false
     group by all
@@ -318,6 +360,8 @@ select
     end as lacking,
     rural_school.register_submission_id,
     rural_school.register_received_at,
+    rural_school.payroll_submission_id,
+    rural_school.payroll_received_at,
     remoteness.remoteness_rank,
     standard.yuan_per_month as seed_yuan_per_month,
     total.standard_min_yuan,
@@ -327,6 +371,17 @@ select
     coalesce(tier_order.is_tier_order_respected, true) as is_tier_order_respected,
     coalesce(total.off_standard_rows_n, 0) as off_standard_rows_n,
     rural_school.rural_schools_n,
+    cast(
+        case
+            when rural_school.payroll_submission_id is not null and rural_school.schools_off_payroll_n = 0
+                then rural_school.rural_teachers_n
+        end as decimal(38, 2)
+    ) as rural_teachers_n,
+    case
+        when rural_school.payroll_submission_id is not null and rural_school.schools_off_payroll_n > 0
+            then rural_school.schools_off_payroll_n || ' 所乡村学校在教师工资表中没有人数'
+        else ''
+    end as rural_teachers_lacking,
     {% for term in (
         'teachers_entitled_n', 'teachers_paid_n', 'due_yuan', 'paid_yuan', 'arrears_yuan', 'due_recomputed_yuan',
         'paid_teacher_months_n', 'schools_paid_n', 'entitled_yuan', 'entitled_teacher_months_n', 'unpaid_teachers_yuan',
@@ -343,7 +398,12 @@ select
         when rural_school.rural_schools_n is null then null
         when total.county_code is not null then total.rural_schools_covered_n
         when expected_programme.programme is null or reported_programme.programme is not null then 0
-    end as rural_schools_covered_n
+    end as rural_schools_covered_n,
+    case
+        when rural_school.rural_schools_n is null then null
+        when total.county_code is not null then total.rural_teachers_paid_n
+        when expected_programme.programme is null or reported_programme.programme is not null then 0
+    end as rural_teachers_paid_n
 from filing
 cross join caliber
 cross join known_tier

@@ -288,7 +288,7 @@ select
     {{ finality('formula.coverage_status', 'formula.is_settled', 'formula.is_revised') }} as finality,
     case
         when formula.coverage_status = 'withheld'
-            then '不予公布：已报 ' || formula.coverage_n || '/' || formula.expected_n
+            then '不予公布：计入 ' || formula.coverage_n || '/' || formula.expected_n
         when formula.value is not null
             then
                 formula.worked_terms || ' = ' || cast(formula.value as varchar)

@@ -10,6 +10,47 @@ with measure as (
     where indicators.return_code = 'enrolment'
 ),
 
+-- Children under 3 in the stage, over the counties whose pupils are in the gross rate.
+county_under_3 as (
+    select
+        term.caliber_id,
+        term.period,
+        term.county_code,
+        term.city_code,
+        enrolment.stage,
+        enrolment.under_3_n
+    from {{ ref('int_indicator_term') }} as term
+    inner join {{ ref('indicators') }} as indicators
+        on term.indicator_code = indicators.indicator_code and indicators.measure = 'gross'
+    inner join {{ ref('int_enrolment_county') }} as enrolment
+        on
+            term.county_code = enrolment.county_code
+            and term.period = enrolment.period
+            and indicators.stage = enrolment.stage
+    where term.is_covered
+),
+
+under_3 as (
+    select
+        caliber_id,
+        period,
+        stage,
+        unnest([county_code, city_code]) as area_code,
+        unnest([under_3_n, under_3_n]) as under_3_n
+    from county_under_3
+),
+
+area_under_3 as (
+    select
+        caliber_id,
+        period,
+        stage,
+        area_code,
+        sum(under_3_n) as under_3_n
+    from under_3
+    group by all
+),
+
 pivoted as (
     select
         period,
@@ -34,6 +75,19 @@ pivoted as (
         any_value(missing_areas) filter (where measure = 'gender_parity') as sex_missing_areas
     from measure
     group by all
+),
+
+completed as (
+    select
+        pivoted.*,
+        area_under_3.under_3_n
+    from pivoted
+    left join area_under_3
+        on
+            pivoted.caliber_id = area_under_3.caliber_id
+            and pivoted.period = area_under_3.period
+            and pivoted.stage = area_under_3.stage
+            and pivoted.area_code = area_under_3.area_code
 )
 
 select
@@ -42,6 +96,7 @@ select
     stage,
     caliber_id,
     cast(gross_numerator as bigint) as enrolled_n,
+    cast(case when gross_numerator is not null then under_3_n end as bigint) as enrolled_under_3_n,
     cast(gross_denominator as bigint) as official_age_population_n,
     gross_value as gross_rate_percent,
     cast(net_numerator as bigint) as official_age_enrolled_n,
@@ -68,5 +123,5 @@ select
     population_vintage_on,
     population_source,
     formula
-from pivoted
+from completed
 order by period, area_code, stage, caliber_id

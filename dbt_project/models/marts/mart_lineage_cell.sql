@@ -7,9 +7,9 @@
 {% set population_columns = ['population_total', 'population_female', 'population_male'] %}
 {% set subsidy_columns = ['paid_yuan', 'due_yuan', 'teachers_paid', 'teachers_entitled'] %}
 {% set place = ['county_code', 'period', 'submission_id', 'sheet', 'source_row', 'missing_codes'] %}
-{% set no_multiplier = 'cast(null as bigint) as multiplier, cast(null as varchar) as multiplier_column' %}
+{% set no_multiplier = 'cast(null as bigint) as multiplier, cast([] as varchar[]) as multiplier_columns' %}
 {% set cell_columns = place + ['return_code', 'column_name', 'members', 'row_label', 'value', 'multiplier',
-    'multiplier_column'] %}
+    'multiplier_columns'] %}
 with enrolment_cell as (
     select
         {{ place | join(', ') }},
@@ -77,13 +77,62 @@ subsidy_cell as (
     select
         {{ place | join(', ') }},
         'rural_subsidy' as return_code,
-        'paid_teacher_months' as column_name,
+        unnest(['paid_teacher_months', 'entitled_teacher_months', 'due_by_standard']) as column_name,
         programme as members,
         school_name || '（' || tier || '）' as row_label,
-        teachers_paid as value,
-        months as multiplier,
-        'months' as multiplier_column
+        unnest([teachers_paid, teachers_entitled, standard_yuan_per_month]) as value,
+        unnest([months, months, teachers_entitled * months]) as multiplier,
+        unnest([['months'], ['months'], ['teachers_entitled', 'months']]) as multiplier_columns
     from subsidy
+    union all
+    -- Those who are paid at a rural school, and those who teach there by the payroll of the year.
+    select
+        subsidy.county_code,
+        subsidy.period,
+        subsidy.submission_id,
+        subsidy.sheet,
+        subsidy.source_row,
+        subsidy.missing_codes,
+        'rural_subsidy' as return_code,
+        'rural_teachers_paid' as column_name,
+        school.caliber_id || '|' || subsidy.programme as members,
+        subsidy.school_name || '（' || subsidy.tier || '）' as row_label,
+        subsidy.teachers_paid as value,
+        {{ no_multiplier }}
+    from subsidy
+    inner join school
+        on
+            subsidy.county_code = school.county_code
+            and subsidy.school_year = school.period
+            and subsidy.school_code = school.school_code
+            and (school.closed_on is null or subsidy.period_end < school.closed_on)
+    union all
+    select
+        filing.county_code,
+        filing.period,
+        payroll.submission_id,
+        payroll.sheet,
+        payroll.source_row,
+        payroll.missing_codes,
+        'teacher_pay' as return_code,
+        'rural_teachers' as column_name,
+        school.caliber_id as members,
+        payroll.school_name || '（' || payroll.stage || '）' as row_label,
+        payroll.teachers_average as value,
+        {{ no_multiplier }}
+    from filing
+    inner join school
+        on
+            filing.county_code = school.county_code
+            and filing.school_year = school.period
+            and (school.closed_on is null or filing.period_end < school.closed_on)
+    inner join payroll
+        on
+            payroll.is_counted
+            and school.county_code = payroll.county_code
+            and filing.calendar_year = payroll.period
+            and school.school_code = payroll.school_code
+            and school.caliber_id = payroll.caliber_id
     union all
     -- A school counts once, by the first row in which somebody there was paid.
     select
@@ -156,6 +205,10 @@ cell as (
             -- The column that is looked at where a row is counted rather than summed.
             case column_name
                 when 'paid_teacher_months' then 'teachers_paid'
+                when 'entitled_teacher_months' then 'teachers_entitled'
+                when 'due_by_standard' then 'standard_yuan_per_month'
+                when 'rural_teachers_paid' then 'teachers_paid'
+                when 'rural_teachers' then 'teachers_average'
                 when 'schools_covered' then 'teachers_paid'
                 when 'rural_schools' then 'school_code'
                 else column_name
@@ -202,12 +255,14 @@ missing as (
         case
             when cell.value is null
                 then coalesce(json_extract_string(cell.missing_codes, '$.' || cell.sheet_column), 'not_reported')
-            when cell.multiplier_column is not null and cell.multiplier is null
+            when len(cell.multiplier_columns) > 0 and cell.multiplier is null
                 then
                     coalesce(
-                        json_extract_string(cell.missing_codes, '$.' || cell.multiplier_column), 'not_reported'
+                        json_extract_string(cell.missing_codes, '$.' || cell.multiplier_columns[1]),
+                        json_extract_string(cell.missing_codes, '$.' || cell.multiplier_columns[2]),
+                        'not_reported'
                     )
-        end as missing_code
+        end as landed_code
     from cell
     semi join needed on cell.term = needed.term
 )
@@ -225,12 +280,16 @@ select
     placed.header_label as column_label,
     cast(missing.value as decimal(18, 2)) as value,
     cast(missing.multiplier as integer) as multiplier,
-    multiplied.column_letter || missing.source_row as multiplier_cell,
+    nullif(
+        concat_ws('×', multiplied.column_letter || missing.source_row, again.column_letter || missing.source_row), ''
+    ) as multiplier_cell,
     cast(
-        missing.value * case when missing.multiplier_column is null then 1 else missing.multiplier end
+        missing.value * case when len(missing.multiplier_columns) = 0 then 1 else missing.multiplier end
         as decimal(18, 2)
     ) as contribution,
-    missing.missing_code
+    {{ code_alone('missing.landed_code') }} as missing_code,
+    -- The column that holds what a cell answered 并入 does not.
+    holder.header_label as included_in_label
 from missing
 left join cell_column as placed
     on
@@ -245,5 +304,19 @@ left join cell_column as multiplied
         and missing.return_code = multiplied.return_code
         and missing.sheet = multiplied.sheet
         and missing.source_row between multiplied.first_row and multiplied.last_row
-        and missing.multiplier_column = multiplied.column_name
+        and missing.multiplier_columns[1] = multiplied.column_name
+left join cell_column as again
+    on
+        missing.submission_id = again.submission_id
+        and missing.return_code = again.return_code
+        and missing.sheet = again.sheet
+        and missing.source_row between again.first_row and again.last_row
+        and missing.multiplier_columns[2] = again.column_name
+left join cell_column as holder
+    on
+        missing.submission_id = holder.submission_id
+        and missing.return_code = holder.return_code
+        and missing.sheet = holder.sheet
+        and missing.source_row between holder.first_row and holder.last_row
+        and {{ included_in('missing.landed_code') }} = holder.column_name
 order by missing.term, missing.county_code, missing.period, missing.sheet, missing.source_row

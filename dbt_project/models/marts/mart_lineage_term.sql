@@ -120,10 +120,12 @@ subsidy_column (measure, role, column_name) as (
     values
     ('paid_share', 'numerator', 'paid_yuan'),
     ('paid_share', 'denominator', 'due_yuan'),
-    ('teacher_coverage', 'numerator', 'teachers_paid'),
-    ('teacher_coverage', 'denominator', 'teachers_entitled'),
-    ('monthly_average', 'numerator', 'paid_yuan'),
-    ('monthly_average', 'denominator', 'paid_teacher_months')
+    ('teachers_paid_share', 'numerator', 'teachers_paid'),
+    ('teachers_paid_share', 'denominator', 'teachers_entitled'),
+    ('paid_monthly_average', 'numerator', 'paid_yuan'),
+    ('paid_monthly_average', 'denominator', 'paid_teacher_months'),
+    ('standard_monthly_average', 'numerator', 'due_by_standard'),
+    ('standard_monthly_average', 'denominator', 'entitled_teacher_months')
 ),
 
 term as (
@@ -208,10 +210,14 @@ term as (
         1 as sign,
         indicator.part_period as source_period
     from indicator
-    cross join (
-        values ('numerator', 'rural_subsidy.schools_covered'), ('denominator', 'school.rural_schools')
-    ) as side (role, counted)
-    where indicator.measure = 'school_coverage'
+    inner join (
+        values
+        ('school_coverage', 'numerator', 'rural_subsidy.schools_covered'),
+        ('school_coverage', 'denominator', 'school.rural_schools'),
+        ('teacher_coverage', 'numerator', 'rural_subsidy.rural_teachers_paid'),
+        ('teacher_coverage', 'denominator', 'teacher_pay.rural_teachers')
+    ) as side (measure, role, counted)
+        on indicator.measure = side.measure
     {% for return_code, declared in plain_returns().items() %}
         union all
         select

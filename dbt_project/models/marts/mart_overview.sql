@@ -37,9 +37,17 @@ area as (
     select
         area_code,
         arg_max(area_name, valid_from) as area_name,
-        arg_max(sort_order, valid_from) as area_order
+        arg_max(sort_order, valid_from) as area_order,
+        bool_or(area_level = 'city') as is_city
     from {{ ref('dim_area') }}
     group by area_code
+),
+
+-- Indicators with a standard that only the municipality is held against.
+municipal as (
+    select distinct indicator_code
+    from {{ ref('thresholds') }}
+    where judged_at = 'municipal'
 ),
 
 sequence as (
@@ -75,6 +83,7 @@ select
     case
         when sequence.value is null then '无数据'
         when sequence.status = 'implausible' then '不判定'
+        when sequence.standard is null and not area.is_city and municipal.indicator_code is not null then '不评定'
         when sequence.standard is null then '无标准'
         when sequence.is_standard_met then '达标'
         when not sequence.is_standard_met then '未达标'
@@ -92,4 +101,5 @@ inner join newest
         sequence.return_code = newest.return_code
         and sequence.period_start = coalesce(newest.newest_start, newest.last_start)
 inner join area on sequence.area_code = area.area_code
+left join municipal on sequence.indicator_code = municipal.indicator_code
 order by area.area_order, sequence.area_code, sequence.indicator_order, sequence.indicator_code

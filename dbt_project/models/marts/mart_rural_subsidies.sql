@@ -3,8 +3,11 @@
 -- heads and schools over a year: its row has yuan and person-months only. A county that paid though nothing was due has no
 -- share of its own and is in no sum, as in fct_indicator; the account of all money is mart_subsidy_reconciliation.
 {% set head_terms = ('teachers_entitled_n', 'teachers_paid_n', 'schools_paid_n') %}
-{% set sum_terms = ('paid_teacher_months_n', 'due_yuan', 'due_recomputed_yuan', 'paid_yuan', 'arrears_yuan') %}
+{% set sum_terms = (
+    'paid_teacher_months_n', 'entitled_teacher_months_n', 'due_yuan', 'due_recomputed_yuan', 'paid_yuan', 'arrears_yuan',
+) %}
 {% set school_terms = ('rural_schools_n', 'rural_schools_covered_n') %}
+{% set teacher_terms = ('rural_teachers_n', 'rural_teachers_paid_n') %}
 with {{ subsidy_tiers_shown() }},
 
 county_part as (
@@ -24,6 +27,7 @@ county_part as (
         subsidy.teachers_entitled_n,
         subsidy.teachers_paid_n,
         subsidy.paid_teacher_months_n,
+        subsidy.entitled_teacher_months_n,
         subsidy.due_yuan,
         subsidy.due_recomputed_yuan,
         subsidy.paid_yuan,
@@ -31,6 +35,8 @@ county_part as (
         subsidy.schools_paid_n,
         subsidy.rural_schools_n,
         subsidy.rural_schools_covered_n,
+        subsidy.rural_teachers_n,
+        subsidy.rural_teachers_paid_n,
         subsidy.standard_min_yuan,
         subsidy.standard_max_yuan,
         subsidy.seed_yuan_per_month,
@@ -44,12 +50,16 @@ county_part as (
             and subsidy.due_recomputed_yuan is not null
             and subsidy.paid_yuan is not null
             and subsidy.arrears_yuan is not null
-            and subsidy.paid_teacher_months_n is not null,
+            and subsidy.paid_teacher_months_n is not null
+            and subsidy.entitled_teacher_months_n is not null,
             false
         ) as is_reported,
         coalesce(
             subsidy.rural_schools_n is not null and subsidy.rural_schools_covered_n is not null, false
-        ) as is_school_covered
+        ) as is_school_covered,
+        coalesce(
+            subsidy.rural_teachers_n is not null and subsidy.rural_teachers_paid_n is not null, false
+        ) as is_teacher_covered
     from {{ ref('stg_expected_filing') }} as expected
     cross join tier
     inner join {{ ref('calibers') }} as calibers on calibers.caliber_kind = 'rural' and calibers.is_default
@@ -99,6 +109,7 @@ county_figure as (
         bool_and(is_reported) as is_reported,
         bool_and(is_reported) and not (sum(due_yuan) = 0 and sum(paid_yuan) > 0) as is_covered,
         bool_and(is_school_covered) as is_school_covered,
+        bool_and(is_teacher_covered) as is_teacher_covered,
         case
             when not bool_and(is_reported)
                 then string_agg(
@@ -109,7 +120,7 @@ county_figure as (
                 ) filter (where not is_reported)
             when sum(due_yuan) = 0 and sum(paid_yuan) > 0 then any_value(county_name) || '（应发为 0）'
         end as missing_parts,
-        {% for term in head_terms + sum_terms + school_terms + ('off_standard_rows_n',) %}
+        {% for term in head_terms + sum_terms + school_terms + teacher_terms + ('off_standard_rows_n',) %}
             sum({{ term }}) as {{ term }},
         {% endfor %}
         min(standard_min_yuan) as standard_min_yuan,
@@ -153,12 +164,16 @@ rolled_up as (
         count(*) filter (where is_covered) as coverage_n,
         bool_and(is_summed and not is_covered) as is_undefined,
         count(*) filter (where is_school_covered) as school_coverage_n,
+        count(*) filter (where is_teacher_covered) as teacher_coverage_n,
         string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas,
         {% for term in head_terms + sum_terms + ('off_standard_rows_n',) %}
             sum({{ term }}) filter (where is_summed) as {{ term }},
         {% endfor %}
         {% for term in school_terms %}
             sum({{ term }}) filter (where is_school_covered) as {{ term }},
+        {% endfor %}
+        {% for term in teacher_terms %}
+            sum({{ term }}) filter (where is_teacher_covered) as {{ term }},
         {% endfor %}
         min(standard_min_yuan) filter (where is_summed) as standard_min_yuan,
         max(standard_max_yuan) filter (where is_summed) as standard_max_yuan,
@@ -177,7 +192,10 @@ judged as (
         ) }} as coverage_status,
         {{ coverage_status(
             'rolled_up.school_coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned'
-        ) }} as school_status
+        ) }} as school_status,
+        {{ coverage_status(
+            'rolled_up.teacher_coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned'
+        ) }} as teacher_status
     from rolled_up
     cross join {{ source('control', 'run') }} as run
 ),
@@ -192,6 +210,11 @@ shown as (
         is_total,
         {% for term in school_terms %}
             cast(case when school_status != 'withheld' and not is_year then {{ term }} end as bigint) as {{ term }},
+        {% endfor %}
+        {% for term in teacher_terms %}
+            cast(
+                case when teacher_status != 'withheld' and not is_year then {{ term }} end as decimal(38, 1)
+            ) as {{ term }},
         {% endfor %}
         {% for term in head_terms %}
             cast(case when coverage_status != 'withheld' and not is_year then {{ term }} end as bigint) as {{ term }},
@@ -210,6 +233,7 @@ shown as (
         cast(coverage_n as integer) as coverage_n,
         cast(expected_n as integer) as expected_n,
         cast(case when not is_year then school_coverage_n end as integer) as school_coverage_n,
+        cast(case when not is_year then teacher_coverage_n end as integer) as teacher_coverage_n,
         coalesce(missing_areas, '') as missing_areas,
         case coverage_status when 'undefined' then 'error' else coverage_status end as status
     from judged
@@ -227,7 +251,10 @@ select
     schools_paid_n,
     teachers_entitled_n,
     teachers_paid_n,
-    {{ rate('teachers_paid_n', 'teachers_entitled_n', 100) }} as teacher_coverage_percent,
+    {{ rate('teachers_paid_n', 'teachers_entitled_n', 100) }} as teachers_paid_percent,
+    rural_teachers_n,
+    cast(rural_teachers_paid_n as bigint) as rural_teachers_paid_n,
+    {{ rate('rural_teachers_paid_n', 'rural_teachers_n', 100) }} as teacher_coverage_percent,
     due_yuan,
     due_recomputed_yuan,
     cast(due_yuan - due_recomputed_yuan as decimal(38, 2)) as due_difference_yuan,
@@ -235,7 +262,9 @@ select
     {{ rate('paid_yuan', 'due_yuan', 100) }} as paid_percent,
     arrears_yuan,
     paid_teacher_months_n,
-    {{ rate('paid_yuan', 'paid_teacher_months_n') }} as monthly_average_yuan,
+    {{ rate('paid_yuan', 'paid_teacher_months_n') }} as paid_monthly_average_yuan,
+    entitled_teacher_months_n,
+    {{ rate('due_recomputed_yuan', 'entitled_teacher_months_n') }} as standard_monthly_average_yuan,
     standard_min_yuan,
     standard_max_yuan,
     seed_yuan_per_month as standard_yuan_per_month,
@@ -245,6 +274,7 @@ select
     coverage_n,
     expected_n,
     school_coverage_n,
+    teacher_coverage_n,
     missing_areas,
     status
 from shown

@@ -66,6 +66,7 @@ def _frames(between: Between) -> dict[tuple[str, str], Frame]:
         ("stages", schools.stages, ("enrolment", "teacher_pay")),
         ("last_year", money.pay_last_year, ("teacher_pay", "civil_servant_pay")),
         ("hardship", money.hardship_pay, ("teacher_pay", "civil_servant_pay")),
+        ("included", money.included_elsewhere, ("teacher_pay", "civil_servant_pay")),
         ("round", filings.round_numbers, current_definitions()),
         ("units", filings.units, current_definitions()),
         ("copies", partial(filings.copied, between), between.digests),
@@ -95,7 +96,7 @@ def evaluate_context(connection: duckdb.DuckDBPyConnection, counties: Iterable[s
         except Exception as fault:  # noqa: BLE001 - our fault with the rules of one return must not hold up the others
             result.faults[return_code] = told(fault)
             continue
-        every += [judged] if judged else []
+        every += [_without_the_rows_of_copies(judged)] if judged else []
     if every:
         in_doubt = _in_doubt(every)
         for judged in every:
@@ -169,6 +170,19 @@ def _judgements(scene: Scene, return_code: str, frames: Mapping[tuple[str, str],
     return _Judged(return_code, rules, pl.concat(parts, how="diagonal").with_row_index("item"))
 
 
+def _without_the_rows_of_copies(judged: _Judged) -> _Judged:
+    """The judgements without those of single rows in a filing that is asked whether it is a copy: what its rows are held against
+    waits for that one answer."""
+    asked = [rule.asserted for rule in judged.rules.values() if rule.frame == _COPIES]
+    if not asked:
+        return judged
+    copies = judged.frame.filter(pl.any_horizontal(~pl.col(name) for name in asked))["entry"].unique()
+    waits = pl.col("entry").is_in(copies.implode()) & pl.col("source_row").is_not_null()
+    others = [rule.asserted for rule in judged.rules.values() if rule.frame != _COPIES]
+    judged.frame = judged.frame.with_columns(pl.when(~waits).then(pl.col(name)).alias(name) for name in others)
+    return judged
+
+
 def _in_doubt(every: list[_Judged]) -> set[tuple[str, str]]:
     """(return, rule) of the rules that do not hold everywhere, found by one expectation over all judgements of all returns: asking
     every rule of its own accord costs some ten milliseconds each, and nearly all of them hold."""
@@ -193,6 +207,7 @@ def _the_truth(judged: _Judged) -> pl.Expr:
     return pl.coalesce([rule.asserted for rule in judged.rules.values()])
 
 
+_COPIES = "copies"
 _HOLDS = "expect_column_values_to_be_in_set"
 
 

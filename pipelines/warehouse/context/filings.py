@@ -7,7 +7,7 @@ import polars as pl
 from pipelines.periods import parse_period
 from pipelines.returns import definition
 from pipelines.screening.rules import Rule, bounds_of
-from pipelines.screening.units import FACTORS, too_large, too_small
+from pipelines.screening.units import FACTORS, NEAR, too_large, too_small
 from pipelines.warehouse.context.between import Between
 from pipelines.warehouse.context.scene import Scene, judged, scale, summed_rows
 
@@ -19,7 +19,7 @@ _BY_RATE = {
     "rural_living_allowance_yuan", "township_allowance_yuan", "hardship_allowance_yuan", "reform_allowance_yuan",
     "standard_yuan_per_month", "due_yuan", "paid_yuan", "arrears_yuan",
 }  # fmt: skip
-_NEAR = 3
+_LOOSELY = 3
 _ROWS_THAT_AGREE = 0.8
 
 
@@ -126,18 +126,21 @@ def _units(scene: Scene, return_code: str, least: float) -> pl.DataFrame:
         names, variable_name="column", value_name="expected"
     )
     pairs = now.with_columns(then["expected"]).filter((pl.col("value") > 0) & (pl.col("expected") > 0))
-    # The nearest power of ten by which the figure has grown or shrunk, within a factor of about three.
+    # A power of ten by which the figures have grown or shrunk: the one in their middle nearly so, most within a factor of about three.
     ratio = pl.col("value") / pl.col("expected")
-    near = {}
-    for factor in FACTORS:
-        near[f"small_{factor}"] = (ratio * factor).is_between(1 / _NEAR, _NEAR)
-        near[f"large_{factor}"] = (ratio / factor).is_between(1 / _NEAR, _NEAR)
+    middle = ratio.median()
+    powers = {
+        **{f"small_{factor}": 1 / factor for factor in FACTORS},
+        **{f"large_{factor}": float(factor) for factor in FACTORS},
+    }
+    near = {name: (ratio / power).is_between(1 / _LOOSELY, _LOOSELY) for name, power in powers.items()}
+    nearly = {name: (middle / power - 1).abs() <= NEAR for name, power in powers.items()}
     summed = pairs.group_by("entry", "column").agg(
         pl.len().alias("pairs_n"),
         *summed_rows(),
         pl.col("value").sum(),
         pl.col("expected").sum(),
-        *(agrees.sum().alias(name) for name, agrees in near.items()),
+        *(pl.when(nearly[name]).then(agrees.sum()).otherwise(0).alias(name) for name, agrees in near.items()),
     )
     unit = {column.name: column.unit.split("/")[0] if column.unit else "" for column in columns}
     places = {column.name: scale(return_code, column.name) for column in columns}

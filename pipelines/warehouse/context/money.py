@@ -11,6 +11,8 @@ from pipelines.warehouse.context.scene import (
     Scene,
     counted,
     far_apart,
+    holds_what_it_says,
+    is_included,
     judged,
     nearest_bound,
     quotient,
@@ -18,7 +20,7 @@ from pipelines.warehouse.context.scene import (
     total,
     within,
 )
-from pipelines.warehouse.policy import NO_CATEGORY
+from pipelines.warehouse.policy import NO_CATEGORY, PayCaliber
 
 Rules = Mapping[str, Rule]
 Judgements = dict[str, pl.DataFrame]
@@ -69,7 +71,7 @@ def pay_last_year(return_code: str, scene: Scene, rules: Rules) -> Judgements:
 def hardship_pay(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     """hardship_category: the allowance of a category paid in a county that has none."""
     frame = scene.rows(return_code).join(scene.policy_frame(return_code), on="entry", how="left", maintain_order="left")
-    amount = counted(_HARDSHIP_COLUMN)
+    amount = pl.when(holds_what_it_says(_HARDSHIP_COLUMN)).then(counted(_HARDSHIP_COLUMN))
     none = pl.col("hardship_category") == NO_CATEGORY
     return {
         "hardship_category": judged(
@@ -111,30 +113,92 @@ def staffing(scene: Scene, rules: Rules) -> Judgements:
     return {"pupils_per_teacher": pl.concat(bounds), "parity": _parity(scene, rules["parity"])}
 
 
-def _parity(scene: Scene, rule: Rule) -> pl.DataFrame:
-    members = scene.policy.members
-    included = pl.sum_horizontal([counted(name) for name in scene.policy.pay_components], ignore_nulls=False)
+def _counted_rows(return_code: str, scene: Scene, caliber: PayCaliber) -> pl.DataFrame:
+    """The rows of a pay return that a caliber counts; `organiser` null for a school that stands in no register."""
+    rows = scene.rows(return_code)
+    if return_code == "civil_servant_pay":
+        return rows.filter(pl.col("staff_category").is_in(caliber.members["civil_servant_category"]))
     organisers = scene.registers.select("county_code", "school_year", "school_code", "organiser")
-    teachers = (
-        scene.rows("teacher_pay")
-        .filter(pl.col("stage").is_in(members["pay", "teacher_stage"]))
+    return (
+        rows.filter(pl.col("stage").is_in(caliber.members["teacher_stage"]))
         .join(organisers, on=["county_code", "school_year", "school_code"], how="left", maintain_order="left")
-        .with_columns(included.alias("pay"))
+        .filter(pl.col("organiser").is_null() | pl.col("organiser").is_in(caliber.members["teacher_organiser"]))
+    )
+
+
+def _crossing(caliber: PayCaliber) -> dict[tuple[str, str | None], pl.Expr]:
+    """(component, the one that holds its figure or None) → whether a row says so; of those that (may) cross the caliber's border."""
+    components = sorted(caliber.taken_in | caliber.left_out)
+    return {
+        (component, holder): is_included(component, holder)
+        for component in components
+        for holder in (*components, None)
+        if component != holder and caliber.may_cross(component, holder)
+    }
+
+
+def included_elsewhere(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
+    """included_elsewhere: components answered 并入 whose figure stands, or may stand, on the other side of a caliber's border. One
+    judgement a filing, for all its rows, columns and calibers."""
+    defined = definition(return_code)
+    labels = {column.name: column.label for column in defined.columns}
+    order = {column.name: place for place, column in enumerate(defined.columns)}
+    found: dict[int, dict[tuple[str, str | None], set[int]]] = {}
+    touched: dict[int, list[str]] = {}
+    answered = scene.rows(return_code).filter(pl.col("missing_codes").str.contains("included_elsewhere", literal=True))
+    for caliber in scene.policy.pay_calibers if not answered.is_empty() else ():
+        counted_rows = _counted_rows(return_code, scene, caliber).select("entry", "source_row")
+        for pair, says_so in _crossing(caliber).items():
+            rows = answered.filter(says_so).select("entry", "source_row")
+            # A filing is touched by a row that counts; its other rows that say the same are to be mended with it.
+            for entry in rows.join(counted_rows, on=["entry", "source_row"], how="semi")["entry"].unique():
+                found.setdefault(entry, {})[pair] = set(rows.filter(pl.col("entry") == entry)["source_row"])
+                if caliber.name not in touched.setdefault(entry, []):
+                    touched[entry].append(caliber.name)
+    judgements = []
+    for entry in scene.of_return(return_code)["entry"]:
+        pairs = sorted(found.get(entry, {}).items(), key=lambda one: (order[one[0][0]], order.get(one[0][1] or "", 0)))
+        words = "，".join(
+            f"“{labels[component]}”并入{f'“{labels[holder]}”' if holder else '而没有写明栏目'}（{len(rows)} 行）"
+            for (component, holder), rows in pairs
+        )
+        names = "、".join(touched.get(entry, []))
+        first = min(((min(rows), component) for (component, _), rows in pairs), default=(None, None))
+        judgements.append((entry, not pairs, *first, f"{words}，{names}" if pairs else None))
+    frame = pl.DataFrame(
+        judgements,
+        schema={
+            "entry": pl.UInt32,
+            "holds": pl.Boolean,
+            "source_row": pl.Int32,
+            "column": pl.String,
+            "detail": pl.String,
+        },
+        orient="row",
+    )
+    return {"included_elsewhere": judged(frame, pl.col("holds"), subject="")}
+
+
+def _parity(scene: Scene, rule: Rule) -> pl.DataFrame:
+    caliber = scene.policy.pay_calibers[0]
+    crosses = pl.any_horizontal(_crossing(caliber).values())
+    included = pl.sum_horizontal([counted(name) for name in scene.policy.pay_components], ignore_nulls=False)
+    pay = pl.when(~crosses).then(included).alias("pay")
+    teachers = (
+        _counted_rows("teacher_pay", scene, caliber)
+        .with_columns(pay)
         .group_by("entry", "county_code", "period")
         .agg(
             # A school that stands in no register: nobody can say whether it is public.
             pl.col("organiser").is_not_null().all().alias("is_known"),
-            *(
-                total(pl.col(name).filter(pl.col("organiser").is_in(members["pay", "teacher_organiser"]))).alias(alias)
-                for name, alias in (("pay", "teacher_cents"), ("teachers_average", "teacher_tenths"))
-            ),
+            total(pl.col("pay")).alias("teacher_cents"),
+            total(pl.col("teachers_average")).alias("teacher_tenths"),
         )
         .filter("is_known")
     )
     civil = (
-        scene.rows("civil_servant_pay")
-        .filter(pl.col("staff_category").is_in(members["pay", "civil_servant_category"]))
-        .with_columns(included.alias("pay"))
+        _counted_rows("civil_servant_pay", scene, caliber)
+        .with_columns(pay)
         .group_by("county_code", "period")
         .agg(total(pl.col("pay")).alias("civil_cents"), total(pl.col("civil_servants_average")).alias("civil_tenths"))
     )
@@ -176,7 +240,9 @@ def allowances_paid(scene: Scene, rules: Rules) -> Judgements:
         schools = (
             rows.group_by("entry", "county_code", "period", "school_code", maintain_order=True)
             .agg(
-                total(counted(column)).alias("value"), *summed_rows(adjacent=True), pl.col("school_name").first(),
+                # What is included elsewhere is asked about once, by the return, and not of every school.
+                total(pl.when(holds_what_it_says(column)).then(counted(column))).alias("value"),
+                *summed_rows(adjacent=True), pl.col("school_name").first(),
                 pl.col("subject").first(),
             )
             .join(paid.filter(pl.col("programme") == programme), on=["county_code", "period", "school_code"], maintain_order="left")

@@ -89,8 +89,24 @@ def quotient(numerator: pl.Expr, denominator: pl.Expr, places: int = 0) -> pl.Ex
 
 def counted(name: str) -> pl.Expr:
     """A cell as a summand: 0 where it is not applicable or included elsewhere, null where it is missing."""
-    says_nothing = pl.col("missing_codes").str.contains(f'"{name}":"({_ADDS_NOTHING})"')
+    says_nothing = pl.col("missing_codes").str.contains(f'"{name}":"({_ADDS_NOTHING})[:"]')
     return pl.coalesce(pl.col(name), pl.when(says_nothing).then(0))
+
+
+def is_included(name: str, holder: str | None = None) -> pl.Expr:
+    """Whether a cell is answered 并入: into the column `holder`, or (None) without naming any."""
+    code = "included_elsewhere" if holder is None else f"included_elsewhere:{holder}"
+    return pl.col("missing_codes").str.contains(f'"{name}":"{code}"', literal=True)
+
+
+def holds_what_it_says(name: str) -> pl.Expr:
+    """Whether a cell's figure is that of its column alone: neither included elsewhere, nor with another's figure (perhaps) in it."""
+    codes = pl.col("missing_codes")
+    return ~(
+        codes.str.contains(f'"{name}":"included_elsewhere', literal=True)
+        | codes.str.contains(f'"included_elsewhere:{name}"', literal=True)
+        | codes.str.contains('"included_elsewhere"', literal=True)
+    )
 
 
 def total(expression: pl.Expr) -> pl.Expr:
