@@ -87,13 +87,17 @@ def _collected_metadata(home: Home, results: Sequence[Collected]) -> dict[str, A
         "submission_ids": dg.MetadataValue.json([one for result in results for one in result.landed]),
         "left_for_next_time": dg.MetadataValue.json([one for result in results for one in result.left]),
         "passed_over": dg.MetadataValue.json([one for result in results for one in result.passed_over]),
-        **_told(home, problems),
+        **_told(_names(home), problems),
     }
 
 
-def _told(home: Home, problems: Mapping[str, str]) -> dict[str, Any]:
+def _names(home: Home) -> dict[str, str]:
+    """County code → name."""
+    return {county.code: county.name for county in home.municipality.counties}
+
+
+def _told(names: Mapping[str, str], problems: Mapping[str, str]) -> dict[str, Any]:
     """What went wrong with whom, by name: as data, and as a table."""
-    names = {county.code: county.name for county in home.municipality.counties}
     return {
         "problems": dg.MetadataValue.json(dict(problems)),
         "failed": "、".join(names.get(code, code) for code in problems) or "（无）",
@@ -106,7 +110,7 @@ def _told(home: Home, problems: Mapping[str, str]) -> dict[str, Any]:
 def _name_in_run(context: dg.AssetExecutionContext, home: Home, what: str, problems: Mapping[str, str]) -> None:
     """Name the counties concerned in the run's own tags, where the list of runs shows them."""
     if problems:
-        names = {county.code: county.name for county in home.municipality.counties}
+        names = _names(home)
         context.instance.add_run_tags(
             context.run_id, {f"xianbao/{what}": "、".join(names.get(code, code) for code in problems)}
         )
@@ -120,7 +124,7 @@ def _source_check(home: Home, results: Sequence[Collected], asset: dg.AssetKey) 
         asset_key=asset,
         # One county's source is that county's alone: the others go on, and the run stays green.
         severity=dg.AssetCheckSeverity.WARN,
-        metadata=_told(home, problems),
+        metadata=_told(_names(home), problems),
     )
 
 
@@ -250,6 +254,13 @@ def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None
         )
         for return_code, defined in current_definitions().items()
     ]
+    checks.append(
+        dg.AssetCheckSpec(
+            "without_fault",
+            asset=["landing", "submission"],
+            description="审核程序本身没有出错；出错的报送件保留原样，每次运行都会重试",
+        )
+    )
 
     @dg.multi_asset(name="screen", specs=specs, check_specs=checks, pool=BUILD_POOL)
     def screen(
@@ -288,6 +299,14 @@ def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None
             elif name in landed.rows_n:
                 metadata |= {"dagster/partition_row_count": landed.rows_n[name]}
             yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
+        # A file at which we failed holds up nobody, but it is our fault and no result: the check says so as an error.
+        yield dg.AssetCheckResult(
+            asset_key=["landing", "submission"],
+            check_name="without_fault",
+            passed=not landed.faults,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={"faults": table(("报送件", "故障"), list(landed.faults.items()))},
+        )
         for return_code in current_definitions():
             rules = judged.get(return_code, {})
             broken = {rule_id: failed for rule_id, (_, failed) in sorted(rules.items()) if failed}
@@ -413,7 +432,7 @@ def postgres_asset(home: Home, settings: Postgres) -> dg.AssetsDefinition:
                 "release_id": copied.release_id if copied else None,
                 "changed": copied.changed if copied else False,
                 "rows": copied.rows_n if copied else 0,
-                **_told(home, problems),
+                **_told({}, problems),
             },
             check_results=[
                 dg.AssetCheckResult(
@@ -422,7 +441,7 @@ def postgres_asset(home: Home, settings: Postgres) -> dg.AssetsDefinition:
                     passed=not problems,
                     # The published file is there in any case; the next run tries the copy again.
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata=_told(home, problems),
+                    metadata=_told(_names(home), problems),
                 )
             ],
         )
@@ -453,7 +472,7 @@ def outbox_asset(home: Home) -> dg.AssetsDefinition:
             metadata={
                 "written": written_n,
                 "path": dg.MetadataValue.path(str(home.outbox)),
-                **_told(home, problems),
+                **_told(_names(home), problems),
             },
             check_results=[
                 dg.AssetCheckResult(
@@ -462,7 +481,7 @@ def outbox_asset(home: Home) -> dg.AssetsDefinition:
                     passed=not problems,
                     # As with the sources: one county's folder is that county's alone, and the next run tries again.
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata=_told(home, problems),
+                    metadata=_told(_names(home), problems),
                 )
             ],
         )

@@ -146,7 +146,7 @@ def test_findings_are_filtered_and_name_cell_and_remedy(faulty_home: Path):
     assert shown.returncode == 0
     assert "XB02-1c-total-equals-grades" in shown.stdout
     assert "D15" in shown.stdout
-    assert "请核对" in shown.stdout
+    assert "学籍册" in shown.stdout
     nothing = _xianbao(faulty_home, "findings", "--county", "代县")
     assert "没有审核问题" in nothing.stdout
 

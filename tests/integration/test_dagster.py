@@ -150,7 +150,7 @@ def test_a_check_that_found_something_fails_and_names_the_rule(home: Home, schoo
     assert not checks[("landing/enrolment", "expectations")].passed, "nothing was judged: that is no pass"
 
 
-def test_a_system_fault_makes_the_run_red_and_leaves_the_published_file(
+def test_a_rule_that_cannot_be_evaluated_fails_its_check_and_leaves_the_published_file(
     home: Home, school_return: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     deliver(home, "140926", school_return)
@@ -167,12 +167,14 @@ def test_a_system_fault_makes_the_run_red_and_leaves_the_published_file(
     for cached in (rules.suite, rules.rule_set_version):
         cached.cache_clear()
     try:
-        result, _ = _run(home, "rescreen", {"ops": {"screen": {"config": {"everything": True}}}}, tags={})
+        _, checks = _run(home, "rescreen", {"ops": {"screen": {"config": {"everything": True}}}}, tags={})
     finally:
         monkeypatch.undo()
         for cached in (rules.suite, rules.rule_set_version):
             cached.cache_clear()
-    assert not result.success
+    fault = checks[("landing/submission", "without_fault")]
+    assert not fault.passed and fault.severity is dg.AssetCheckSeverity.ERROR
+    assert "no_such_column__state" in fault.metadata["faults"].value.replace("\\", "")
     assert home.published.read_bytes() == before
 
 

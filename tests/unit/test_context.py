@@ -83,10 +83,11 @@ def _census_of(*people: tuple[str, int]) -> bytes:
     bands = {"0岁": 1, "1到4岁": 4, "5到9岁": 5, "10到14岁": 5, "15到19岁": 5}
     header = ["区划代码", "市", "区县", "人口数_合计", *(f"{sex}_{band}" for band in bands for sex in ("男", "女"))]
     rows = [
-        [int(code), "忻州市", towns.town(code).name, 0, *(ages * each for ages in bands.values() for _ in range(2))]
+        [int(code), "忻州市", towns.town(code).name, sum(bands.values()) * 2 * each,
+         *(ages * each for ages in bands.values() for _ in range(2))]
         for code, each in people
-    ]
-    return xlsx(others={"普查": [header, *rows]})
+    ]  # fmt: skip
+    return xlsx(others={"七普": [header, *rows]})
 
 
 def test_a_finding_names_the_sheet_on_which_its_row_stands(desk):
