@@ -751,6 +751,7 @@ _ALL = (
         (
             _Part("XB02-2-change-students-total", "一所小学比上年多60%", _grow(60), "query"),
             _Part("XB02-4-net-compulsory", "因此净入学率高于100%", _untouched, "query"),
+            _Part("XB02-4-net-primary", "因此净入学率高于100%", _untouched, "query"),
         ),
     ),
     _one(

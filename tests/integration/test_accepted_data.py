@@ -44,7 +44,11 @@ def _school_code(county: CountyName, number: int) -> str:
 
 def _faultless(county: CountyName) -> Iterator[Draft]:
     for return_code in CALENDAR:
-        yield Draft(return_code, county=county)
+        draft = Draft(return_code, county=county)
+        if return_code == "school":
+            for row in draft.rows:
+                row["closed_on"] = None
+        yield draft
     yield Draft("rural_subsidy", county=county, period="2024Q4")
 
 
@@ -108,7 +112,8 @@ def rounded_rows() -> Iterator[Draft]:
 
 
 def extreme_numbers() -> Iterator[Draft]:
-    """The most yuan over a tenth of a head, nobody paid a fortune, and as many pupils as a cell holds."""
+    """The most yuan over a tenth of a head, nobody paid a fortune, and as many pupils and as few people as a table may hold."""
+    pupils, people, fewest = 60_000, 400_000, 10
     fortune = dict.fromkeys(PAY_PARTS, MOST["money"]) | {"pay_total_yuan": "缺报"}
     pittance = dict.fromkeys(PAY_PARTS, 0) | {"basic_salary_yuan": "0.01", "pay_total_yuan": "0.01"}
     for county, teachers, officials in (
@@ -126,17 +131,17 @@ def extreme_numbers() -> Iterator[Draft]:
                 case "civil_servant_pay":
                     draft.rows = [{**row, **officials} for row in draft.rows]
                 case "enrolment":
-                    most = {"age_6": MOST["count"], "students_total": MOST["count"]}
+                    most = {"age_6": pupils, "students_total": pupils}
                     for row in draft.rows:
                         row |= {name: "缺报" for name in row if name.startswith(("age_1", "grade_"))}
                         row |= {"students_official_age": "缺报", "students_female": 0, **most}
                 case "population" if county == XINFU:
                     for row in draft.rows:
-                        row |= {"population_total": 1, "population_male": 1, "population_female": 0}
+                        row |= {"population_total": fewest, "population_male": fewest, "population_female": 0}
                 case "population":
                     for row in draft.rows:
-                        row |= {"population_total": MOST["count"], "population_male": 0}
-                        row["population_female"] = MOST["count"]
+                        row |= {"population_total": people, "population_male": 0}
+                        row["population_female"] = people
                 case "rural_subsidy":
                     row = draft.rows[0]
                     row |= {

@@ -10,13 +10,15 @@ with measure as (
     where indicators.return_code = 'enrolment'
 ),
 
--- Children under 3 in the stage, over the counties whose pupils are in the gross rate.
+-- Children under 3 in the stage, over the counties whose pupils are in the gross rate; where no county has one, over
+-- those whose pupils are shown as the reason why there is none.
 county_under_3 as (
     select
         term.caliber_id,
         term.period,
         term.county_code,
         term.city_code,
+        term.is_covered,
         enrolment.stage,
         enrolment.under_3_n
     from {{ ref('int_indicator_term') }} as term
@@ -27,7 +29,6 @@ county_under_3 as (
             term.county_code = enrolment.county_code
             and term.period = enrolment.period
             and indicators.stage = enrolment.stage
-    where term.is_covered
 ),
 
 under_3 as (
@@ -35,8 +36,9 @@ under_3 as (
         caliber_id,
         period,
         stage,
-        unnest([county_code, city_code]) as area_code,
-        unnest([under_3_n, under_3_n]) as under_3_n
+        is_covered,
+        under_3_n,
+        unnest([county_code, city_code]) as area_code
     from county_under_3
 ),
 
@@ -46,7 +48,7 @@ area_under_3 as (
         period,
         stage,
         area_code,
-        sum(under_3_n) as under_3_n
+        coalesce(sum(under_3_n) filter (where is_covered), sum(under_3_n)) as under_3_n
     from under_3
     group by all
 ),
