@@ -111,21 +111,22 @@
     What keeps a county out of a sum, as it is named among the missing: its name, with the part of the period and the reason
     where there are any. An aggregate over the parts of a county's period (int_indicator_term); null where it is in.
 #}
-{% macro missing_parts(term) -%}
+{% macro missing_parts(term='') -%}
+    {%- set of_term = term ~ '.' if term else '' -%}
     case
-        when not any_value({{ term }}.is_covered)
+        when not any_value({{ of_term }}is_covered)
             then
-                case any_value({{ term }}.county_status)
+                case any_value({{ of_term }}county_status)
                     when 'missing'
                         then string_agg(
-                            {{ term }}.county_name || coalesce('（' || nullif(concat_ws(
+                            {{ of_term }}county_name || coalesce('（' || nullif(concat_ws(
                                 ' ',
-                                case when {{ term }}.part_period != {{ term }}.period then {{ term }}.part_period end,
-                                nullif({{ term }}.lacking, '')
+                                case when {{ of_term }}part_period != {{ of_term }}period then {{ of_term }}part_period end,
+                                nullif({{ of_term }}lacking, '')
                             ), '') || '）', ''),
-                            '、' order by {{ term }}.part_period
-                        ) filter (where not {{ term }}.has_both_terms)
-                    else any_value({{ term }}.county_name) || '（' || any_value({{ term }}.lacking) || '）'
+                            '、' order by {{ of_term }}part_period
+                        ) filter (where not {{ of_term }}has_both_terms)
+                    else any_value({{ of_term }}county_name) || '（' || any_value({{ of_term }}lacking) || '）'
                 end
     end
 {%- endmacro %}
@@ -134,7 +135,9 @@
     The status of an area's figure: of its coverage where it has a value, implausible where a county that is in it has a share
     above what is possible; over zeros error, or not_applicable where nothing stands over them.
 #}
-{% macro figure_status(coverage_status, value, is_implausible, has_error, cross_numerator, cross_denominator, zero_denominator) -%}
+{% macro figure_status(
+    coverage_status, value, is_implausible, has_error, cross_numerator, cross_denominator, zero_denominator
+) -%}
     case
         when {{ coverage_status }} = 'withheld' then 'withheld'
         when {{ coverage_status }} = 'undefined' then case when {{ has_error }} then 'error' else 'not_applicable' end

@@ -14,19 +14,25 @@
     ({{ found | join(', ') }})
 {%- endmacro %}
 
-{# One key of the measures of some returns, an expression or (is_text) a word; null where a measure lacks it or nothing delivers it. #}
+{#
+    One key of the measures of some returns, an expression or (is_text) a word; null where a measure lacks it or nothing
+    delivers it.
+#}
 {% macro of_measure(measure, key, return_codes, is_text=false) -%}
-    case {{ measure }}
-        when '' then null
-        {% for return_code in return_codes %}
-            {% for name, sides in measures()[return_code].items() if sides[key] is defined %}
-                when '{{ name }}' then {{ "'" ~ sides[key] ~ "'" if is_text else sides[key] }}
-            {% endfor %}
-        {% endfor %}
-    end
+    {%- set delivered = [] -%}
+    {%- for return_code in return_codes -%}
+        {%- for name, sides in measures()[return_code].items() if sides[key] is defined -%}
+            {%- set value = "'" ~ sides[key] ~ "'" if is_text else sides[key] -%}
+            {%- do delivered.append("when '" ~ name ~ "' then " ~ value) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    case {{ measure }} when '' then null {{ delivered | join(' ') }} end
 {%- endmacro %}
 
-{# By measure: what one more of its numerator is counted in, and how a distance from the standard is said; # is the amount. #}
+{#
+    By measure: what one more of its numerator is counted in, and how a distance from the standard is said; # is the
+    amount.
+#}
 {% macro gap_words() -%}
     {%- set words = {
         'gross': ('人', '尚差 # 名在校生', '超出 # 名在校生'),

@@ -1,8 +1,8 @@
 -- Pupils of a county by stage: the numerators of every enrolment rate. A null is a missing term, never a zero.
 --
--- A stage without a row is no stage without pupils. Where the register of the school year has an open school of it, or no
--- register is there to tell, it is missing; where the register has none, it does not exist there (is_absent) and its sum
--- is 0. A net rate counts pupils of higher stages too, so those must be there as well.
+-- A stage without a row is no stage without pupils. Where the register of the school year has an open school of it, or
+-- no register is there to tell, it is missing; where the register has none, it does not exist there (is_absent) and its
+-- sum is 0. A net rate counts pupils of higher stages too, so those must be there as well.
 {% set age_columns = [] %}
 {% for age in range(3, 18) %}{% do age_columns.append('age_' ~ age) %}{% endfor %}
 with filing as (
@@ -153,10 +153,10 @@ presence as (
             and (stage_of_filing.is_reported or stage_of_filing.is_unreported)
         ) as is_absent,
         string_agg(
-            stage_of_filing.reported_stage, '和' order by stage_of_filing.level, stage_of_filing.reported_stage desc
+            stage_of_filing.reported_stage, '和' order by stage_of_filing.level asc, stage_of_filing.reported_stage desc
         ) filter (where stage_of_filing.is_unreported and stage_of_filing.level <= stages.level_to) as unreported,
         string_agg(
-            stage_of_filing.reported_stage, '和' order by stage_of_filing.level, stage_of_filing.reported_stage desc
+            stage_of_filing.reported_stage, '和' order by stage_of_filing.level asc, stage_of_filing.reported_stage desc
         ) filter (where stage_of_filing.is_unreported) as unreported_here_and_above
     from stage_of_filing
     inner join {{ ref('stages') }} as stages on stage_of_filing.level >= stages.level_from

@@ -6,9 +6,9 @@
 -- A part is a county's filing of one period; the figures of a calendar year are made of its quarters or months.
 --
 -- county_status, the same for all parts of a county's period: covered; missing (a term lacks in some part); error or
--- not_applicable (over a zero there is no figure, or what is counted does not exist there). Only what is covered enters a
--- sum (is_covered), and a programme or rural school that does not exist there and adds nothing to any side: the answer is
--- there, and it is nothing.
+-- not_applicable (over a zero there is no figure, or what is counted does not exist there). Only what is covered enters
+-- a sum (is_covered), and a programme or rural school that does not exist there and adds nothing to any side: the
+-- answer is there, and it is nothing.
 with indicator as (
     select
         indicators.indicator_code,
@@ -60,7 +60,9 @@ enrolment_part as (
             {{ of_measure('expected_part.measure', side, ['enrolment']) }} as {{ side }},
         {% endfor %}
         {% for side in ('numerator', 'denominator') %}
-            {{ of_measure('expected_part.measure', side ~ '_return', ['enrolment'], is_text=true) }} as {{ side }}_return,
+            {{ of_measure(
+                'expected_part.measure', side ~ '_return', ['enrolment'], is_text=true
+            ) }} as {{ side }}_return,
         {% endfor %}
         coalesce(enrolment.is_absent, false) as is_absent,
         -- There are people of every age everywhere.
@@ -106,6 +108,37 @@ enrolment_part as (
     where expected_part.return_code = 'enrolment'
 ),
 
+-- Whether a county's pay meets the standard. Over nobody, or with nothing on one side, there is nothing to judge.
+-- Judged on the unrounded terms: 0.99996 does not meet 1, though it prints as 1.0000.
+judged as (
+    select
+        expected_part.indicator_code,
+        expected_part.county_code,
+        expected_part.part_period,
+        expected_part.caliber_id,
+        case
+            when pay.teachers is null or pay.civil_servants is null or parity.standard is null then null
+            else cast(pay.teachers > 0 and pay.civil_servants > 0 and pay.civil_servant_pay_yuan > 0 as integer)
+        end as is_judged_n,
+        is_judged_n * cast({{ meets_standard(
+            cross_numerator('pay.teacher_pay_yuan', 'pay.civil_servants'),
+            cross_denominator('pay.teachers', 'pay.civil_servant_pay_yuan'),
+            'parity.standard', 'parity.comparison'
+        ) }} as integer) as is_compliant_n
+    from expected_part
+    inner join {{ ref('int_pay_county') }} as pay
+        on
+            expected_part.county_code = pay.county_code
+            and expected_part.part_period = pay.period
+            and expected_part.caliber_id = pay.caliber_id
+    left join {{ ref('int_standard') }} as parity
+        on
+            parity.indicator_code = 'teacher_pay_ratio'
+            and expected_part.county_code = parity.area_code
+            and expected_part.calendar_year = parity.calendar_year
+    where expected_part.measure = 'compliant_counties'
+),
+
 pay_part as (
     select
         expected_part.*,
@@ -113,7 +146,9 @@ pay_part as (
             {{ of_measure('expected_part.measure', side, ['teacher_pay', 'civil_servant_pay']) }} as {{ side }},
         {% endfor %}
         {% for side in ('numerator', 'denominator') %}
-            {{ of_measure('expected_part.measure', side ~ '_return', ['teacher_pay', 'civil_servant_pay'], is_text=true) }} as {{ side }}_return,
+            {{ of_measure(
+                'expected_part.measure', side ~ '_return', ['teacher_pay', 'civil_servant_pay'], is_text=true
+            ) }} as {{ side }}_return,
         {% endfor %}
         false as is_absent,
         false as is_nothing,
@@ -147,31 +182,12 @@ pay_part as (
             expected_part.county_code = pay.county_code
             and expected_part.part_period = pay.period
             and expected_part.caliber_id = pay.caliber_id
-    left join {{ ref('int_standard') }} as parity
+    left join judged
         on
-            parity.indicator_code = 'teacher_pay_ratio'
-            and expected_part.county_code = parity.area_code
-            and expected_part.calendar_year = parity.calendar_year
-    -- Over nobody, or with nothing on one side, there is nothing to judge. Judged on the unrounded terms: 0.99996 does not
-    -- meet 1, though it prints as 1.0000.
-    cross join lateral (
-        select
-            case
-                when pay.teachers is null or pay.civil_servants is null or parity.standard is null then null
-                else cast(
-                    pay.teachers > 0 and pay.civil_servants > 0 and pay.civil_servant_pay_yuan > 0 as integer
-                )
-            end as is_judged_n
-    ) as judgeable
-    cross join lateral (
-        select
-            judgeable.is_judged_n,
-            judgeable.is_judged_n * cast({{ meets_standard(
-                cross_numerator('pay.teacher_pay_yuan', 'pay.civil_servants'),
-                cross_denominator('pay.teachers', 'pay.civil_servant_pay_yuan'),
-                'parity.standard', 'parity.comparison'
-            ) }} as integer) as is_compliant_n
-    ) as judged
+            expected_part.indicator_code = judged.indicator_code
+            and expected_part.county_code = judged.county_code
+            and expected_part.part_period = judged.part_period
+            and expected_part.caliber_id = judged.caliber_id
     where expected_part.return_code in ('teacher_pay', 'civil_servant_pay')
 ),
 
@@ -182,7 +198,9 @@ subsidy_part as (
             {{ of_measure('expected_part.measure', side, ['rural_subsidy']) }} as {{ side }},
         {% endfor %}
         {% for side in ('numerator', 'denominator') %}
-            {{ of_measure('expected_part.measure', side ~ '_return', ['rural_subsidy'], is_text=true) }} as {{ side }}_return,
+            {{ of_measure(
+                'expected_part.measure', side ~ '_return', ['rural_subsidy'], is_text=true
+            ) }} as {{ side }}_return,
         {% endfor %}
         -- The register has no rural school, or nobody is entitled to the programme and nothing says that somebody is.
         case denominator_return
@@ -321,10 +339,10 @@ of_county as (
         any_value(ceiling) as ceiling,
         bool_and(has_both_terms) as has_both_terms,
         bool_and(is_absent) as is_absent,
-        bool_and(is_nothing) as is_nothing,
         {% for side in figure_terms() %}
-            sum({{ side }}) as {{ side }}{{ ',' if not loop.last }}
+            sum({{ side }}) as {{ side }},
         {% endfor %}
+        bool_and(is_nothing) as is_nothing
     from typed
     group by indicator_code, caliber_id, period, county_code
 ),

@@ -1,6 +1,6 @@
 -- Both sides of pay parity for a county, by caliber. A null is a missing term: a filing absent, a needed cell not
--- reported, a school on the payroll that stands in no register, so that nobody can say whether it is public, a stage that
--- the register has and the payroll has not, or a category of staff without a row.
+-- reported, a school on the payroll that stands in no register, so that nobody can say whether it is public, a stage
+-- that the register has and the payroll has not, or a category of staff without a row.
 {% set components = pay_components() %}
 with {{ pay_rows() }},
 
@@ -28,8 +28,8 @@ unmatched as (
     group by all
 ),
 
--- Stages of the caliber of which the register has a school still open at the end of the year, and of which no row stands on the
--- payroll.
+-- Stages of the caliber of which the register has a school still open at the end of the year, and of which no row
+-- stands on the payroll.
 unreported_stage as (
     select
         school.county_code,

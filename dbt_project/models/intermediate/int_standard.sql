@@ -27,7 +27,7 @@ nearest as (
         area_year.calendar_year,
         thresholds.standard,
         thresholds.comparison,
-        thresholds.judged_at is distinct from 'municipal' or area_year.is_city as is_judged
+        coalesce(thresholds.judged_at, '') != 'municipal' or area_year.is_city as is_judged
     from area_year
     inner join {{ ref('thresholds') }} as thresholds
         on

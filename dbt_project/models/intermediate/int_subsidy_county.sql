@@ -1,6 +1,6 @@
 -- Subsidies of a county by programme and tier, and by programme over all tiers (合计): heads, yuan, standards, schools.
--- One row for every tier that the seed knows or a county reports; a null is a missing term, never a zero. A programme that
--- the county has (is_expected) and does not report at all is missing in every tier.
+-- One row for every tier that the seed knows or a county reports; a null is a missing term, never a zero. A programme
+-- that the county has (is_expected) and does not report at all is missing in every tier.
 with {{ subsidy_rows() }},
 
 -- The standard that applies to a county in each month of a period: its own, else that of its hardship category, else

@@ -75,7 +75,9 @@ rolled_up as (
         min(population_source) filter (where is_summed) as population_source,
         count(distinct population_source) filter (where is_summed) as population_sources_n,
         string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas,
-        string_agg(county_name, '、' order by sort_order, county_code) filter (where is_implausible) as implausible_areas,
+        string_agg(county_name, '、' order by sort_order, county_code) filter (
+            where is_implausible
+        ) as implausible_areas,
         {% for side in terms %}
             cast(sum({{ side }}) filter (where is_summed) as decimal(38, 2)) as {{ side }},
         {% endfor %}
@@ -88,8 +90,8 @@ rolled_up as (
     group by indicator_code, caliber_id, period, area_code
 ),
 
--- The queries that stand open against the filings that a figure rests on, by rule: of an area's own filings, and for the
--- city of the counties that it covers. A filing that gives both terms counts once.
+-- The queries that stand open against the filings that a figure rests on, by rule: of an area's own filings, and for
+-- the city of the counties that it covers. A filing that gives both terms counts once.
 filing_of_figure as (
     {% for side in ('numerator', 'denominator') %}
         select
@@ -130,7 +132,9 @@ query_of_area as (
         case when area_level.is_city then filing.city_code else filing.county_code end as area_code,
         open_query.rule_id,
         -- What may have entered a sum twice or cannot be right weighs more than what differs from elsewhere or before.
-        min(case open_query.level when '3' then 1 when '4' then 2 when '5' then 3 when '2b' then 4 else 5 end) as weight,
+        min(
+            case open_query.level when '3' then 1 when '4' then 2 when '5' then 3 when '2b' then 4 else 5 end
+        ) as weight,
         sum(open_query.queries_n) as queries_n,
         arg_min(
             case when area_level.is_city then filing.county_name || '：' else '' end || open_query.message,
@@ -230,7 +234,18 @@ computed as (
         *,
         {{ cross_numerator('numerator_sum', 'denominator_base_sum') }} as cross_numerator,
         {{ cross_denominator('numerator_base_sum', 'denominator_sum') }} as cross_denominator,
-        -- Over nobody there is no average, and a ratio of it would read 0. Where no county has a figure the area has none.
+        -- Averages, and the two rates of a parity index in per cent. Each branch is DECIMAL(38,4): a CASE gives all of
+        -- them one type, and beside a DECIMAL(38,2) it would be that, which cuts an average to cents.
+        {% for side in ('numerator', 'denominator') %}
+            case
+                when {{ side }}_base_sum is null then cast({{ side }}_sum as decimal(38, 4))
+                else {{ rate(
+                    side ~ '_sum', side ~ '_base_sum', "(case measure when 'gender_parity' then 100 else 1 end)"
+                ) }}
+            end as {{ side }},
+        {% endfor %}
+        -- Over nobody there is no average, and a ratio of it would read 0. Where no county has a figure the area has
+        -- none.
         case
             when
                 coverage_status != 'undefined'
@@ -239,17 +254,7 @@ computed as (
                 then {{ rate_of_averages(
                     'numerator_sum', 'numerator_base_sum', 'denominator_sum', 'denominator_base_sum', 'factor'
                 ) }}
-        end as value,
-        -- Averages, and the two rates of a parity index in per cent. Each branch is DECIMAL(38,4): a CASE gives all of them one
-        -- type, and beside a DECIMAL(38,2) it would be that, which cuts an average to cents.
-        {% for side in ('numerator', 'denominator') %}
-            case
-                when {{ side }}_base_sum is null then cast({{ side }}_sum as decimal(38, 4))
-                else {{ rate(
-                    side ~ '_sum', side ~ '_base_sum', "(case measure when 'gender_parity' then 100 else 1 end)"
-                ) }}
-            end as {{ side }}{{ ',' if not loop.last }}
-        {% endfor %}
+        end as value
     from given
 ),
 

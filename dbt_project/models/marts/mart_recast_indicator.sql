@@ -186,7 +186,7 @@ county_figure as (
         any_value(county_status) as county_status,
         any_value(is_covered) as is_covered,
         any_value(is_implausible) as is_implausible,
-        {{ missing_parts('recast_term') }} as missing_parts,
+        {{ missing_parts() }} as missing_parts,
         bool_and(is_settled) as is_settled,
         bool_or(is_revised) as is_revised,
         {% for term in terms %}

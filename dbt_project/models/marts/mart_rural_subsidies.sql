@@ -1,7 +1,7 @@
 -- Subsidies by programme and tier, for each reported period and for the calendar year that sums its periods. Each tier
 -- has its row, and the programme one for all its tiers (is_total), because schools and standards do not add up. Nor do
--- heads and schools over a year: its row has yuan and person-months only. A county that paid though nothing was due has no
--- share of its own and is in no sum, as in fct_indicator; the account of all money is mart_subsidy_reconciliation.
+-- heads and schools over a year: its row has yuan and person-months only. A county that paid though nothing was due has
+-- no share of its own and is in no sum, as in fct_indicator; the account of all money is mart_subsidy_reconciliation.
 {% set head_terms = ('teachers_entitled_n', 'teachers_paid_n', 'schools_paid_n') %}
 {% set sum_terms = (
     'paid_teacher_months_n', 'entitled_teacher_months_n', 'due_yuan', 'due_recomputed_yuan', 'paid_yuan', 'arrears_yuan',
