@@ -187,7 +187,7 @@ def test_the_overview_says_what_the_facts_say(warehouse: duckdb.DuckDBPyConnecti
            LEFT JOIN marts.fct_indicator AS b ON o.indicator_code = b.indicator_code AND o.caliber_id = b.caliber_id
                 AND o.previous_period = b.period AND o.area_code = b.area_code"""
     ).fetchall()
-    assert (rows_n, differing_n) == (31 * 15, 0)
+    assert (rows_n, differing_n) == (33 * 15, 0)
     periods = warehouse.execute(
         "SELECT DISTINCT period, previous_period FROM marts.mart_overview WHERE indicator_code = 'living_allowance_paid_share'"
     ).fetchall()

@@ -450,9 +450,6 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
             [d("population", a, "2023"), _people(d("population", a, "2024"), range(18), 1.15, "户籍")],
             [("XB03-2-change-register", cells("population", 18, 35, "population_total"))],
         ),
-        "XB03-2-register-kept": lambda a, _: Case(
-            [d("population", a, "2023"), _without_register(d("population", a, "2024"), "户籍")], [("XB03-2-register-kept", "")]
-        ),
         "XB03-4-registers": lambda a, _: Case(
             [_people(d("population", a, "2024"), range(18), 3, "户籍")],
             [("XB03-4-registers", cells("population", 18, 35, "population_total"))],

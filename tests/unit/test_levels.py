@@ -10,6 +10,7 @@ from builders import faultless_rows, table_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.periods import parse_period
 from pipelines.returns import definition
 from pipelines.screening.derive import derive
 from pipelines.screening.rules import bounds_of
@@ -23,7 +24,7 @@ PAY_COLUMNS = [column.name for column in definition("teacher_pay").number_column
 def judged(return_code: str, rows: list[Row]) -> pl.DataFrame:
     table = table_of(return_code, rows)
     defined = definition(return_code)
-    return derive(defined, tabulate(defined, [(0, table)]), {0: 3}).sort("source_row")
+    return derive(defined, tabulate(defined, [(0, table)]), {0: parse_period("2024Q1")}).sort("source_row")
 
 
 def said(frame: pl.DataFrame) -> list[tuple[int, str, str]]:

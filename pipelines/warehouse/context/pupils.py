@@ -268,7 +268,7 @@ def _rate(frame: pl.DataFrame, rule: Rule, stage: str, people: str) -> pl.DataFr
 
 def people_last_year(scene: Scene, rules: Rules) -> Judgements:
     """cohort: the people of an age beside those a year younger in the year before. change_register: all ages of a register beside the
-    year before. register_kept: a register of the year before is reported again."""
+    year before."""
     rows = scene.rows("population")
     younger = rows.select(
         "county_code", pl.col("period").alias("before"), "register", (pl.col("age") + 1).alias("age"),
@@ -296,21 +296,6 @@ def people_last_year(scene: Scene, rules: Rules) -> Judgements:
         ok = ~far_apart(rules[truth].parameters)
         frame, ok = unless_unit_suspected(scene, "population", "population_total", frame, ok)
         found[truth] = judged(frame, ok, places=0, column="population_total")
-    reported = rows.select("entry", "register", pl.lit(True).alias("is_reported")).unique()
-    earlier = rows.select("county_code", pl.col("period").alias("before"), "register").unique()
-    kept = (
-        scene.of_return("population")
-        .join(earlier, on=["county_code", "before"], maintain_order="left")
-        .join(reported, on=["entry", "register"], how="left", maintain_order="left")
-        .sort("entry", "register")
-    )
-    found["register_kept"] = judged(
-        kept,
-        pl.col("is_reported").is_not_null(),
-        column="register",
-        subject=pl.col("register"),
-        detail=pl.col("register"),
-    )
     return found
 
 
