@@ -112,10 +112,11 @@ def rounded_rows() -> Iterator[Draft]:
 
 
 def extreme_numbers() -> Iterator[Draft]:
-    """The most yuan over a tenth of a head, nobody paid a fortune, and as many pupils and as few people as a table may hold."""
+    """The most yuan over a tenth of a head, nobody paid a fortune, and as many pupils and as few people as a table may hold:
+    whatever no level speaks of, because the total or the heads that it would be told by are not reported."""
     pupils, people, fewest = 60_000, 400_000, 10
     fortune = dict.fromkeys(PAY_PARTS, MOST["money"]) | {"pay_total_yuan": "缺报"}
-    pittance = dict.fromkeys(PAY_PARTS, 0) | {"basic_salary_yuan": "0.01", "pay_total_yuan": "0.01"}
+    pittance = dict.fromkeys(PAY_PARTS, 0) | {"basic_salary_yuan": "0.01", "pay_total_yuan": "缺报"}
     for county, teachers, officials in (
         (XINFU, {"teachers_average": "0.1", **fortune}, {"civil_servants_average": MOST["headcount"], **pittance}),
         (DINGXIANG, {"teachers_average": MOST["headcount"], **pittance}, {"civil_servants_average": "0.1", **fortune}),
@@ -146,10 +147,10 @@ def extreme_numbers() -> Iterator[Draft]:
                     row = draft.rows[0]
                     row |= {
                         "teachers_entitled": MOST["count"],
-                        "teachers_paid": 1 if county == XINFU else MOST["count"],
+                        "teachers_paid": "缺报" if county == XINFU else MOST["count"],
                     }
                     if draft.period == "2024Q4":
-                        row |= {"standard_yuan_per_month": MOST["money"], "due_yuan": "缺报", "arrears_yuan": "缺报"}
+                        row |= {"standard_yuan_per_month": "99999.99", "due_yuan": "缺报", "arrears_yuan": "缺报"}
                         row["paid_yuan"] = MOST["money"]
                     else:
                         due = Decimal("3333.33") * 3 * MOST["count"]
