@@ -154,7 +154,7 @@ def _with_included(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFra
         .otherwise(pl.col(f"{column.name}__state"))
         .alias(f"{column.name}__state")
         for column in defined.number_columns
-        if f"{column.name}__included_in" in frame.columns
+        if f"{column.name}__included_in" in frame.columns and defined.may_hold(column.name)
     ]
     return frame.with_columns(nowhere)
 
