@@ -328,12 +328,21 @@ _SCALED = {
 }
 
 
+#: Row of the first rural school of a town in its returns by school.
+_RURAL = 4
+
+
 def _any_return(code: str, form: str, return_code: str, kind: str, other: str) -> Case:
     """The cases that every return has alike."""
     *_, before, now = FILED[return_code]
     then, draft = towns.draft(return_code, code, before), towns.draft(return_code, code, now)
     if kind == "exact-copy":
-        return Case([then, _as_of(then, now)], [(f"{form}-2-exact-copy", "")])
+        paid = []
+        if return_code == "teacher_pay":
+            # What its schools are held against waits for the one answer.
+            paid = [towns.draft("rural_subsidy", code, period) for period in FILED["rural_subsidy"][1:]]
+            then = _more_allowance(then, _RURAL)
+        return Case([*paid, then, _as_of(then, now)], [(f"{form}-2-exact-copy", "")])
     if kind == "copy-of-county":
         theirs = Case([towns.draft(return_code, other, now)], [(f"{form}-3-copy-of-county", "")])
         return Case([_copied(return_code, code, now, other)], [(f"{form}-3-copy-of-county", "")], theirs)
@@ -359,7 +368,6 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
     """Rule → its case, given the codes of two counties."""
     d = towns.draft
     last = len(towns.STAGE) - 1  # row of the last rural school, in every return by school
-    rural = 4  # row of the first
     school, year = "2024-2025", ("2023-2024", "2024-2025")
     missing = towns.RURAL[-1]
 
@@ -386,8 +394,8 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
             [("XB02-2b-closed", cell("enrolment", last, "school_code"))],
         ),
         "XB02-2-change-students-total": lambda a, _: Case(
-            [d("enrolment", a, year[0]), _scaled(d("enrolment", a, school), 3, rows=slice(rural, rural + 1))],
-            [("XB02-2-change-students-total", cell("enrolment", rural, "students_total"))],
+            [d("enrolment", a, year[0]), _scaled(d("enrolment", a, school), 3, rows=slice(_RURAL, _RURAL + 1))],
+            [("XB02-2-change-students-total", cell("enrolment", _RURAL, "students_total"))],
         ),
         "XB02-2-cohort-flow": lambda a, _: Case(
             [d("enrolment", a, year[0]), _grades_shifted(d("enrolment", a, school), 80)],
@@ -466,16 +474,16 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
             [("XB04-2b-closed", cell("teacher_pay", last, "school_code"))],
         ),
         "XB04-2-change-pay-per-head": lambda a, _: Case(
-            [d("teacher_pay", a, "2023"), _pay(d("teacher_pay", a, "2024"), rural, 13, 104_321)],
-            [("XB04-2-change-pay-per-head", cell("teacher_pay", rural, "pay_total_yuan"))],
+            [d("teacher_pay", a, "2023"), _pay(d("teacher_pay", a, "2024"), _RURAL, 13, 104_321)],
+            [("XB04-2-change-pay-per-head", cell("teacher_pay", _RURAL, "pay_total_yuan"))],
         ),
         "XB04-2-change-county-pay-per-head": lambda a, _: Case(
             [d("teacher_pay", a, "2023"), _scaled(d("teacher_pay", a, "2024"), 1.17, *_COMPONENTS)],
             [("XB04-2-change-county-pay-per-head", "")],
         ),
         "XB04-2b-subsidies": lambda a, _: Case(
-            [*(d("rural_subsidy", a, period) for period in FILED["rural_subsidy"][1:]), _more_allowance(d("teacher_pay", a, "2024"), rural)],
-            [("XB04-2b-subsidies", cell("teacher_pay", rural, "rural_living_allowance_yuan"))],
+            [*(d("rural_subsidy", a, period) for period in FILED["rural_subsidy"][1:]), _more_allowance(d("teacher_pay", a, "2024"), _RURAL)],
+            [("XB04-2b-subsidies", cell("teacher_pay", _RURAL, "rural_living_allowance_yuan"))],
         ),
         "XB04-4-pupils-per-teacher": lambda a, _: Case(
             [d("enrolment", a, school), _pay(d("teacher_pay", a, "2024"), 0, 400.5, 71_234)], [("XB04-4-pupils-per-teacher", "")]

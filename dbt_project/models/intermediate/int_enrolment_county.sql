@@ -153,10 +153,10 @@ presence as (
             and (stage_of_filing.is_reported or stage_of_filing.is_unreported)
         ) as is_absent,
         string_agg(
-            stage_of_filing.reported_stage, '和' order by stage_of_filing.level asc, stage_of_filing.reported_stage desc
+            stage_of_filing.reported_stage, '、' order by stage_of_filing.level asc, stage_of_filing.reported_stage desc
         ) filter (where stage_of_filing.is_unreported and stage_of_filing.level <= stages.level_to) as unreported,
         string_agg(
-            stage_of_filing.reported_stage, '和' order by stage_of_filing.level asc, stage_of_filing.reported_stage desc
+            stage_of_filing.reported_stage, '、' order by stage_of_filing.level asc, stage_of_filing.reported_stage desc
         ) filter (where stage_of_filing.is_unreported) as unreported_here_and_above
     from stage_of_filing
     inner join {{ ref('stages') }} as stages on stage_of_filing.level >= stages.level_from

@@ -64,7 +64,7 @@ unreported as (
         county_code,
         period,
         caliber_id,
-        '未报' || string_agg(stage, '和' order by stage desc) || '教师' as lacking
+        '未报' || string_agg(stage, '、' order by stage desc) || '教师' as lacking
     from unreported_stage
     group by county_code, period, caliber_id
     union all

@@ -171,13 +171,13 @@ def _judgements(scene: Scene, return_code: str, frames: Mapping[tuple[str, str],
 
 
 def _without_the_rows_of_copies(judged: _Judged) -> _Judged:
-    """The judgements without those of single rows in a filing that is asked whether it is a copy: what its rows are held against
-    waits for that one answer."""
+    """The judgements without those that point at rows of a filing that is asked whether it is a copy: what its rows, and sums of
+    them, are held against waits for that one answer."""
     asked = [rule.asserted for rule in judged.rules.values() if rule.frame == _COPIES]
     if not asked:
         return judged
     copies = judged.frame.filter(pl.any_horizontal(~pl.col(name) for name in asked))["entry"].unique()
-    waits = pl.col("entry").is_in(copies.implode()) & pl.col("source_row").is_not_null()
+    waits = pl.col("entry").is_in(copies.implode()) & pl.coalesce("source_row", "first_row").is_not_null()
     others = [rule.asserted for rule in judged.rules.values() if rule.frame != _COPIES]
     judged.frame = judged.frame.with_columns(pl.when(~waits).then(pl.col(name)).alias(name) for name in others)
     return judged
