@@ -71,6 +71,12 @@
     {%- for return_code, declared in plain_returns().items() -%}
         {%- set of_return = {} -%}
         {%- for name, sides in declared.measures.items() -%}
+            {#- Terms, words and lineage go by the measure's name alone. -#}
+            {%- for others in delivered.values() if name in others -%}
+                {{ exceptions.raise_compiler_error(
+                    'plain_returns: ' ~ return_code ~ ' names a measure ' ~ name ~ ' that another return has'
+                ) }}
+            {%- endfor -%}
             {%- do of_return.update({name: dict(
                 numerator='plain.' ~ sides.numerator, denominator='plain.' ~ sides.denominator,
                 numerator_return=return_code, denominator_return=return_code

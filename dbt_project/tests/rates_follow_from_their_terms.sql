@@ -81,7 +81,7 @@ where
     ('mart_rural_subsidies', ('programme', 'tier'), (
         ('school_coverage_percent', 'rural_schools_covered_n', 'rural_schools_n', 100),
         ('teachers_paid_percent', 'teachers_paid_n', 'teachers_entitled_n', 100),
-        ('teacher_coverage_percent', 'rural_teachers_paid_n', 'rural_teachers_n', 100),
+        ('rural_teacher_coverage_percent', 'rural_teachers_paid_n', 'rural_teachers_n', 100),
         ('paid_percent', 'paid_yuan', 'due_yuan', 100),
         ('paid_monthly_average_yuan', 'paid_yuan', 'paid_teacher_months_n', 1),
         ('standard_monthly_average_yuan', 'due_recomputed_yuan', 'entitled_teacher_months_n', 1),

@@ -257,6 +257,7 @@ subsidy_part as (
             '{{ return_code }}' as numerator_return,
             '{{ return_code }}' as denominator_return,
             false as is_absent,
+            false as is_nothing,
             '' as lacking,
             plain.submission_id as numerator_submission_id,
             plain.submission_id as denominator_submission_id,

@@ -1,6 +1,6 @@
 -- The standard that an indicator is held against, by area and calendar year: of the nearest scope that has one
 -- (the county's own, its city's, its province's, the country's). One that is judged at the municipality only is no
--- standard of a county: none further away takes its place.
+-- standard of a county (is_judged is false, its standard null): none further away takes its place.
 {{ config(materialized='view') }}
 with area_year as (
     select distinct
@@ -51,7 +51,7 @@ select
     indicator_code,
     area_code,
     calendar_year,
-    standard,
+    is_judged,
+    case when is_judged then standard end as standard,
     comparison
 from nearest
-where is_judged

@@ -1,4 +1,4 @@
--- Indicators: names, unit, wording of both terms, direction, source document.
+-- Indicators: names, unit, wording of both terms, direction, the ceiling of what is possible, source document.
 select
     indicator_code,
     indicator_name,
@@ -12,6 +12,7 @@ select
     caliber_kind,
     stage,
     programme,
+    ceiling,
     source_document,
     sort_order
 from {{ ref('indicators') }}

@@ -119,9 +119,16 @@ select
     missing_areas,
     gross_status as status,
     gross_standard as gross_standard_percent,
-    {{ persons_short('gross_numerator', 'gross_denominator', 'gross_standard') }} as gross_gap_persons,
+    case
+        when gross_value is not null
+            then {{ persons_short('gross_numerator', 'gross_denominator', 'gross_standard') }}
+    end as gross_gap_persons,
     net_standard as net_standard_percent,
-    {{ persons_short('net_numerator', 'net_denominator', 'net_standard') }} as net_gap_persons,
+    -- What cannot be is not judged, as in mart_gap.
+    case
+        when net_value is not null and net_status != 'implausible'
+            then {{ persons_short('net_numerator', 'net_denominator', 'net_standard') }}
+    end as net_gap_persons,
     population_vintage_on,
     population_source,
     formula

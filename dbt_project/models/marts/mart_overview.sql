@@ -9,6 +9,7 @@ with dated as (
         indicators.sort_order as indicator_order,
         period.period_type,
         period.period_start,
+        period.start_year,
         period.period_label
     from {{ ref('fct_indicator') }} as fact
     inner join {{ ref('dim_indicator') }} as indicators on fact.indicator_code = indicators.indicator_code
@@ -41,13 +42,6 @@ area as (
         bool_or(area_level = 'city') as is_city
     from {{ ref('dim_area') }}
     group by area_code
-),
-
--- Indicators with a standard that only the municipality is held against.
-municipal as (
-    select distinct indicator_code
-    from {{ ref('thresholds') }}
-    where judged_at = 'municipal'
 ),
 
 sequence as (
@@ -83,7 +77,7 @@ select
     case
         when sequence.value is null then '无数据'
         when sequence.status = 'implausible' then '不判定'
-        when sequence.standard is null and not area.is_city and municipal.indicator_code is not null then '不评定'
+        when not standard.is_judged then '不评定'
         when sequence.standard is null then '无标准'
         when sequence.is_standard_met then '达标'
         when not sequence.is_standard_met then '未达标'
@@ -101,5 +95,9 @@ inner join newest
         sequence.return_code = newest.return_code
         and sequence.period_start = coalesce(newest.newest_start, newest.last_start)
 inner join area on sequence.area_code = area.area_code
-left join municipal on sequence.indicator_code = municipal.indicator_code
+left join {{ ref('int_standard') }} as standard
+    on
+        sequence.indicator_code = standard.indicator_code
+        and sequence.area_code = standard.area_code
+        and cast(sequence.start_year as varchar) = standard.calendar_year
 order by area.area_order, sequence.area_code, sequence.indicator_order, sequence.indicator_code

@@ -25,10 +25,13 @@ with compared as (
 rounded as (
     select
         *,
-        cast(
-            cast({{ half_up_quotient('dividend', '(divisor * step)') }} * step as decimal(38, 0)) * 0.0001
-            as decimal(38, 4)
-        ) as computed_value
+        case
+            when value is not null
+                then cast(
+                    cast({{ half_up_quotient('dividend', '(divisor * step)') }} * step as decimal(38, 0)) * 0.0001
+                    as decimal(38, 4)
+                )
+        end as computed_value
     from compared
 )
 
@@ -41,7 +44,7 @@ select
     decimals,
     computed_value,
     cast(value - published_value as decimal(38, 4)) as difference,
-    -- Null while our figure is withheld: there is nothing to compare.
+    -- Null where we have no figure: there is nothing to compare.
     computed_value = published_value as is_agreed,
     status,
     coverage_n,

@@ -1,7 +1,9 @@
 -- Subsidies by programme and tier, for each reported period and for the calendar year that sums its periods. Each tier
 -- has its row, and the programme one for all its tiers (is_total), because schools and standards do not add up. Nor do
--- heads and schools over a year: its row has yuan and person-months only. A county that paid though nothing was due has
--- no share of its own and is in no sum, as in fct_indicator; the account of all money is mart_subsidy_reconciliation.
+-- heads and schools over a year: its row has yuan and person-months only. A county that paid though nothing was due, or
+-- that has the programme and nothing was due in it, has no share of its own and is in no sum, nor is one with paid
+-- teachers over no rural teachers in theirs: as in fct_indicator. The account of all money is
+-- mart_subsidy_reconciliation.
 {% set head_terms = ('teachers_entitled_n', 'teachers_paid_n', 'schools_paid_n') %}
 {% set sum_terms = (
     'paid_teacher_months_n', 'entitled_teacher_months_n', 'due_yuan', 'due_recomputed_yuan', 'paid_yuan', 'arrears_yuan',
@@ -9,6 +11,13 @@
 {% set school_terms = ('rural_schools_n', 'rural_schools_covered_n') %}
 {% set teacher_terms = ('rural_teachers_n', 'rural_teachers_paid_n') %}
 with {{ subsidy_tiers_shown() }},
+
+-- No programme is paid by more than this share of what is due, arrears of before included.
+paid_share as (
+    select max(ceiling) as ceiling_percent
+    from {{ ref('indicators') }}
+    where measure = 'paid_share'
+),
 
 county_part as (
     select
@@ -42,6 +51,7 @@ county_part as (
         subsidy.seed_yuan_per_month,
         subsidy.off_standard_rows_n,
         subsidy.is_tier_order_respected,
+        coalesce(subsidy.is_expected, false) as is_expected,
         coalesce(subsidy.lacking, '') as lacking,
         coalesce(
             subsidy.teachers_entitled_n is not null
@@ -57,8 +67,18 @@ county_part as (
         coalesce(
             subsidy.rural_schools_n is not null and subsidy.rural_schools_covered_n is not null, false
         ) as is_school_covered,
+        -- Over no teachers there is no share, except where there is no rural school and nobody was paid.
         coalesce(
-            subsidy.rural_teachers_n is not null and subsidy.rural_teachers_paid_n is not null, false
+            subsidy.rural_teachers_paid_n is not null
+            and (
+                subsidy.rural_teachers_n > 0
+                or (
+                    subsidy.rural_teachers_n = 0
+                    and subsidy.rural_teachers_paid_n = 0
+                    and (not tier.is_total or subsidy.rural_schools_n = 0)
+                )
+            ),
+            false
         ) as is_teacher_covered
     from {{ ref('stg_expected_filing') }} as expected
     cross join tier
@@ -107,19 +127,15 @@ county_figure as (
         bool_and(coalesce(is_period_spanned, true)) as is_period_spanned,
         bool_and(coalesce(is_period_spanned_by_all, true)) as is_period_spanned_by_all,
         bool_and(is_reported) as is_reported,
-        bool_and(is_reported) and not (sum(due_yuan) = 0 and sum(paid_yuan) > 0) as is_covered,
+        bool_or(is_expected) as is_expected,
         bool_and(is_school_covered) as is_school_covered,
         bool_and(is_teacher_covered) as is_teacher_covered,
-        case
-            when not bool_and(is_reported)
-                then string_agg(
-                    county_name || coalesce('（' || nullif(concat_ws(
-                        ' ', case when is_year then part_period end, nullif(lacking, '')
-                    ), '') || '）', ''),
-                    '、' order by part_period
-                ) filter (where not is_reported)
-            when sum(due_yuan) = 0 and sum(paid_yuan) > 0 then any_value(county_name) || '（应发为 0）'
-        end as missing_parts,
+        string_agg(
+            county_name || coalesce('（' || nullif(concat_ws(
+                ' ', case when is_year then part_period end, nullif(lacking, '')
+            ), '') || '）', ''),
+            '、' order by part_period
+        ) filter (where not is_reported) as unreported_parts,
         {% for term in head_terms + sum_terms + school_terms + teacher_terms + ('off_standard_rows_n',) %}
             sum({{ term }}) as {{ term }},
         {% endfor %}
@@ -132,13 +148,26 @@ county_figure as (
     group by all
 ),
 
+covered_figure as (
+    select
+        *,
+        is_reported
+        and due_yuan = 0
+        and (paid_yuan > 0 or (is_total and (is_expected or teachers_entitled_n > 0))) as is_over_zero,
+        is_reported and not is_over_zero as is_covered,
+        case when is_over_zero then county_name || '（应发为 0）' else unreported_parts end as missing_parts
+    from county_figure
+),
+
 placed_figure as (
     select
-        county_figure.*,
+        covered_figure.*,
         area_level.is_city,
-        case when area_level.is_city then county_figure.city_code else county_figure.county_code end as area_code
-    from county_figure
+        paid_share.ceiling_percent,
+        case when area_level.is_city then covered_figure.city_code else covered_figure.county_code end as area_code
+    from covered_figure
     cross join (values (false), (true)) as area_level (is_city)
+    cross join paid_share
 ),
 
 summed_figure as (
@@ -163,6 +192,8 @@ rolled_up as (
         count(*) as expected_n,
         count(*) filter (where is_covered) as coverage_n,
         bool_and(is_summed and not is_covered) as is_undefined,
+        bool_or(is_over_zero and paid_yuan > 0) as has_error,
+        bool_or(is_covered and paid_yuan * 100 > ceiling_percent * due_yuan) as is_implausible,
         count(*) filter (where is_school_covered) as school_coverage_n,
         count(*) filter (where is_teacher_covered) as teacher_coverage_n,
         string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas,
@@ -235,7 +266,11 @@ shown as (
         cast(case when not is_year then school_coverage_n end as integer) as school_coverage_n,
         cast(case when not is_year then teacher_coverage_n end as integer) as teacher_coverage_n,
         coalesce(missing_areas, '') as missing_areas,
-        case coverage_status when 'undefined' then 'error' else coverage_status end as status
+        case
+            when coverage_status = 'undefined' then case when has_error then 'error' else 'not_applicable' end
+            when coverage_status in ('complete', 'partial') and is_implausible then 'implausible'
+            else coverage_status
+        end as status
     from judged
 )
 
@@ -254,7 +289,7 @@ select
     {{ rate('teachers_paid_n', 'teachers_entitled_n', 100) }} as teachers_paid_percent,
     rural_teachers_n,
     cast(rural_teachers_paid_n as bigint) as rural_teachers_paid_n,
-    {{ rate('rural_teachers_paid_n', 'rural_teachers_n', 100) }} as teacher_coverage_percent,
+    {{ rate('rural_teachers_paid_n', 'rural_teachers_n', 100) }} as rural_teacher_coverage_percent,
     due_yuan,
     due_recomputed_yuan,
     cast(due_yuan - due_recomputed_yuan as decimal(38, 2)) as due_difference_yuan,
