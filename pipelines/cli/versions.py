@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from pipelines.cli.boards import VERDICTS
 from pipelines.cli.naming import county_named, period_named, return_named
-from pipelines.cli.terminal import console, county_text, new_table, query, refuse, say, tell
+from pipelines.cli.terminal import complain, console, county_text, new_table, query, refuse, say, tell
 from pipelines.home import Home
-from pipelines.intake.raw_store import RawStore
+from pipelines.intake.raw_store import RawDamaged, RawStore
 from pipelines.screening.compare import ChangedCell, NotComparable, changed_cells
 
 _CHANGES = {
@@ -43,7 +43,11 @@ def show_difference(home: Home, return_name: str, county: str, period: str, old:
         entry = store.get(versions[number]["submission_id"])
         if entry is None:
             refuse(say(f"raw/ 里找不到第 {number} 版的文件。", f"Version {number} is not in raw/."))
-        submissions.append(store.to_screen(entry))
+        try:
+            submissions.append(store.to_screen(entry))
+        except RawDamaged as damaged:
+            complain(damaged.words({one.code: one.name for one in home.municipality.counties}) + "。")
+            raise SystemExit(1) from None
     try:
         changes = changed_cells(submissions[0], submissions[1], home.screen_settings(), slot)
     except NotComparable as error:
