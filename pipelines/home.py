@@ -39,7 +39,8 @@ OUTBOX_INDEX = "index.html"
 
 
 class HomeBusy(RuntimeError):
-    """Another run is writing this home's warehouse, and did not end in time; nothing was done (Chinese)."""
+    """This home's warehouse cannot be written now: another run does and did not end in time, or the folder is not there to be
+    written; nothing was done (Chinese)."""
 
 
 #: (thread, lock file) → how many times over that thread holds it.
@@ -178,7 +179,12 @@ class Home:
             finally:
                 _held[key] -= 1
             return
-        descriptor = self._locked(wait_seconds, waiting)
+        try:
+            descriptor = self._locked(wait_seconds, waiting)
+        except OSError as error:
+            raise HomeBusy(
+                f"系统故障，不是县区的错：写不进 {self.private}（{error.strerror}）；本次什么都没有做，排除后再运行。"
+            ) from error
         _held[key] = 1
         try:
             yield

@@ -43,7 +43,7 @@ from pipelines.warehouse.update import (
 #: The resource that every step needs: the home is one run's from its first step to its last.
 TURN = "turn"
 #: How long a run waits for another to end.
-_PATIENCE_SECONDS = 3000
+_PATIENCE_SECONDS = 1800
 SUBMISSIONS = dg.AssetKey(["raw", "submissions"])
 REFERENCES = dg.AssetKey(["raw", "references"])
 LATENESS = dg.AssetKey(["raw", "lateness"])

@@ -124,6 +124,9 @@ def publish(home: Home, *, database: str | None = None) -> Published:
         is_newest = newest is not None and newest.release_id == published == built
         if is_clean and is_newest and newest is not None and wrong is None:
             told = _put_manifest_right(home, newest)
+            log = ReleaseLog(home)
+            if (kept := log.kept_file(newest)) and kept.samefile(home.published):
+                log.keep(newest, home.published)  # as versions before kept it: what happens to the one happens to the other
             return Published(newest.release_id, home.published, home.published.stat().st_size, False, told)
         inputs = _inputs(connection, home)
         _refuse_emptiness(connection, home)
