@@ -255,7 +255,7 @@ def _run(
         for submission_id, fault in ran.faults.items():
             complain(
                 say(
-                    f"系统故障：报送件 {submission_id[:16]} 未能审核（{fault}）。不是县区的错，其他报送件照常处理，排除故障后会自动再审。",
+                    f"系统故障：{submission_id[:16]} 未能审核（{fault}）。不是县区的错，其他报送件照常处理，排除故障后会自动再审。",
                     f"System fault: {submission_id[:16]} not screened ({fault}); the others are, and it is tried again.",
                 )
             )

@@ -79,12 +79,17 @@ def show_affected(
     home: Home, county_code: str | None, period: str | None, *, progress: Callable[[int, int], None] | None = None
 ) -> int:
     """Whom the rules of today would judge otherwise than they were judged; returns how many filings. Nothing is changed."""
+    from pipelines.warehouse.reconstruct import ReconstructionFault
     from pipelines.warehouse.rehearsal import rehearse
     from pipelines.warehouse.update import Scope
 
     names = {county.code: county.name for county in home.municipality.counties}
-    with home.writing():
-        affected = rehearse(home, Scope(county_code, period), progress=progress)
+    try:
+        with home.writing():
+            affected = rehearse(home, Scope(county_code, period), progress=progress)
+    except ReconstructionFault as fault:
+        complain(str(fault))
+        raise SystemExit(1) from None
     table = new_table(
         say("按现行规则重新审核会受影响的填报", "Filings that the rules of today would judge otherwise"),
         (say("县区", "County"), "left"), (say("报表", "Return"), "left"), (say("报告期", "Period"), "left"),

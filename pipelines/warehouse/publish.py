@@ -126,7 +126,9 @@ def publish(home: Home, *, database: str | None = None) -> Published:
             told = _put_manifest_right(home, newest)
             log = ReleaseLog(home)
             if (kept := log.kept_file(newest)) and kept.samefile(home.published):
-                log.keep(newest, home.published)  # as versions before kept it: what happens to the one happens to the other
+                log.keep(
+                    newest, home.published
+                )  # as versions before kept it: what happens to the one happens to the other
             return Published(newest.release_id, home.published, home.published.stat().st_size, False, told)
         inputs = _inputs(connection, home)
         _refuse_emptiness(connection, home)

@@ -163,7 +163,8 @@ def verify(home: Home, manifest: Manifest, progress: Progress | None = None) -> 
     """Make a release again from `raw/` and compare every table's content. Raises as `home_aside` and `build_aside` do."""
     log = ReleaseLog(home)
     kept = log.kept_file(manifest)
-    published_wrong = _published_wrong(home, manifest) if manifest == log.newest() else None
+    with home.writing():  # a run that publishes ends first
+        published_wrong = _published_wrong(home, manifest) if manifest == log.newest() else None
     with home_aside(home, manifest.inputs, log.held(manifest.inputs.configuration), manifest.release_id) as aside:
         made = build_aside(aside, manifest.as_of, progress).tables
     return Verified(

@@ -14,7 +14,7 @@ from typing import TypeVar
 import duckdb
 
 from pipelines.home import Home
-from pipelines.intake.deadlines import all_late, as_rows, last_observed_on
+from pipelines.intake.deadlines import all_late, as_rows, damaged_records, last_observed_on
 from pipelines.intake.raw_store import RawDamaged, RawStore, RawSubmission
 from pipelines.screening.identify import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
@@ -196,9 +196,9 @@ def sender_names(home: Home) -> dict[str, str]:
 
 
 def damaged_in_raw(home: Home) -> dict[str, str]:
-    """Submission id → in words what is wrong, of everything in `raw/submissions` that is damaged: every byte is read."""
+    """Submission id, or name of a record of lateness → in words what is wrong, of everything that a rebuild reads: every byte."""
     store = RawStore(home.raw)
-    return altered_originals(home, store, store) | store.damaged_sidecars()
+    return altered_originals(home, store, store) | store.damaged_sidecars() | damaged_records(home)
 
 
 def remember_damaged(home: Home, submission_ids: Iterable[str]) -> None:
@@ -222,6 +222,7 @@ def _damaged(home: Home, connection: duckdb.DuckDBPyConnection, store: RawStore)
     found = altered_originals(home, store, entries)
     if suspects:
         set_state(connection, "suspects", json.dumps(sorted(found)))
+    found |= damaged_records(home)
     sidecars = store.damaged_sidecars()
     store.set_sidecars_aside()
     landed = {
@@ -307,6 +308,8 @@ def _land_census(connection: duckdb.DuckDBPyConnection, screened: list[Reference
 
 
 def _land_lateness(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    if damaged_records(home):
+        return  # what has been landed of them stays
     records = as_rows(all_late(home))
     if str(len(records)) == get_state(connection, "lateness_n"):
         return

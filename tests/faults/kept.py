@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli.main import app
 from pipelines.home import PROJECT, Home
+from pipelines.intake.deadlines import record_late
 from pipelines.intake.raw_store import RawStore
 from pipelines.warehouse.build_database import BuildDatabaseLost, remove_build
 from pipelines.warehouse.publish import PublishFault, publish, published_release
@@ -507,6 +508,27 @@ def _written_again(folder: Path) -> Outcome:
     shutil.copyfile(store.path(entry.submission_id), home.root / "counties" / XINFU.code / "人口（更正）.xlsx")
     ran = _xianbao(home, "run")
     return _outcome(ran, ran.code == 0 and store.get(entry.submission_id) is not None)
+
+
+@case("24-sidecar-damaged", "a record of who was late cut in half", slow=True)
+def _record_of_lateness(folder: Path) -> Outcome:
+    home = _home(folder)
+    record_late(home, set(), on=date(2025, 4, 1))
+    assert _xianbao(home, "run").code == 0
+    before = marts_content(home)
+    record = home.raw / "lateness" / "2025-04-01.json"
+    content = record.read_bytes()
+    record.write_bytes(content[: len(content) // 2])
+    _send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3, DINGXIANG)
+    ran, rebuilt = _xianbao(home, "run"), _xianbao(home, "rebuild")
+    record.write_bytes(content)
+    healed = _xianbao(home, "run")
+    right = (
+        all(one.code == 1 and one.has("2025-04-01.json", "备份") for one in (ran, rebuilt))
+        and healed.code == 0
+        and marts_content(home) != before
+    )
+    return _outcome(ran, right)
 
 
 # --- the log of decisions -------------------------------------------------------------------------------------------------------
