@@ -225,18 +225,18 @@ def remove_build(home: Home) -> None:
         _remove(path)
 
 
-def set_build_aside(home: Home) -> None:
+def set_build_aside(home: Home, *, marts_only: bool = False) -> None:
     """As `remove_build`, of what is damaged: it lies in `private/damaged/` until the next time, for whoever wants to know why."""
     aside = home.private / "damaged"
     _remove(aside)
     aside.mkdir(parents=True)
-    for path in _private_files(home):
+    for path in _private_files(home, marts_only=marts_only):
         if path.exists():
             path.rename(aside / path.name)
 
 
-def _private_files(home: Home) -> list[Path]:
-    databases = (home.build_database, home.marts_database)
+def _private_files(home: Home, *, marts_only: bool = False) -> list[Path]:
+    databases = (home.marts_database,) if marts_only else (home.build_database, home.marts_database)
     return [path for one in databases for path in (one, one.with_name(one.name + ".wal"))]
 
 
@@ -245,12 +245,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def marts_stamp(home: Home) -> str:
-    """Changes with whatever happens to the unpublished marts."""
-    status = home.marts_database.stat()
-    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
 
 def get_state(connection: duckdb.DuckDBPyConnection, name: str) -> str | None:

@@ -18,6 +18,19 @@ from pipelines.warehouse.opened import FileUnusable
 from pipelines.warehouse.release import Manifest, table_contents_of
 
 
+class MartsNotOurs(FileUnusable):
+    """The unpublished marts are not what was built. The build database can make them again."""
+
+    def __init__(self, home: Home) -> None:
+        name = home.marts_database.name
+        super().__init__(
+            f"{name} 不是上次建成的样子：什么都没有发布，已发布的指标库保持不变。再运行一次 xianbao run 即可。",
+            f"{name} is not what was built: nothing was published. Run xianbao run again.",
+            is_fault=True,
+            is_damaged=True,
+        )
+
+
 def expect(home: Home, sha256s: Sequence[str]) -> None:
     """Remember what the published file may be from here on. Around a swap: the one before and the one after."""
     replace_file(_record(home), json.dumps({"sha256": list(sha256s), "seen": None}).encode())
@@ -47,16 +60,35 @@ def what_is_wrong(home: Home, manifest: Manifest | None) -> str | None:
         return "已不是一个文件"
     if write_ahead_log(home).exists():
         return f"旁边多了 {write_ahead_log(home).name}，打开时会改变其中的内容"
-    seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-    if known and seen == _seen(record):
+    if known and _seen(record) == seen_as(path):
         return None
     sha256 = sha256_of(path)
     if known and sha256 not in known:
         return "的内容已不是发布时的"
     if not known and manifest is not None and (differing := differing_tables(path, manifest)):
         return f"的内容与发布清单不符（{'、'.join(differing)}）"
-    replace_file(record, json.dumps({"sha256": known or [sha256], "seen": seen}).encode())
+    replace_file(record, json.dumps({"sha256": known or [sha256], "seen": seen_as(path)}).encode())
     return None
+
+
+def seen_as(path: Path) -> list[int]:
+    """Size, times and inode: nobody writes to a file without changing one of them. Raises OSError."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def fingerprint(path: Path) -> str:
+    """A file's content and how it was seen, in one word, for `is_unchanged`. Raises OSError."""
+    return json.dumps({"seen": seen_as(path), "sha256": sha256_of(path)})
+
+
+def is_unchanged(path: Path, known: str) -> bool:
+    """Whether a file is what it was when its fingerprint was taken; it is hashed only when it may have been touched."""
+    try:
+        before = json.loads(known)
+        return before["seen"] == seen_as(path) or before["sha256"] == sha256_of(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def differing_tables(path: Path, manifest: Manifest) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def in_words(message: str, path: Path | None = None) -> FileUnusable:
         )
     if "Is a directory" in message:
         return FileUnusable(f"{zh} 是一个文件夹，不是指标库：请把它移走，再运行 xianbao run。",
-                            f"{en} is a folder and no database: move it away and run xianbao run.")  # fmt: skip
+                            f"{en} is a folder and no database: move it away and run xianbao run.", is_damaged=True)  # fmt: skip
     if _DENIED.search(message):
         return FileUnusable(f"没有权限打开 {zh}：请检查这个文件和所在文件夹的权限。",
                             f"No permission to open {en}: check the rights of the file and its folder.")  # fmt: skip

@@ -21,10 +21,18 @@ from pipelines.files import replace_file, sync_folder
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore, sha256_of
 from pipelines.screening.rules import rule_set_version
-from pipelines.warehouse.build_database import dirty_returns, get_state, marts_stamp, open_screened, set_state
+from pipelines.warehouse.build_database import dirty_returns, get_state, open_screened, set_state
 from pipelines.warehouse.chinese import SCHEMA, create_described_table, write_chinese_layer
 from pipelines.warehouse.dbt import docs_page, project_digest
-from pipelines.warehouse.held import expect, expected, what_is_wrong, write_ahead_log
+from pipelines.warehouse.held import (
+    MartsNotOurs,
+    expect,
+    expected,
+    fingerprint,
+    is_unchanged,
+    what_is_wrong,
+    write_ahead_log,
+)
 from pipelines.warehouse.opened import FileUnusable, opened
 from pipelines.warehouse.release import (
     Inputs,
@@ -125,21 +133,17 @@ def publish(home: Home, *, database: str | None = None) -> Published:
         if is_clean and is_newest and newest is not None and wrong is None:
             told = _put_manifest_right(home, newest)
             log = ReleaseLog(home)
+            # As versions before kept it: what happens to the one happens to the other.
             if (kept := log.kept_file(newest)) and kept.samefile(home.published):
-                log.keep(
-                    newest, home.published
-                )  # as versions before kept it: what happens to the one happens to the other
+                log.keep(newest, home.published)
             return Published(newest.release_id, home.published, home.published.stat().st_size, False, told)
         inputs = _inputs(connection, home)
         _refuse_emptiness(connection, home)
         left = get_state(connection, "marts_left")
-    if not home.marts_database.exists() or not (is_clean or marts_stamp(home) == left):
-        raise _not_ours(home)
+        if not home.marts_database.exists() or (left and not is_unchanged(home.marts_database, left)):
+            raise MartsNotOurs(home)
+        set_state(connection, "marts_left", "")
     stamped = stamp(home, database=database)
-    if (
-        is_clean and built != stamped.release_id
-    ):  # nothing is out of date, and yet these are not the marts that were built
-        raise _not_ours(home)
     documentation = docs_page(home)
     changed = published != stamped.release_id
     if changed:
@@ -152,20 +156,11 @@ def publish(home: Home, *, database: str | None = None) -> Published:
     with open_screened(home, database) as connection:
         connection.begin()
         set_state(connection, "built", stamped.release_id)
+        set_state(connection, "marts_left", fingerprint(home.marts_database))
         connection.execute("DELETE FROM control.dirty_return")
         connection.commit()
     told = (f"发布库 {home.published.name} {wrong}；已由发布 {stamped.release_id} 取代。",) if wrong else ()
     return Published(stamped.release_id, home.published, home.published.stat().st_size, changed, told)
-
-
-def _not_ours(home: Home) -> FileUnusable:
-    """Something that `raw/` can make again is not what was made."""
-    return FileUnusable(
-        f"{home.marts_database.name} 不是这次建成的：什么都没有发布，已发布的指标库保持不变。再运行一次 xianbao run 即可。",
-        f"{home.marts_database.name} is not what was built: nothing was published. Run xianbao run again.",
-        is_fault=True,
-        is_damaged=True,
-    )
 
 
 def _put_manifest_right(home: Home, manifest: Manifest) -> tuple[str, ...]:

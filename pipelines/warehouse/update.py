@@ -30,7 +30,6 @@ from pipelines.warehouse.build_database import (
     insert_rows,
     land,
     mark_dirty,
-    marts_stamp,
     open_build_database,
     open_screened,
     set_build_aside,
@@ -40,6 +39,7 @@ from pipelines.warehouse.build_database import (
 )
 from pipelines.warehouse.context import ContextResult, evaluate_context, store_context
 from pipelines.warehouse.decided import land_decisions
+from pipelines.warehouse.held import MartsNotOurs, fingerprint, is_unchanged
 from pipelines.warehouse.opened import FileUnusable, in_words
 from pipelines.warehouse.policy import policy_version
 
@@ -251,9 +251,11 @@ def making_again(home: Home, step: Callable[[], _Made], before: Callable[[], obj
     except (duckdb.Error, dbt.DbtFault, FileUnusable) as error:
         if not _is_damage(error):
             raise
-    set_build_aside(home)
+        marts_only = isinstance(error, MartsNotOurs)
+    set_build_aside(home, marts_only=marts_only)
+    made_of = "构建库" if marts_only else " raw/ "
     told.append(
-        "私有数据库（warehouse/private/）已损坏，已移到一旁（private/damaged/），并由 raw/ 重新建好；已发布的内容不受影响，无须处理。"
+        f"私有数据库（warehouse/private/）已损坏，已移到一旁（private/damaged/），并由{made_of}重新建好；已发布的内容不受影响，无须处理。"
     )
     before()
     return step()
@@ -408,14 +410,21 @@ def build_marts(home: Home, *, everything: bool = False, database: str | None = 
     The returns stay dirty until a publish succeeds. `database`: see `Landed`. Raises DbtFault, BuildDatabaseLost.
     """
     with open_screened(home, database) as connection:
+        left = get_state(connection, "marts_left")
+        if left and home.marts_database.exists() and not is_unchanged(home.marts_database, left):
+            raise MartsNotOurs(home)
         if everything or not home.marts_database.exists():
             mark_dirty(connection, [ALL_RETURNS])
         dirty = dirty_returns(connection)
         seeded = get_state(connection, "models") == dbt.project_digest()
-    if not dirty:
-        return []
+        if not dirty:
+            return []
+        set_state(connection, "marts_left", "")  # until they are built they are like nothing that was before
+    if home.marts_database.exists():
+        # What cannot be opened is told by its own error, and not by dbt's.
+        duckdb.connect(str(home.marts_database)).close()
     built = dbt.build(home, dirty, seeded=seeded and not everything)
     with open_screened(home, database) as connection:
         set_state(connection, "models", dbt.project_digest())
-        set_state(connection, "marts_left", marts_stamp(home))
+        set_state(connection, "marts_left", fingerprint(home.marts_database))
     return built
