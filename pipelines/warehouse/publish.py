@@ -38,6 +38,7 @@ from pipelines.warehouse.release import (
     Inputs,
     Manifest,
     ReleaseLog,
+    ReleaseLogDamaged,
     TableContent,
     Versions,
     code_version,
@@ -124,6 +125,7 @@ def publish(home: Home, *, database: str | None = None) -> Published:
     BuildDatabaseLost or FileUnusable when the private databases are not this run's, ReleaseLogDamaged; then nothing is replaced.
     """
     newest = ReleaseLog(home).newest()
+    _refuse_lost_manifest(home)
     wrong = what_is_wrong(home, newest)
     published = published_release(home) if wrong is None else None
     with open_screened(home, database) as connection:
@@ -161,6 +163,20 @@ def publish(home: Home, *, database: str | None = None) -> Published:
         connection.commit()
     told = (f"发布库 {home.published.name} {wrong}；已由发布 {stamped.release_id} 取代。",) if wrong else ()
     return Published(stamped.release_id, home.published, home.published.stat().st_size, changed, told)
+
+
+def _refuse_lost_manifest(home: Home) -> None:
+    """The manifest beside the published file is written after that in `raw/releases`: one that is not there has been removed since."""
+    try:
+        beside = Manifest.from_json(home.manifest.read_bytes())
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    is_known = any(manifest.release_id == beside.release_id for manifest in ReleaseLog(home))
+    if not is_known and published_release(home) == beside.release_id:  # else it is forged, and is put right
+        raise ReleaseLogDamaged(
+            f"{home.raw / 'releases'}：缺第 {beside.number} 号发布清单，而它是现行发布 {beside.release_id} 的。请从备份恢复整个 raw/；"
+            f"要以现有的 raw/ 为准，请先移走 {home.manifest.name} 再运行。"
+        )
 
 
 def _put_manifest_right(home: Home, manifest: Manifest) -> tuple[str, ...]:

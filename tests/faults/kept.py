@@ -276,6 +276,14 @@ def _manifest_beside(folder: Path) -> Outcome:
     return Outcome(f"written back: {results}", all(results))
 
 
+@case("22-published-file-replaced", "its manifest removed from raw/releases: refused", slow=True)
+def _manifest_removed(folder: Path) -> Outcome:
+    home = _home(folder)
+    (home.raw / "releases" / "000003.json").unlink()
+    ran = _xianbao(home, "run")
+    return _outcome(ran, ran.code == 1 and ran.has("缺第 3 号发布清单", "请从备份恢复整个 raw/"))
+
+
 @case("22-published-file-replaced", "the kept copy changed, cut: verify says so", slow=True)
 def _kept_copy(folder: Path) -> Outcome:
     home = _home(folder)
@@ -666,8 +674,10 @@ def _damage_case(which: str, do: Callable[[Path], object]) -> Callable[[Path], O
         home = _home(folder)
         before = marts_content(home)
         do(getattr(home, which))
-        # Marts that are missing, or of another making, are made without a word where nothing is known of them.
-        is_quiet = do in (_DAMAGES["removed"], _DAMAGES["another database in its place"])
+        # What is missing, or a build database of another making, is made without a word.
+        is_quiet = do is _DAMAGES["removed"] or (
+            which == "build_database" and do is _DAMAGES["another database in its place"]
+        )
         _send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3, DINGXIANG)
         ran = _xianbao(home, "run")
         with duckdb.connect(str(home.published), read_only=True) as connection:
