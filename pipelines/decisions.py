@@ -3,6 +3,9 @@
     raw/decisions/000001.json     one decision a file, each holding the SHA-256 of the one before it
     raw/decisions/head.json       {"count", "sha256"}: how many there are, and the SHA-256 of the last
 
+Whoever rewrites the log can compute the chain anew. But every release has written down the decisions that it rests on, as their
+number and the SHA-256 of the last: a log that does not hold those is refused.
+
 Belongs here: the log, what a set of decisions means for a filing at a moment, and which decisions are allowed. Nobody but the
 county changes a number: a decision moves a version into or out of force, or closes a finding, and says who and why. The log
 cannot be recomputed, so it lies in `raw/`; whatever follows from it (verdicts, boards) is computed again from it.
@@ -100,6 +103,12 @@ class DecisionLog:
                 decision = _from_json(entry)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise DecisionLogDamaged(f"{path}：这条决定读不出来（{error}）。{_RESTORE}") from None
+            try:
+                _refuse_incomplete(decision, [known for known, _ in entries])
+            except DecisionRefused as refused:
+                raise DecisionLogDamaged(f"{path}：这不是一条能作出的决定（{refused}）。{_RESTORE}") from None
+            if entries and decision.at < entries[-1][0].at:
+                raise DecisionLogDamaged(f"{path}：这条决定早于前一条，有决定被改动或插入。{_RESTORE}")
             before = entries[-1][1] if entries else ""
             if held != before or decision.number != number or path.name != f"{number:06d}.json":
                 raise DecisionLogDamaged(f"{path}：与前一条决定接不上，有决定被改动、删去或插入。{_RESTORE}")
@@ -118,7 +127,25 @@ class DecisionLog:
             raise DecisionLogDamaged(
                 f"{self.folder}：有 {len(entries)} 条决定，head.json 只记到第 {promised_n} 号。{_RESTORE}"
             )
+        if rests_on := self._released():
+            _prove([sha256 for _, sha256 in entries], *rests_on)
         return entries
+
+    def _released(self) -> tuple[int, str, str] | None:
+        """How many decisions the newest release rests on, the SHA-256 of the last, and what the release is called; None before the
+        first. A manifest that cannot be read is passed over: whoever needs it says so."""
+        for path in sorted((self.folder.parent / "releases").glob("[0-9]*.json"), reverse=True):
+            try:
+                manifest = json.loads(path.read_bytes())
+                inputs = manifest["inputs"]
+                return int(inputs["decisions_n"]), str(inputs["decisions_sha256"]), str(manifest["release_id"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        return None
+
+    def prove(self, count: int, sha256: str, release: str) -> None:
+        """Hold the log against what a release rests on. Raises DecisionLogDamaged."""
+        _prove([held for _, held in self._entries()], count, sha256, release)
 
     def copy(self, raw: Path, first: int, until: datetime | None) -> None:
         """Copy the first so many decisions, as far as they were taken by a moment (UTC without zone; None: all), to another `raw/`.
@@ -140,7 +167,9 @@ class DecisionLog:
         path = self.folder / _HEAD
         try:
             entry = json.loads(path.read_bytes())
-            return int(entry["count"]), str(entry["sha256"])
+            if type(entry["count"]) is not int or entry["count"] < 0:
+                raise ValueError("count is no number")
+            return entry["count"], str(entry["sha256"])
         except FileNotFoundError:
             return 0, ""
         except (ValueError, KeyError, TypeError) as error:
@@ -192,6 +221,18 @@ _HEAD = "head.json"
 _RESTORE = "决定记录不能重算，请从备份恢复整个 raw/ 后再运行。"
 
 
+def _prove(hashes: Sequence[str], count: int, sha256: str, release: str) -> None:
+    """Raises DecisionLogDamaged when the log, as the SHA-256 of its entries, does not hold the first so many decisions up to a hash."""
+    if len(hashes) < count:
+        raise DecisionLogDamaged(
+            f"发布 {release} 依据的是 {count} 条决定，raw/decisions/ 里只有 {len(hashes)} 条，有决定被删去。{_RESTORE}"
+        )
+    if count and hashes[count - 1] != sha256:
+        raise DecisionLogDamaged(
+            f"发布 {release} 依据的前 {count} 条决定与 raw/decisions/ 里的不同，有决定被改写或伪造。{_RESTORE}"
+        )
+
+
 def _time_of_next(known: Sequence[Decision], now: datetime) -> datetime:
     """The log's order is the order of its times: a clock a little behind is moved along, one far behind is refused."""
     if not known:
@@ -208,8 +249,15 @@ def _from_json(entry: dict[str, object]) -> Decision:
     at, until = entry.pop("at"), entry.pop("until")
     if entry.get("action") not in ACTIONS:
         raise ValueError(f"unknown action {entry.get('action')}")
+    for name, value in entry.items():
+        wanted = int if name in ("number", "revokes") else str
+        if type(value) is not wanted and (value is not None or name in ("number", "by", "reason")):
+            raise ValueError(f"{name} is no {wanted.__name__}")
+    moment = datetime.fromisoformat(str(at))
+    if moment.tzinfo is not None:
+        raise ValueError("at has a zone")
     return Decision(
-        at=datetime.fromisoformat(str(at)),
+        at=moment,
         until=date.fromisoformat(str(until)) if until else None,
         **entry,  # type: ignore[arg-type]
     )

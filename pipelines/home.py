@@ -15,10 +15,12 @@ the business of the modules that own them.
 
 import os
 import secrets
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from pipelines.returns import current_definitions
 from pipelines.screening.identify import CountyName
 from pipelines.screening.screen import ScreenSettings
 from pipelines.screening.worker import ReadLimits
+from pipelines.times import beijing_minute
 
 PROJECT = Path(__file__).resolve().parents[1]
 #: The page in every county's outbox that leads to all else there.
@@ -36,7 +39,12 @@ OUTBOX_INDEX = "index.html"
 
 
 class HomeBusy(RuntimeError):
-    """Another process is writing this home's warehouse."""
+    """This home's warehouse cannot be written now: another run does and did not end in time, or the folder is not there to be
+    written; nothing was done (Chinese)."""
+
+
+#: (thread, lock file) → how many times over that thread holds it.
+_held: dict[tuple[int, str], int] = {}
 
 
 @dataclass(frozen=True)
@@ -157,23 +165,66 @@ class Home:
         )
 
     @contextmanager
-    def writing(self, *, wait_seconds: float = 600) -> Iterator[None]:
+    def writing(self, *, wait_seconds: float = 600, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
         """Hold the one right to write this home's warehouse; released by the kernel however the process ends.
 
-        Dagster's pool keeps its own runs apart; this also keeps a run on the command line apart from the daemon's. Raises
-        HomeBusy after `wait_seconds`.
+        A run holds it from its first step to its last, rebuilds and runs on the command line alike; who holds it may take it again
+        in the same thread. `waiting` is told once (in Chinese) who holds it. Raises HomeBusy after `wait_seconds`.
         """
+        key = (threading.get_ident(), str(self.root))
+        if key in _held:
+            _held[key] += 1
+            try:
+                yield
+            finally:
+                _held[key] -= 1
+            return
+        try:
+            descriptor = self._locked(wait_seconds, waiting)
+        except OSError as error:
+            raise HomeBusy(
+                f"系统故障，不是县区的错：写不进 {self.private}（{error.strerror}）；本次什么都没有做，排除后再运行。"
+            ) from error
+        _held[key] = 1
+        try:
+            yield
+        finally:
+            del _held[key]
+            os.close(descriptor)
+
+    def _locked(self, wait_seconds: float, waiting: Callable[[str], None] | None) -> int:
+        """The descriptor of the lock file, locked, with the process and the time in it for those who wait."""
         import fcntl  # not on Windows, where counties check their files
 
         self.private.mkdir(parents=True, exist_ok=True)
-        with (self.private / "writer.lock").open("w") as stream:
-            deadline = time.monotonic() + wait_seconds
-            while True:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path = self.private / "writer.lock"
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "进程号不详"
+                os.close(descriptor)
+                if waiting is not None:
+                    waiting(holder)
+                    waiting = None
+                if time.monotonic() > deadline:
+                    raise HomeBusy(
+                        f"另一次运行（{holder}）正在写这个主目录，等了 {wait_seconds:g} 秒还没有结束；本次什么都没有做，请等它结束后再试。"
+                    ) from None
+                time.sleep(0.2)
+                continue
+            try:  # somebody may have taken the folder away, and others lock another file by now
+                if path.stat().st_ino == os.fstat(descriptor).st_ino:
                     break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise HomeBusy(f"{self.root}: another run has been writing for {wait_seconds:g} s") from None
-                    time.sleep(0.2)
-            yield
+            except FileNotFoundError:
+                self.private.mkdir(parents=True, exist_ok=True)
+            os.close(descriptor)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(
+            descriptor,
+            f"进程号 {os.getpid()}，{beijing_minute(datetime.now(UTC).replace(tzinfo=None))} 起\n".encode(),
+            0,
+        )
+        return descriptor

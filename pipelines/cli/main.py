@@ -184,13 +184,23 @@ def changes(
 @app.command()
 def rebuild() -> None:
     """只凭 raw/ 重建仓库。Rebuild the warehouse from raw/ alone."""
+    from pipelines.cli.running import whole_run
     from pipelines.warehouse.build_database import remove_build
+    from pipelines.warehouse.update import damaged_in_raw, remember_damaged
 
     home = _home()
     home.municipality  # noqa: B018 - a wrong configuration is told before anything is removed
-    with home.writing():
-        remove_build(home)
-    _run(home)
+    list(home.decisions)  # nor does a log that is not whole rebuild anything
+    with whole_run(home):
+        if damaged := damaged_in_raw(home):
+            complain(
+                say(f"raw/ 里有 {len(damaged)} 个报送件已不完整，现在重建会丢掉它们的数：没有重建，只照常运行。恢复后再运行 xianbao rebuild。",
+                    f"{len(damaged)} submissions in raw/ are damaged: not rebuilt, an ordinary run instead. Restore them first.")
+            )  # fmt: skip
+            remember_damaged(home, damaged)
+        else:
+            remove_build(home)
+        _run(home)
 
 
 def _run(
@@ -205,6 +215,8 @@ def _run(
     home.municipality  # noqa: B018 - a wrong configuration is told before anything is done
     with _progress(say("审核报送件", "Screening submissions")) as advance:
         ran = run_update(home, again=again, progress=advance)
+    for told in ran.told:
+        complain(told)
     for code, problem in ran.problems.items():
         complain(say(f"来源 {code} 收取失败：{problem}", f"Source {code} could not be read: {problem}"))
     for left in (*ran.left, *ran.passed_over):
@@ -243,7 +255,7 @@ def _run(
         for submission_id, fault in ran.faults.items():
             complain(
                 say(
-                    f"系统故障：报送件 {submission_id[:16]} 未能审核（{fault}）。不是县区的错，其他报送件照常处理，排除故障后会自动再审。",
+                    f"系统故障：{submission_id[:16]} 未能审核（{fault}）。不是县区的错，其他报送件照常处理，排除故障后会自动再审。",
                     f"System fault: {submission_id[:16]} not screened ({fault}); the others are, and it is tried again.",
                 )
             )

@@ -13,12 +13,18 @@ from rich.table import Table
 from pipelines.cli.terminal import complain, console, refuse, say, tell
 from pipelines.home import Home
 from pipelines.times import beijing_minute
+from pipelines.warehouse.chinese import SCHEMA
 from pipelines.warehouse.dbt import DbtFault
 from pipelines.warehouse.publish import published_release
 from pipelines.warehouse.reconstruct import ReconstructionFault, publish_as_of, verify
 from pipelines.warehouse.release import Manifest, NoSuchRelease, ReleaseLog, ReleaseLogDamaged
 
 Progress = Callable[[int, int], None]
+
+#: Schemas of the published file, and names that DuckDB keeps for itself.
+_RESERVED = frozenset(
+    [SCHEMA, "marts", "main", "temp", "system", "memory", "information_schema", "pg_catalog", "pg_temp"]
+)
 
 
 def show_releases(home: Home) -> None:
@@ -54,6 +60,8 @@ def show_releases(home: Home) -> None:
 
 def publish_day(home: Home, day: str, out: Path | None, *, progress: Progress | None) -> None:
     """Make the warehouse as it was known on a day."""
+    if out is not None:
+        _refuse_name(home, day, out)
     try:
         manifest, path = publish_as_of(home, day, out=out, progress=progress)
     except (ReconstructionFault, DbtFault, ReleaseLogDamaged) as error:
@@ -69,6 +77,24 @@ def publish_day(home: Home, day: str, out: Path | None, *, progress: Progress | 
     )  # fmt: skip
 
 
+def _refuse_name(home: Home, day: str, out: Path) -> None:
+    """Refuse a file that no client could ask anything, or that would take the place of one of ours, before any work is done."""
+    # DuckDB calls a database what its file is called up to the first dot, whatever the case.
+    name = out.name.partition(".")[0]
+    if name.casefold() in _RESERVED or not name:
+        better = out.with_name(f"{name or 'xianbao'}_{day}.duckdb")
+        refuse(
+            say(f"文件不能叫 {out.name}：库名会与库里的“{name or '.'}”混淆，打开后查不了。请换一个名字，如 {better}",
+                f"A file called {out.name} cannot be queried: its name is that of a schema. Call it {better}, say.")
+        )  # fmt: skip
+    where = out.resolve()
+    if any(where.is_relative_to(folder.resolve()) for folder in (home.raw, home.warehouse)):
+        refuse(
+            say(f"不能写到 {out}：raw/ 和 warehouse/ 由系统自己管理。请写到别处；不写 --out 则留在 warehouse/releases/。",
+                f"{out} lies in raw/ or warehouse/, which are the system's own: name another place.")
+        )  # fmt: skip
+
+
 def verify_release(home: Home, name: str, *, progress: Progress | None) -> int:
     """Prove a release from `raw/`; returns the exit code."""
     try:
@@ -78,6 +104,9 @@ def verify_release(home: Home, name: str, *, progress: Progress | None) -> int:
         refuse(str(error))
     except (ReconstructionFault, DbtFault, ReleaseLogDamaged) as error:
         _fail(error)
+    if verified.published_wrong:
+        complain(say(f"现行的发布库 {home.published.name} {verified.published_wrong}。运行 xianbao run 会按清单放回。",
+                     f"The published {home.published.name} is not this release; xianbao run puts it back."))  # fmt: skip
     for table in verified.kept_differs:
         complain(say(f"保留的文件与发布清单不符：{table}", f"The kept file is not what was published: {table}"))
     if verified.holds:

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.cli.terminal import say
+from pipelines.cli.terminal import errors, say
 from pipelines.home import PROJECT, Home
 from pipelines.warehouse.opened import in_words
 
@@ -14,9 +16,13 @@ from pipelines.warehouse.opened import in_words
 _OF_A_FILE = frozenset(["IOException", "OutOfMemoryException", "SerializationException", "FatalException"])
 
 
+_CHINESE = re.compile(r"[^\n]*[\u4e00-\u9fff]")
+
+
 @dataclass(frozen=True)
 class Ran:
-    """What a run came to, from the metadata of its materialisations. `failure`: the failing step's words, None when none."""
+    """What a run came to, from the metadata of its materialisations. `failure`: the failing step's words, None when none; `told`:
+    what was not as it should be and has been put right (Chinese)."""
 
     failure: str | None
     landed_n: int
@@ -30,6 +36,7 @@ class Ran:
     faults: dict[str, str]
     left: list[str]
     passed_over: list[str]
+    told: list[str]
 
 
 def dagster_environment(home: Home) -> dict[str, str]:
@@ -50,7 +57,23 @@ def run_update(
     again: tuple[str | None, str | None] = (None, None),
     progress: Callable[[int, int], None] | None = None,
 ) -> Ran:
-    """Collect, screen, model and publish; raises ConfigurationError before anything is done when the configuration is wrong."""
+    """Collect, screen, model and publish, while no other run does; raises ConfigurationError before anything is done when the
+    configuration is wrong, HomeBusy when another run does not end."""
+    with whole_run(home):
+        return _run_update(home, again, progress)
+
+
+def whole_run(home: Home) -> AbstractContextManager[None]:
+    """The home held for a run and whatever belongs to it; says so where it has to wait."""
+    return home.writing(
+        waiting=lambda holder: errors.print(
+            say(f"另一次运行正在进行（{holder}），等它结束……", "Another run is at work; waiting for it to end …"),
+            markup=False,
+        )
+    )
+
+
+def _run_update(home: Home, again: tuple[str | None, str | None], progress: Callable[[int, int], None] | None) -> Ran:
     os.environ.update(dagster_environment(home))
     import dagster as dg
 
@@ -90,7 +113,8 @@ def run_update(
         nodes_n=int(metadata.get("warehouse/unpublished", {}).get("nodes", 0)),
         changed=bool(metadata.get("warehouse/xianbao", {}).get("changed", False)),
         problems={code: text for one in pulled for code, text in (one.get("problems") or {}).items()},
-        faults=dict(metadata.get("landing/submission", {}).get("faults") or {}),
+        faults={name: text for one in metadata.values() for name, text in (one.get("faults") or {}).items()},
+        told=list(dict.fromkeys(text for one in metadata.values() for text in (one.get("told") or []))),
         uncopied=dict(metadata.get("warehouse/postgres", {}).get("problems") or {}),
         undelivered=dict(metadata.get("warehouse/outbox", {}).get("problems") or {}),
         left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
@@ -106,4 +130,6 @@ def _cause(error: Any) -> str:
     if error.cls_name in _OF_A_FILE:
         unusable = in_words(error.message.removeprefix(f"{error.cls_name}: ").partition(": ")[2] or error.message)
         return say(unusable.chinese, unusable.english)
-    return f"{error.cls_name}: {error.message}".strip()
+    own_words = error.message.removeprefix(f"{error.cls_name}: ").partition(": ")[2]
+    # What we say of ourselves we say in words; whatever else fails is named as what it is.
+    return own_words.strip() if _CHINESE.match(own_words) else f"{error.cls_name}: {error.message}".strip()

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from pipelines.cli.boards import VERDICTS
 from pipelines.cli.naming import county_named, period_named, return_named
-from pipelines.cli.terminal import console, county_text, new_table, query, refuse, say, tell
+from pipelines.cli.terminal import complain, console, county_text, new_table, query, refuse, say, tell
 from pipelines.home import Home
-from pipelines.intake.raw_store import RawStore
+from pipelines.intake.raw_store import RawDamaged, RawStore
 from pipelines.screening.compare import ChangedCell, NotComparable, changed_cells
 
 _CHANGES = {
@@ -43,7 +43,11 @@ def show_difference(home: Home, return_name: str, county: str, period: str, old:
         entry = store.get(versions[number]["submission_id"])
         if entry is None:
             refuse(say(f"raw/ 里找不到第 {number} 版的文件。", f"Version {number} is not in raw/."))
-        submissions.append(store.to_screen(entry))
+        try:
+            submissions.append(store.to_screen(entry))
+        except RawDamaged as damaged:
+            complain(damaged.words({one.code: one.name for one in home.municipality.counties}) + "。")
+            raise SystemExit(1) from None
     try:
         changes = changed_cells(submissions[0], submissions[1], home.screen_settings(), slot)
     except NotComparable as error:
@@ -75,12 +79,17 @@ def show_affected(
     home: Home, county_code: str | None, period: str | None, *, progress: Callable[[int, int], None] | None = None
 ) -> int:
     """Whom the rules of today would judge otherwise than they were judged; returns how many filings. Nothing is changed."""
+    from pipelines.warehouse.reconstruct import ReconstructionFault
     from pipelines.warehouse.rehearsal import rehearse
     from pipelines.warehouse.update import Scope
 
     names = {county.code: county.name for county in home.municipality.counties}
-    with home.writing():
-        affected = rehearse(home, Scope(county_code, period), progress=progress)
+    try:
+        with home.writing():
+            affected = rehearse(home, Scope(county_code, period), progress=progress)
+    except ReconstructionFault as fault:
+        complain(str(fault))
+        raise SystemExit(1) from None
     table = new_table(
         say("按现行规则重新审核会受影响的填报", "Filings that the rules of today would judge otherwise"),
         (say("县区", "County"), "left"), (say("报表", "Return"), "left"), (say("报告期", "Period"), "left"),

@@ -6,7 +6,6 @@ Belongs here: taking and keeping the observation. It is made at a moment and can
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -45,23 +44,43 @@ def record_late(home: Home, received: set[tuple[str, str, str]], *, on: date) ->
             if filing.due_on < on and (filing.return_code, filing.county_code, filing.period.code) not in received
         ]
         replace_file(path, (json.dumps(late, ensure_ascii=False, indent=1) + "\n").encode())
-    return list(_read(path))
+    return _read(path) or []
 
 
 def all_late(home: Home) -> list[Late]:
-    """Every record ever taken, by day."""
-    return [late for path in sorted((home.raw / "lateness").glob("*.json")) for late in _read(path)]
+    """Every record ever taken, by day; those that cannot be read are left out, see `damaged_records`."""
+    return [late for path in _records(home) for late in _read(path) or ()]
+
+
+def damaged_records(home: Home) -> dict[str, str]:
+    """File name → in words (Chinese) that it cannot be read. An observation cannot be made again: only a backup has it."""
+    return {
+        path.name: f"raw/lateness/{path.name} 读不出来，这一天的缺报情况没有用上；请从备份恢复这个文件"
+        for path in _records(home)
+        if _read(path) is None
+    }
 
 
 def last_observed_on(home: Home) -> date | None:
     """The newest day that was recorded, whether or not anybody was late on it."""
-    days = sorted(path.stem for path in (home.raw / "lateness").glob("*.json"))
+    days = [path.stem for path in _records(home)]
     return date.fromisoformat(days[-1]) if days else None
 
 
-def _read(path: Path) -> Iterator[Late]:
-    for entry in json.loads(path.read_bytes()):
-        yield Late(**entry, observed_on=path.stem)
+def _records(home: Home) -> list[Path]:
+    return sorted((home.raw / "lateness").glob("[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9].json"))
+
+
+def _read(path: Path) -> list[Late] | None:
+    """None when it is not what `record_late` has written."""
+    try:
+        found = [Late(**entry, observed_on=path.stem) for entry in json.loads(path.read_bytes())]
+        date.fromisoformat(path.stem)
+        for late in found:
+            date.fromisoformat(late.due_on)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return found if all(isinstance(value, str) for late in found for value in asdict(late).values()) else None
 
 
 def as_rows(records: list[Late]) -> list[tuple[str, ...]]:

@@ -6,7 +6,9 @@
                                       "batch": {"members": [submission ids]} if it is a zip of returns}
 
 The same bytes are kept once, however often and from wherever they come; each arrival is a receipt. Nothing here is ever
-changed or removed, and everything in the warehouse follows from it.
+changed or removed, and everything in the warehouse follows from it. Somebody or something else may have changed it: bytes are held
+against their SHA-256 whenever they are read, a sidecar that says nothing is put aside as `abcd….json.damaged`, and neither holds up
+any other submission.
 """
 
 import fcntl
@@ -14,21 +16,43 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from pipelines.files import replace_file, sync_folder
+from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.screen import Receipt, Submission
 from pipelines.times import utc
 
 _CHUNK = 1 << 20
 
 
+#: What is added to the name of a sidecar that cannot be read.
+_DAMAGED = ".damaged"
+
+
 class TooLarge(Exception):
     """The bytes exceed the limit; nothing was kept."""
+
+
+class RawDamaged(RuntimeError):
+    """The bytes under a submission's SHA-256 are gone or others. `words` tells it to the bureau (Chinese)."""
+
+    def __init__(self, entry: "RawSubmission", what: str) -> None:
+        super().__init__(f"{entry.submission_id}: {what}")
+        self.entry, self.what = entry, what
+
+    def words(self, names: Mapping[str, str]) -> str:
+        """`names`: county code → name."""
+        first = self.entry.first
+        sender = names.get(first.county_code, first.county_code)
+        return (
+            f"{sender}的“{mask_personal(first.file_name)}”，raw/ 里的原件{self.what}，没有用它；"
+            f"请从备份恢复 raw/submissions/{self.entry.submission_id[:2]}/{self.entry.submission_id}"
+        )
 
 
 @dataclass(frozen=True)
@@ -95,6 +119,10 @@ class RawStore:
     def _sidecar(self, submission_id: str) -> Path:
         return self.path(submission_id).with_suffix(".json")
 
+    def _aside(self, submission_id: str) -> Path:
+        sidecar = self._sidecar(submission_id)
+        return sidecar.with_name(sidecar.name + _DAMAGED)
+
     def keep(self, stream: IO[bytes], *, max_bytes: int) -> tuple[str, int]:
         """Copy a stream into the store; returns (SHA-256, size). Raises TooLarge beyond `max_bytes`.
 
@@ -116,7 +144,7 @@ class RawStore:
                 os.fsync(aside.fileno())
             submission_id = digest.hexdigest()
             target = self.path(submission_id)
-            if not target.exists():
+            if not target.is_file() or sha256_of(target) != submission_id:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 Path(name).chmod(0o444)
                 Path(name).replace(target)
@@ -135,7 +163,9 @@ class RawStore:
             return self._record(submission_id, size_bytes, arrival, tuple(batch_members))
 
     def _record(self, submission_id: str, size_bytes: int, arrival: Arrival, batch_members: tuple[str, ...]) -> bool:
-        known = self.get(submission_id)
+        known, sidecar = self.get(submission_id), self._sidecar(submission_id)
+        if known is None and sidecar.exists():
+            sidecar.replace(self._aside(submission_id))
         arrivals = list(known.arrivals) if known else []
         members = batch_members or (known.batch_members if known else ())
         place = (arrival.county_code, arrival.source_uri, arrival.modified_at)
@@ -158,21 +188,89 @@ class RawStore:
         replace_file(self._sidecar(entry.submission_id), text.encode())
 
     def get(self, submission_id: str) -> RawSubmission | None:
-        sidecar = self._sidecar(submission_id)
-        return _read(sidecar) if sidecar.exists() else None
+        """None where there is none, or one that cannot be read."""
+        return _read(self._sidecar(submission_id))
 
     def __iter__(self) -> Iterator[RawSubmission]:
-        """Every submission, by id."""
-        for sidecar in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*.json")):
-            yield _read(sidecar)
+        """Every submission, by id; what cannot be read is left out, see `set_aside`."""
+        for sidecar in self._sidecars():
+            if (entry := _read(sidecar)) is not None:
+                yield entry
+
+    def _sidecars(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9a-f][0-9a-f]/*.json"))
+
+    def damaged_sidecars(self) -> dict[str, str]:
+        """Submission id → in words what is wrong with its sidecar, of those that nobody has restored or written again."""
+        found = [sidecar.stem for sidecar in self._sidecars() if _read(sidecar) is None]
+        found += [
+            aside.name.removesuffix(f".json{_DAMAGED}")
+            for aside in self.folder.glob(f"[0-9a-f][0-9a-f]/*.json{_DAMAGED}")
+        ]
+        return {
+            submission_id: f"raw/submissions/{submission_id[:2]}/{submission_id}.json 读不出来，不知道这个报送件由谁、何时送到；"
+            "请从备份恢复这个文件，或请县区再送一次"
+            for submission_id in sorted(set(found))
+            if self.get(submission_id) is None
+        }
+
+    def set_sidecars_aside(self) -> None:
+        """Put away the sidecars that cannot be read: the pull that finds their bytes once more writes them again."""
+        for sidecar in self._sidecars():
+            if _read(sidecar) is None and os.access(sidecar, os.R_OK):
+                sidecar.replace(self._aside(sidecar.stem))
+
+    def seems_whole(self, entry: RawSubmission) -> bool:
+        """Whether the bytes are there and as many as they were: what can be asked of every submission at every run."""
+        try:
+            return self.path(entry.submission_id).stat().st_size == entry.size_bytes
+        except OSError:
+            return False
+
+    def check(self, entry: RawSubmission) -> None:
+        """Hold the bytes against their SHA-256. Raises RawDamaged."""
+        path = self.path(entry.submission_id)
+        try:
+            is_right = path.is_file() and sha256_of(path) == entry.submission_id
+        except OSError as error:
+            raise RawDamaged(entry, f"读不出来（{error.strerror}）") from None
+        if not is_right:
+            raise RawDamaged(entry, "已不是收到时的内容" if path.exists() else "不见了")
 
     def to_screen(self, entry: RawSubmission) -> Submission:
-        """A stored submission as screening takes it."""
+        """A stored submission as screening takes it. Raises RawDamaged when its bytes are no longer those that came."""
+        self.check(entry)
         return Submission(entry.submission_id, self.path(entry.submission_id), entry.first.file_name, entry.receipts)
 
 
-def _read(sidecar: Path) -> RawSubmission:
-    content = json.loads(sidecar.read_bytes())
-    arrivals = tuple(Arrival(**receipt) for receipt in content["receipts"])
-    members = tuple(content.get("batch", {}).get("members", ()))
-    return RawSubmission(content["submission_id"], content["size_bytes"], arrivals, members)
+def sha256_of(path: Path) -> str:
+    """Of a file's content. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read(sidecar: Path) -> RawSubmission | None:
+    """What a sidecar says; None when there is none, or it is not what `write` has written."""
+    try:
+        content = json.loads(sidecar.read_bytes())
+        arrivals = tuple(Arrival(**receipt) for receipt in content["receipts"])
+        members = tuple(content["batch"]["members"]) if "batch" in content else ()
+        entry = RawSubmission(content["submission_id"], content["size_bytes"], arrivals, members)
+        is_right = (
+            entry.submission_id == sidecar.stem
+            and type(entry.size_bytes) is int
+            and bool(arrivals)
+            and all(isinstance(member, str) for member in members)
+            and all(_is_right(arrival) for arrival in arrivals)
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+    return entry if is_right else None
+
+
+def _is_right(arrival: Arrival) -> bool:
+    """Raises ValueError for a time that is none."""
+    for moment in (arrival.modified_at, arrival.collected_at, arrival.received_at):
+        utc(moment)
+    values = [(item.name, getattr(arrival, item.name)) for item in fields(arrival)]
+    return all(isinstance(value, str) or (name == "batch_id" and value is None) for name, value in values)

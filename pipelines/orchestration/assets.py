@@ -5,6 +5,7 @@ Belongs here: what depends on what, and what each step tells Dagster. What a ste
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,21 @@ from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.build_database import landing_schema
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.release import code_version
-from pipelines.warehouse.update import Scope, build_marts, land_new, received_filings, standing, standing_findings
+from pipelines.warehouse.update import (
+    Landed,
+    Scope,
+    build_marts,
+    land_new,
+    making_again,
+    received_filings,
+    standing,
+    standing_findings,
+)
 
-#: Steps that open the build database. One slot (dagster.yaml): one writer at a time, over all runs.
-BUILD_POOL = "build_database"
+#: The resource that every step needs: the home is one run's from its first step to its last.
+TURN = "turn"
+#: How long a run waits for another to end.
+_PATIENCE_SECONDS = 1800
 SUBMISSIONS = dg.AssetKey(["raw", "submissions"])
 REFERENCES = dg.AssetKey(["raw", "references"])
 LATENESS = dg.AssetKey(["raw", "lateness"])
@@ -40,6 +52,45 @@ MARTS_FILE = dg.AssetKey(["warehouse", "unpublished"])
 PUBLISHED = dg.AssetKey(["warehouse", "xianbao"])
 OUTBOX = dg.AssetKey(["warehouse", "outbox"])
 POSTGRES = dg.AssetKey(["warehouse", "postgres"])
+
+
+@dataclass
+class Turn:
+    """One run's hold on the home. `database`: the identity of the build database that it has screened into, None before it has;
+    `told`: what was not as it should be and has been put right (Chinese); `faults`: as of `Landed`."""
+
+    database: str | None = None
+    told: list[str] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+
+    def land(self, home: Home, **how: Any) -> Landed:
+        """Land what is new, whatever state the private databases are in."""
+        landed = making_again(home, lambda: land_new(home, **how), lambda: None, self.told)
+        self.database = landed.database
+        self.faults |= landed.faults
+        return landed
+
+    def metadata(self) -> dict[str, Any]:
+        """What every step that may put something right says of it."""
+        return {"told": dg.MetadataValue.json(list(self.told)), "faults": dg.MetadataValue.json(dict(self.faults))}
+
+
+def turn_resource(home: Home) -> dg.ResourceDefinition:
+    """The home held for the time of a run, in whatever process; a run that comes meanwhile waits, and gives up in words."""
+
+    @dg.resource(description="一次运行从头到尾独占本主目录。")
+    def turn(context: dg.InitResourceContext) -> Iterator[Turn]:
+        if context.run_id:
+            show_life(home, context.run_id)
+
+        def waiting(holder: str) -> None:
+            if context.log:
+                context.log.info(f"waiting for another run: {holder}")
+
+        with home.writing(wait_seconds=_PATIENCE_SECONDS, waiting=waiting):
+            yield Turn()
+
+    return turn
 
 
 class ScreenConfig(dg.Config):
@@ -135,13 +186,13 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
         key=SUBMISSIONS,
         partitions_def=county_partitions(home),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        required_resource_keys={TURN},
         check_specs=[dg.AssetCheckSpec("sources_reachable", asset=SUBMISSIONS)],
         group_name="collect",
         kinds={"file"},
         description="各县区报送件：原样存入 raw/，以 SHA-256 命名。",
     )
     def submissions(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        show_life(home, context.run_id)
         # A range of partitions is contiguous; where the sensor names the counties with news, only those are pulled.
         news = set(context.run.tags.get("xianbao/news", ",".join(context.partition_keys)).split(","))
         counties = [home.municipality.county(code) for code in context.partition_keys if code in news]
@@ -156,6 +207,7 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         key=REFERENCES,
+        required_resource_keys={TURN},
         check_specs=[dg.AssetCheckSpec("sources_reachable", asset=REFERENCES)],
         group_name="collect",
         kinds={"file"},
@@ -169,19 +221,20 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         key=LATENESS,
+        required_resource_keys={TURN},
         group_name="collect",
         kinds={"file"},
-        pool=BUILD_POOL,
         description="截止日后的缺报记录：某日查看时，谁还没有报。",
     )
     def lateness(context: dg.AssetExecutionContext, config: LatenessConfig) -> dg.MaterializeResult:
         from datetime import date
 
-        show_life(home, context.run_id)
-        with home.writing():
-            received = received_filings(home)
+        # Who is late follows from what was judged, which must be all that has come.
+        turn: Turn = context.resources.turn
+        turn.land(home)
+        received = making_again(home, lambda: received_filings(home), lambda: turn.land(home), turn.told)
         late = record_late(home, received, on=date.fromisoformat(config.day))
-        return dg.MaterializeResult(metadata={"day": config.day, "late_filings": len(late)})
+        return dg.MaterializeResult(metadata={"day": config.day, "late_filings": len(late), **turn.metadata()})
 
     return [submissions, references, lateness]
 
@@ -207,18 +260,16 @@ def rescreened_asset(home: Home, progress: Callable[[int, int], None] | None = N
         key=RESCREENED,
         deps=[SUBMISSIONS],
         partitions_def=filing_partitions(home),
-        pool=BUILD_POOL,
+        required_resource_keys={TURN},
         group_name="screen",
         kinds={"duckdb"},
         description="补审：按县区和报告期，用现行规则重新审核 raw/ 中已有的报送件。",
     )
     def rescreened(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        show_life(home, context.run_id)
         chosen = context.partition_key
         assert isinstance(chosen, dg.MultiPartitionKey)
         scope = Scope(chosen.keys_by_dimension["county"], chosen.keys_by_dimension["period"])
-        with home.writing():
-            landed = land_new(home, again=scope, progress=progress)
+        landed = context.resources.turn.land(home, again=scope, progress=progress)
         return dg.MaterializeResult(
             metadata={
                 "screened": landed.submissions_n,
@@ -262,18 +313,18 @@ def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None
         )
     )
 
-    @dg.multi_asset(name="screen", specs=specs, check_specs=checks, pool=BUILD_POOL)
+    @dg.multi_asset(name="screen", specs=specs, check_specs=checks, required_resource_keys={TURN})
     def screen(
         context: dg.AssetExecutionContext, config: ScreenConfig
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        show_life(home, context.run_id)
-        with home.writing():
-            landed = land_new(
-                home,
-                again=Scope(config.county_code, config.period, config.everything),
-                progress=progress,
-            )
-            judged, shown = standing(home), standing_findings(home, SHOWN_ROWS)
+        turn: Turn = context.resources.turn
+        landed = turn.land(home, again=Scope(config.county_code, config.period, config.everything), progress=progress)
+        judged, shown = making_again(
+            home,
+            lambda: (standing(home), standing_findings(home, SHOWN_ROWS)),
+            lambda: turn.land(home, progress=progress),
+            turn.told,
+        )
         context.log.info(f"{landed.submissions_n} submissions, findings {dict(landed.findings_n)}")
         for submission_id, fault in landed.faults.items():
             context.log.error(f"system fault with {submission_id}: {fault}")
@@ -290,7 +341,7 @@ def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None
             metadata: dict[str, Any] = {"code_version": code_version()}
             if name == "submission":
                 metadata |= {"screened": landed.submissions_n, "rule_set_versions": dg.MetadataValue.json(versions)}
-                metadata["faults"] = dg.MetadataValue.json(landed.faults)
+                metadata |= turn.metadata()
                 metadata["submission_ids"] = dg.MetadataValue.json(sorted({f.submission_id for f in landed.filings}))
             elif name == "filing_version":
                 metadata |= {"verdicts": dg.MetadataValue.json(verdicts)}
@@ -363,17 +414,23 @@ def marts_asset(home: Home, manifest: Path) -> dg.AssetsDefinition:
                 description="未发布的指标库：只有流水线打开它。",
             ),
         ],
-        pool=BUILD_POOL,
+        required_resource_keys={TURN},
     )  # fmt: skip
     def build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[dg.MaterializeResult]:
-        with home.writing():
-            nodes = build_marts(home, everything=config.everything)
+        turn: Turn = context.resources.turn
+        nodes = making_again(
+            home,
+            lambda: build_marts(home, everything=config.everything, database=turn.database),
+            lambda: turn.land(home),
+            turn.told,
+        )
         context.log.info(f"{len(nodes)} dbt nodes built")
         for node in nodes:
             if node.unique_id in specs:
                 yield dg.MaterializeResult(asset_key=specs[node.unique_id].key, metadata={"seconds": node.seconds})
         yield dg.MaterializeResult(
-            asset_key=MARTS_FILE, metadata={"nodes": len(nodes), "model_version": dbt.project_digest()}
+            asset_key=MARTS_FILE,
+            metadata={"nodes": len(nodes), "model_version": dbt.project_digest(), **turn.metadata()},
         )
 
     return build
@@ -385,14 +442,17 @@ def publish_asset(home: Home) -> dg.AssetsDefinition:
     @dg.asset(
         key=PUBLISHED,
         deps=[MARTS_FILE],
-        pool=BUILD_POOL,
+        required_resource_keys={TURN},
         group_name="publish",
         kinds={"duckdb"},
         description="对外发布的指标库：任何时候都能以只读方式打开。",
     )
-    def xianbao() -> dg.MaterializeResult:
-        with home.writing():
-            published = publish(home)
+    def xianbao(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        turn: Turn = context.resources.turn
+        published = making_again(
+            home, lambda: publish(home, database=turn.database), lambda: _built(home, turn), turn.told
+        )
+        turn.told += published.told
         return dg.MaterializeResult(
             data_version=dg.DataVersion(published.release_id),
             metadata={
@@ -400,10 +460,23 @@ def publish_asset(home: Home) -> dg.AssetsDefinition:
                 "changed": published.changed,
                 "size_bytes": published.size_bytes,
                 "path": dg.MetadataValue.path(str(published.path)),
+                **turn.metadata(),
             },
         )
 
     return xianbao
+
+
+def _built(home: Home, turn: Turn) -> None:
+    """What screening and modelling did, once more."""
+    turn.land(home)
+    build_marts(home, database=turn.database)
+
+
+def _published(home: Home, turn: Turn) -> None:
+    """What all steps before the answers did, once more."""
+    _built(home, turn)
+    turn.told += publish(home, database=turn.database).told
 
 
 def postgres_asset(home: Home, settings: Postgres) -> dg.AssetsDefinition:
@@ -412,6 +485,7 @@ def postgres_asset(home: Home, settings: Postgres) -> dg.AssetsDefinition:
     @dg.asset(
         key=POSTGRES,
         deps=[PUBLISHED],
+        required_resource_keys={TURN},
         check_specs=[dg.AssetCheckSpec("postgres_copied", asset=POSTGRES)],
         group_name="publish",
         kinds={"postgres"},
@@ -455,23 +529,32 @@ def outbox_asset(home: Home) -> dg.AssetsDefinition:
     @dg.asset(
         key=OUTBOX,
         deps=[PUBLISHED],
-        pool=BUILD_POOL,
+        required_resource_keys={TURN},
         check_specs=[dg.AssetCheckSpec("outboxes_reachable", asset=OUTBOX)],
         group_name="publish",
         kinds={"file"},
         description="发回县区：每个报送件的回执和标注工作簿。",
     )
     def outbox(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        with home.writing():
-            written_n = write_answers(home)
+        turn: Turn = context.resources.turn
+        answered = making_again(
+            home,
+            lambda: write_answers(home, database=turn.database),
+            lambda: _published(home, turn),
+            turn.told,
+        )
+        turn.faults |= answered.faults
+        for submission_id, fault in answered.faults.items():
+            context.log.error(f"no answer to {submission_id}: {fault}")
         problems = deliver_all(home)
         for code, problem in problems.items():
             context.log.warning(f"{code}: {problem}")
         _name_in_run(context, home, "not_delivered", problems)
         return dg.MaterializeResult(
             metadata={
-                "written": written_n,
+                "written": answered.written_n,
                 "path": dg.MetadataValue.path(str(home.outbox)),
+                **turn.metadata(),
                 **_told(_names(home), problems),
             },
             check_results=[

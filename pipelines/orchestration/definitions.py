@@ -15,6 +15,7 @@ from pipelines.orchestration.assets import (
     REFERENCES,
     RESCREENED,
     SUBMISSIONS,
+    TURN,
     collect_assets,
     county_partitions,
     marts_asset,
@@ -24,6 +25,7 @@ from pipelines.orchestration.assets import (
     rescreened_asset,
     screen_asset,
     seed_specs,
+    turn_resource,
 )
 from pipelines.orchestration.liveness import bury_dead_runs
 from pipelines.orchestration.sources import look_for_news
@@ -56,7 +58,7 @@ def county_range(home: Home, counties: Sequence[str] | None = None) -> dict[str,
 
 def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None) -> dg.Definitions:
     """The definitions of one home. `progress` is told of each file screened. Raises ConfigurationError when its municipality.yaml is wrong or missing."""
-    manifest = dbt.manifest_json()
+    manifest = dbt.manifest_json(home)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *seed_specs(manifest),
         *collect_assets(home),
@@ -147,6 +149,7 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
 
     return dg.Definitions(
         assets=assets,
+        resources={TURN: turn_resource(home)},
         jobs=[update, rescreen, backfill, deadline],
         sensors=[county_sources, backfilled],
         schedules=[nightly, daily_deadlines],

@@ -1,8 +1,7 @@
 """Telling a run whose process has died from one that is at work, so that nobody waits for the dead.
 
 Belongs here: the sign of life that a run gives, and ending in Dagster's books what gave one and gives it no longer.
-Dagster's default launcher does not notice a killed process: its run counts as started and keeps its pool slot until run
-monitoring gives it up.
+Dagster's default launcher does not notice a killed process: its run counts as started until run monitoring gives it up.
 
     warehouse/private/runs/<run id>     locked by the run's process as long as it lives, released by the kernel
 """
@@ -18,7 +17,7 @@ _signs: dict[str, IO[str]] = {}
 
 
 def show_life(home: Home, run_id: str) -> None:
-    """Lock this run's file for as long as the process lives. A run's first step says it; later ones change nothing."""
+    """Lock this run's file for as long as the process lives."""
     if run_id in _signs:
         return
     folder = home.private / "runs"
@@ -31,7 +30,7 @@ def show_life(home: Home, run_id: str) -> None:
 
 
 def bury_dead_runs(home: Home, instance: dg.DagsterInstance) -> list[str]:
-    """Mark as failed every unfinished run that gave a sign of life and gives it no longer, and free its pool slots.
+    """Mark as failed every unfinished run that gave a sign of life and gives it no longer.
 
     Returns their ids. The signs of runs that ended by themselves go too.
     """
@@ -46,6 +45,5 @@ def bury_dead_runs(home: Home, instance: dg.DagsterInstance) -> list[str]:
             if run is not None and not run.is_finished:
                 instance.report_run_failed(run, "the run's process has died")
                 buried.append(run.run_id)
-            instance.event_log_storage.free_concurrency_slots_for_run(sign.name)
         sign.unlink(missing_ok=True)
     return buried

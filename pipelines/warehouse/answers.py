@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ from pipelines.documents.index_page import index_page
 from pipelines.documents.receipt_page import receipt_page
 from pipelines.files import replace_file
 from pipelines.home import OUTBOX_INDEX, Home
-from pipelines.intake.raw_store import RawStore, RawSubmission
+from pipelines.intake.raw_store import RawDamaged, RawStore, RawSubmission
 from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.worker import task_process
 from pipelines.warehouse.answer_index import Answer, Due, index_content
-from pipelines.warehouse.build_database import get_state, insert_rows, open_build_database, set_state
+from pipelines.warehouse.build_database import get_state, insert_rows, open_screened, set_state
 from pipelines.warehouse.receipts import Found, Known, receipt, receipt_stem
 
 #: After so many answers written it is noted that they were.
@@ -35,17 +35,28 @@ _NOTED_AT_ONCE = 200
 _ANSWER = re.compile(r"_回执\.(?:html|json)$|_标注_.*\.xlsx$")
 
 
-def write_answers(home: Home) -> int:
-    """Write the answers that are new or say something else than before; returns how many files were written.
+@dataclass(frozen=True)
+class Answered:
+    """What writing the answers came to. `faults`: submission id → why there was no answer (Chinese): its original in `raw/` is no
+    longer what came, and nothing of it goes back to anybody."""
 
-    The caller holds `home.writing()`, and the models are built. A run killed in between leaves the rest to the next.
+    written_n: int
+    faults: dict[str, str]
+
+
+def write_answers(home: Home, *, database: str | None = None) -> Answered:
+    """Write the answers that are new or say something else than before.
+
+    The caller holds `home.writing()`, and the models are built; `database`: the identity of the build database that they were built
+    in. A run killed in between leaves the rest to the next. Raises BuildDatabaseLost.
     """
-    with open_build_database(home) as connection:
-        written_n = _write_receipts(home, connection)
-        return written_n + _write_indexes(home, connection, again=written_n > 0)
+    faults: dict[str, str] = {}
+    with open_screened(home, database) as connection:
+        written_n = _write_receipts(home, connection, faults)
+        return Answered(written_n + _write_indexes(home, connection, again=written_n > 0), faults)
 
 
-def _write_receipts(home: Home, connection: duckdb.DuckDBPyConnection) -> int:
+def _write_receipts(home: Home, connection: duckdb.DuckDBPyConnection, faults: dict[str, str]) -> int:
     entries = {entry.submission_id: entry for entry in RawStore(home.raw)}
     municipality = home.municipality
     written_n = 0
@@ -78,7 +89,12 @@ def _write_receipts(home: Home, connection: duckdb.DuckDBPyConnection) -> int:
                     old_digest, old_names = answered.get((submission_id, code), ("", []))
                     folder = home.outbox / code
                     if digest != old_digest or not all((folder / name).exists() for name in old_names):
-                        for name, payload in _files(home, known, own, content, issues, tasks).items():
+                        try:
+                            payloads = _files(home, known, own, content, issues, tasks)
+                        except RawDamaged as damaged:
+                            faults[submission_id] = damaged.words(known.names)
+                            continue
+                        for name, payload in payloads.items():
                             replace_file(folder / name, payload)
                         for name in set(old_names) - set(names):
                             (folder / name).unlink(missing_ok=True)
@@ -89,7 +105,8 @@ def _write_receipts(home: Home, connection: duckdb.DuckDBPyConnection) -> int:
                 if len(rows) >= _NOTED_AT_ONCE:
                     _note(connection, rows)
         _note(connection, rows)
-        set_state(connection, "answered", _standing(connection))
+        if not faults:  # else the next run asks again
+            set_state(connection, "answered", _standing(connection))
     return written_n
 
 
@@ -222,8 +239,10 @@ def _annotated(
         what_next=content["next_step"],
         reply_key=home.reply_key,
     )
+    store = RawStore(home.raw)
+    store.check(entry)
     made = annotate(
-        RawStore(home.raw).path(entry.submission_id),
+        store.path(entry.submission_id),
         mask_personal(entry.first.file_name),
         issues,
         heading,

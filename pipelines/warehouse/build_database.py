@@ -2,15 +2,19 @@
 
 Belongs here: its schema (from the return definitions), what is still to be screened, and landing a batch in one transaction.
 Nobody but the pipeline opens this file; a reader would lock the writer out. When its schema no longer fits the definitions it is
-thrown away and filled again from `raw/`.
+thrown away and filled again from `raw/`. It has an identity, so that the steps of one run know whether it still is the one that
+they began with.
 """
 
 import hashlib
 import json
+import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, fields
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -151,6 +155,10 @@ def _schema_digest() -> str:
     return hashlib.sha256(json.dumps(landing_schema(), sort_keys=True).encode()).hexdigest()[:16]
 
 
+class BuildDatabaseLost(RuntimeError):
+    """What a step was to go on with is not what its run has screened into; nothing is published of it (Chinese)."""
+
+
 @contextmanager
 def open_build_database(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """The build database, made or made anew where its schema is not today's. The caller holds `home.writing()`."""
@@ -170,9 +178,30 @@ def open_build_database(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         if get_state(connection, "schema") is None:
             set_state(connection, "schema", _schema_digest())
             connection.execute("INSERT INTO control.dirty_return VALUES (?)", [ALL_RETURNS])
+        if get_state(connection, "identity") is None:
+            set_state(connection, "identity", secrets.token_hex(16))
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def open_screened(home: Home, identity: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `open_build_database`, for a step after screening: `identity` is that of the database which this run has screened into.
+
+    Raises BuildDatabaseLost when it is another one by now, or one into which nothing was ever screened.
+    """
+    with open_build_database(home) as connection:
+        if identity is not None and get_state(connection, "identity") != identity:
+            raise BuildDatabaseLost(
+                "构建库在本次运行中途被移走或换成了另一个（例如另一处在重建）：本次到此为止，什么都没有发布，已发布的指标库保持不变。"
+                "再运行一次 xianbao run 即可。"
+            )
+        if get_state(connection, "decisions_applied") is None:
+            raise BuildDatabaseLost(
+                "构建库是新建的，还没有审核过任何报送件：什么都没有发布，已发布的指标库保持不变。再运行一次 xianbao run 即可。"
+            )
+        yield connection
 
 
 def _connected(home: Home) -> duckdb.DuckDBPyConnection:
@@ -192,9 +221,30 @@ def _fits(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def remove_build(home: Home) -> None:
     """Throw away everything private that `raw/` can rebuild. The published file stays until the next one replaces it."""
-    for database in (home.build_database, home.marts_database):
-        for path in (database, database.with_name(database.name + ".wal")):
-            path.unlink(missing_ok=True)
+    for path in _private_files(home):
+        _remove(path)
+
+
+def set_build_aside(home: Home, *, marts_only: bool = False) -> None:
+    """As `remove_build`, of what is damaged: it lies in `private/damaged/` until the next time, for whoever wants to know why."""
+    aside = home.private / "damaged"
+    _remove(aside)
+    aside.mkdir(parents=True)
+    for path in _private_files(home, marts_only=marts_only):
+        if path.exists():
+            path.rename(aside / path.name)
+
+
+def _private_files(home: Home, *, marts_only: bool = False) -> list[Path]:
+    databases = (home.marts_database,) if marts_only else (home.build_database, home.marts_database)
+    return [path for one in databases for path in (one, one.with_name(one.name + ".wal"))]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def get_state(connection: duckdb.DuckDBPyConnection, name: str) -> str | None:

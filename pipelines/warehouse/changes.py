@@ -21,13 +21,14 @@ import duckdb
 
 from pipelines.files import folder_aside
 from pipelines.home import Home
-from pipelines.intake.raw_store import RawStore
+from pipelines.intake.raw_store import RawDamaged, RawStore
 from pipelines.screening.compare import NotComparable, changed_cells
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import LATEST, insert_rows, open_build_database, write_control
 from pipelines.warehouse.opened import opened
 from pipelines.warehouse.reconstruct import restore
 from pipelines.warehouse.release import Manifest, ReleaseLog
+from pipelines.warehouse.update import sender_names
 
 #: In the order in which they are swapped.
 CAUSES = ("filings", "population", "calibers", "counties")
@@ -301,8 +302,9 @@ def _changed_inputs(home: Home, ends: Sequence[_State], files: Sequence[Path]) -
         try:
             was, now = (store.to_screen(entry) for entry in entries if entry is not None)
             changed = changed_cells(was, now, settings, slot)
-        except NotComparable as error:
-            yield ChangedInput(*slot, "not_comparable", old, new, str(error), *whole[1:])
+        except (NotComparable, RawDamaged) as error:
+            why = error.words(sender_names(home)) if isinstance(error, RawDamaged) else str(error)
+            yield ChangedInput(*slot, "not_comparable", old, new, why, *whole[1:])
             continue
         for one in changed:
             indicators = counted[0].get((old, *slot, one.old_cell), set()) | counted[1].get(

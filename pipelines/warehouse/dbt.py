@@ -2,7 +2,7 @@
 
 Belongs here: everything that knows dbt. The manifest is parsed once per state of the project (at set-up, `python -m
 pipelines.warehouse.dbt`) and read from then on: parsing costs ten times what the touched models do. Starting the dbt command
-would cost more than the whole build.
+would cost more than the whole build. Where the checkout may not be written, whatever is made after set-up lies in the home.
 """
 
 import hashlib
@@ -58,14 +58,27 @@ def project_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _parsed() -> Path:
-    return _TARGET / f"parsed-{project_digest()}"
+def _parsed(home: Home | None) -> Path:
+    """Where the project as it stands lies parsed, or is to be: in the checkout, or in the home where nothing may be written there."""
+    name = f"parsed-{project_digest()}"
+    made = [folder / name for folder in (_TARGET, *([home.private / "dbt"] if home else []))]
+    there = next((target for target in made if _is_whole(target)), None)
+    return there or (made[0] if _may_be_written(_TARGET) else made[-1])
 
 
-def manifest_json() -> Path:
-    """`manifest.json` of the project as it stands, parsed when it has not been yet. Raises DbtFault when it does not parse."""
-    target = _parsed()
-    if not (target / "partial_parse.msgpack").exists() or not (target / "manifest.json").exists():
+def _is_whole(target: Path) -> bool:
+    return all((target / name).exists() for name in ("partial_parse.msgpack", "manifest.json"))
+
+
+def _may_be_written(folder: Path) -> bool:
+    return os.access(folder if folder.exists() else folder.parent, os.W_OK)
+
+
+def manifest_json(home: Home | None = None) -> Path:
+    """`manifest.json` of the project as it stands, parsed when it has not been yet: into the checkout, or the home where that may not
+    be written. Raises DbtFault when it does not parse."""
+    target = _parsed(home)
+    if not _is_whole(target):
         _parse(target)
     return target / "manifest.json"
 
@@ -80,7 +93,7 @@ def _parse(target: Path) -> None:
     if not outcome.success:
         shutil.rmtree(aside, ignore_errors=True)
         raise DbtFault(f"dbt parse failed: {outcome.exception or outcome.result}")
-    for stale in _TARGET.glob("parsed-*"):
+    for stale in target.parent.glob("parsed-*"):
         shutil.rmtree(stale, ignore_errors=True)
     try:
         aside.rename(target)
@@ -152,10 +165,12 @@ def build_figures(home: Home) -> None:
 def docs_page(home: Home) -> Path:
     """What every model is made of and every column means, as one page that needs nothing else; made once for each state of the
     project, from any home that has been built. Raises DbtFault."""
-    page = _parsed() / "docs.html"
+    name = f"docs-{project_digest()}.html"
+    pages = [folder / name for folder in (_TARGET, home.private / "dbt")]
+    page = next((one for one in pages if one.exists()), pages[0] if _may_be_written(_TARGET) else pages[1])
     if page.exists():
         return page
-    manifest = manifest_json()
+    manifest = manifest_json(home)
     from dbt.cli.main import dbtRunner
 
     aside = home.private / "dbt_docs"
@@ -171,6 +186,8 @@ def docs_page(home: Home) -> Path:
     content = (aside / "static_index.html").read_text(encoding="utf-8")
     # No path of this machine, and no tracker, though it is switched off by the project's settings.
     content = content.replace(str(DBT_PROJECT), DBT_PROJECT.name).replace(_TRACKER, "")
+    for stale in page.parent.glob("docs-*.html"):
+        stale.unlink(missing_ok=True)
     replace_file(page, content.encode())
     shutil.rmtree(aside, ignore_errors=True)
     return page
@@ -182,11 +199,11 @@ def run_unit_tests(home: Home) -> list[BuiltNode]:
 
 
 def _invoke(home: Home, command: str, arguments: list[str]) -> list[BuiltNode]:
-    manifest_json()
+    parsed = manifest_json(home).with_name("partial_parse.msgpack")
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
 
-    manifest = Manifest.from_msgpack((_parsed() / "partial_parse.msgpack").read_bytes())
+    manifest = Manifest.from_msgpack(parsed.read_bytes())
     # What fails is told by the exception; a debug log of every event would cost a fifth of the build.
     quiet = ["--quiet", "--no-write-json", "--no-version-check", "--log-level-file", "error"]
     with _environment(home):

@@ -20,13 +20,15 @@ class FileUnusable(Exception):
     """A database file that cannot be read (or written) now. `chinese` and `english` say which, why and what to do.
 
     `is_fault`: something of ours is broken; else it lies with whoever called, and nothing was done. `is_held`: a client has the
-    file open for writing.
+    file open for writing. `is_damaged`: the file's own content cannot be read, and reading it again will not help.
     """
 
-    def __init__(self, chinese: str, english: str, *, is_fault: bool = False, is_held: bool = False) -> None:
+    def __init__(
+        self, chinese: str, english: str, *, is_fault: bool = False, is_held: bool = False, is_damaged: bool = False
+    ) -> None:
         super().__init__(chinese)
         self.chinese, self.english = chinese, english
-        self.is_fault, self.is_held = is_fault, is_held
+        self.is_fault, self.is_held, self.is_damaged = is_fault, is_held, is_damaged
 
 
 @contextmanager
@@ -60,7 +62,10 @@ _FULL = re.compile(
     r"No space left|not enough space|disk (?:is )?full|Disk quota exceeded|max_temp_directory_size", re.IGNORECASE
 )
 _VERSION = re.compile(r"version number|storage version|Serialization Error|newer version", re.IGNORECASE)
-_DAMAGED = re.compile(r"not a valid DuckDB|Corrupt|checksum|Could not read enough bytes|invalid .*block", re.IGNORECASE)
+_DAMAGED = re.compile(
+    r"not a valid DuckDB|Corrupt|checksum|Could not read enough bytes|invalid .*block|replaying WAL|WAL does not match",
+    re.IGNORECASE,
+)
 _LACKS = re.compile(r"^(?:Catalog|Binder) Error")
 _NAME = re.compile(r'(?:with name|column|schema) "(?P<name>[^"]+)"')
 
@@ -83,7 +88,7 @@ def in_words(message: str, path: Path | None = None) -> FileUnusable:
         )
     if "Is a directory" in message:
         return FileUnusable(f"{zh} 是一个文件夹，不是指标库：请把它移走，再运行 xianbao run。",
-                            f"{en} is a folder and no database: move it away and run xianbao run.")  # fmt: skip
+                            f"{en} is a folder and no database: move it away and run xianbao run.", is_damaged=True)  # fmt: skip
     if _DENIED.search(message):
         return FileUnusable(f"没有权限打开 {zh}：请检查这个文件和所在文件夹的权限。",
                             f"No permission to open {en}: check the rights of the file and its folder.")  # fmt: skip
@@ -113,6 +118,7 @@ def in_words(message: str, path: Path | None = None) -> FileUnusable:
             f"{zh} 已损坏，或者不是 DuckDB 数据库：请运行 xianbao run 重新发布；仍不行再运行 xianbao rebuild。",
             f"{en} is damaged, or no DuckDB database: run xianbao run to publish anew, and if that fails xianbao rebuild.",
             is_fault=True,
+            is_damaged=True,
         )
     told = " ".join(message.split("\n\n", maxsplit=1)[0].split())[:200]
     return FileUnusable(f"{zh} 读写失败，请再试；仍不行请报告系统管理员（DuckDB：{told}）。",

@@ -1,7 +1,7 @@
 """Publishing: the marts file, stamped with what it was made from, swapped in so that no reader ever fails.
 
-Belongs here: the stamp and the swap. What stands in the marts is dbt's; what makes a release, and which are kept, is `release`. A
-reader keeps the file it has opened; whoever opens next gets the new one; nobody sees one half-written.
+Belongs here: the stamp and the swap, and what must never be published. What stands in the marts is dbt's; what makes a release, and
+which are kept, is `release`; whether the published file still is what was published, `held`. A reader keeps the file it has opened; whoever opens next gets the new one; nobody sees one half-written.
 """
 
 import filecmp
@@ -19,15 +19,26 @@ import duckdb
 
 from pipelines.files import replace_file, sync_folder
 from pipelines.home import Home
+from pipelines.intake.raw_store import RawStore, sha256_of
 from pipelines.screening.rules import rule_set_version
-from pipelines.warehouse.build_database import dirty_returns, get_state, open_build_database, set_state
+from pipelines.warehouse.build_database import dirty_returns, get_state, open_screened, set_state
 from pipelines.warehouse.chinese import SCHEMA, create_described_table, write_chinese_layer
 from pipelines.warehouse.dbt import docs_page, project_digest
+from pipelines.warehouse.held import (
+    MartsNotOurs,
+    expect,
+    expected,
+    fingerprint,
+    is_unchanged,
+    what_is_wrong,
+    write_ahead_log,
+)
 from pipelines.warehouse.opened import FileUnusable, opened
 from pipelines.warehouse.release import (
     Inputs,
     Manifest,
     ReleaseLog,
+    ReleaseLogDamaged,
     TableContent,
     Versions,
     code_version,
@@ -68,12 +79,14 @@ class PublishFault(RuntimeError):
 
 @dataclass(frozen=True)
 class Published:
-    """What a publish came to. `changed` is false when the published file already was this release."""
+    """What a publish came to. `changed` is false when the published file already was this release; `told`: what was not as it was
+    left, and has been put right (Chinese)."""
 
     release_id: str
     path: Path
     size_bytes: int
     changed: bool
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,18 +117,35 @@ def _manifest_says(home: Home) -> str | None:
         return None
 
 
-def publish(home: Home) -> Published:
+def publish(home: Home, *, database: str | None = None) -> Published:
     """Stamp the private marts file and swap a copy in as `warehouse/xianbao.duckdb`; the returns are clean afterwards.
 
-    The caller holds `home.writing()`. Raises PublishFault when the file is not fit; then nothing is replaced.
+    The published file is held against what was published; whatever stands there instead is replaced. `database`: the identity of the
+    build database that this run has screened into. The caller holds `home.writing()`. Raises PublishFault when the file is not fit,
+    BuildDatabaseLost or FileUnusable when the private databases are not this run's, ReleaseLogDamaged; then nothing is replaced.
     """
-    published = published_release(home)
-    with open_build_database(home) as connection:
-        stale = dirty_returns(connection)
-        if not stale and published is not None and get_state(connection, "built") == published:
-            return Published(published, home.published, home.published.stat().st_size, changed=False)
+    newest = ReleaseLog(home).newest()
+    _refuse_lost_manifest(home)
+    wrong = what_is_wrong(home, newest)
+    published = published_release(home) if wrong is None else None
+    with open_screened(home, database) as connection:
+        is_clean = not dirty_returns(connection)
+        built = get_state(connection, "built")
+        is_newest = newest is not None and newest.release_id == published == built
+        if is_clean and is_newest and newest is not None and wrong is None:
+            told = _put_manifest_right(home, newest)
+            log = ReleaseLog(home)
+            # As versions before kept it: what happens to the one happens to the other.
+            if (kept := log.kept_file(newest)) and kept.samefile(home.published):
+                log.keep(newest, home.published)
+            return Published(newest.release_id, home.published, home.published.stat().st_size, False, told)
         inputs = _inputs(connection, home)
-    stamped = stamp(home)
+        _refuse_emptiness(connection, home)
+        left = get_state(connection, "marts_left")
+        if not home.marts_database.exists() or (left and not is_unchanged(home.marts_database, left)):
+            raise MartsNotOurs(home)
+        set_state(connection, "marts_left", "")
+    stamped = stamp(home, database=database)
     documentation = docs_page(home)
     changed = published != stamped.release_id
     if changed:
@@ -124,14 +154,60 @@ def publish(home: Home) -> Published:
         replace_file(home.documentation, documentation.read_bytes())
     manifest = _write_down(home, stamped, inputs)
     # Written after the swap and again by the next run where a kill came between: both name the release that they speak of.
-    if not home.manifest.exists() or home.manifest.read_bytes() != manifest.as_json():
-        replace_file(home.manifest, manifest.as_json())
-    with open_build_database(home) as connection:
+    _put_manifest_right(home, manifest)
+    with open_screened(home, database) as connection:
         connection.begin()
         set_state(connection, "built", stamped.release_id)
+        set_state(connection, "marts_left", fingerprint(home.marts_database))
         connection.execute("DELETE FROM control.dirty_return")
         connection.commit()
-    return Published(stamped.release_id, home.published, home.published.stat().st_size, changed)
+    told = (f"发布库 {home.published.name} {wrong}；已由发布 {stamped.release_id} 取代。",) if wrong else ()
+    return Published(stamped.release_id, home.published, home.published.stat().st_size, changed, told)
+
+
+def _refuse_lost_manifest(home: Home) -> None:
+    """The manifest beside the published file is written after that in `raw/releases`: one that is not there has been removed since."""
+    try:
+        beside = Manifest.from_json(home.manifest.read_bytes())
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    is_known = any(manifest.release_id == beside.release_id for manifest in ReleaseLog(home))
+    if not is_known and published_release(home) == beside.release_id:  # else it is forged, and is put right
+        raise ReleaseLogDamaged(
+            f"{home.raw / 'releases'}：缺第 {beside.number} 号发布清单，而它是现行发布 {beside.release_id} 的。请从备份恢复整个 raw/；"
+            f"要以现有的 raw/ 为准，请先移走 {home.manifest.name} 再运行。"
+        )
+
+
+def _put_manifest_right(home: Home, manifest: Manifest) -> tuple[str, ...]:
+    """Have the manifest beside the published file say what `raw/releases` says; in words, where it said something else."""
+    try:
+        before = home.manifest.read_bytes()
+    except OSError:
+        before = b""
+    if before == manifest.as_json():
+        return ()
+    replace_file(home.manifest, manifest.as_json())
+    return (f"发布库旁的清单 {home.manifest.name} 不见了或被改动，已按 raw/releases 写回。",)
+
+
+def _refuse_emptiness(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """A release without any filing is right where none was accepted, or all were sent back; in no other case, whatever the way there."""
+    ((in_force_n, modelled_n),) = connection.execute(
+        """SELECT (SELECT count(*) FROM landing.filing_in_force),
+                  (SELECT count(*) FROM staging.stg_filing WHERE is_in_force)"""
+    ).fetchall()
+    judged = {
+        row[0] for row in connection.execute("SELECT DISTINCT submission_id FROM landing.filing_version").fetchall()
+    }
+    if modelled_n:
+        return
+    unjudged_n = sum(entry.submission_id not in judged for entry in RawStore(home.raw))
+    if in_force_n or unjudged_n:
+        raise PublishFault(
+            f"这次没有建出任何一份填报，而 raw/ 里还有 {in_force_n + unjudged_n} 件报送件没有算进去：不发布空的指标库，已发布的保持不变。"
+            "请先看上面的故障，排除后再运行 xianbao run；仍然如此再运行 xianbao rebuild。"
+        )
 
 
 def _write_down(home: Home, stamped: Stamped, inputs: Inputs) -> Manifest:
@@ -160,12 +236,12 @@ def _inputs(connection: duckdb.DuckDBPyConnection, home: Home) -> Inputs:
     )
 
 
-def stamp(home: Home, as_of: datetime | None = None) -> Stamped:
+def stamp(home: Home, as_of: datetime | None = None, *, database: str | None = None) -> Stamped:
     """Write the release tables and the Chinese layer into the private marts file, and leave it checkpointed and closed.
 
-    `as_of`: UTC without zone, where the marts are of an earlier moment.
+    `as_of`: UTC without zone, where the marts are of an earlier moment. `database`: as of `publish`.
     """
-    with open_build_database(home) as connection:
+    with open_screened(home, database) as connection:
         inputs = connection.execute(
             """SELECT return_code, county_code, period, submission_id, file_name, received_at
                FROM staging.stg_filing WHERE is_in_force ORDER BY ALL"""
@@ -241,10 +317,15 @@ def swap_in(home: Home, tables: dict[str, TableContent] | None = None) -> None:
         copy.chmod(0o444)
         with copy.open("rb") as stream:
             os.fsync(stream.fileno())
+        new = sha256_of(copy)
+        expect(home, [*expected(home)[-1:], new])  # the one before and the one after, in case this is cut short
         # A write-ahead log left beside the target by a crashed client would be replayed into the new file.
-        home.published.with_name(home.published.name + ".wal").unlink(missing_ok=True)
+        write_ahead_log(home).unlink(missing_ok=True)
+        if home.published.is_dir() and not home.published.is_symlink():
+            shutil.rmtree(home.published)
         copy.replace(home.published)
         sync_folder(home.warehouse)
+        expect(home, [new])
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

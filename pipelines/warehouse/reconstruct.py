@@ -18,6 +18,7 @@ from pipelines.home import Home
 from pipelines.intake.deadlines import last_observed_on
 from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.times import end_of_day, utc
+from pipelines.warehouse.held import differing_tables, what_is_wrong
 from pipelines.warehouse.publish import Stamped, stamp, swap_in
 from pipelines.warehouse.release import (
     Inputs,
@@ -28,7 +29,6 @@ from pipelines.warehouse.release import (
     Versions,
     inputs_of,
     known_submissions,
-    table_contents_of,
 )
 from pipelines.warehouse.update import build_marts, land_new
 
@@ -42,27 +42,31 @@ class ReconstructionFault(RuntimeError):
 @dataclass(frozen=True)
 class Verified:
     """A release held against its making again. `differing`: table → why; `kept_differs`: tables of the kept file that are no longer
-    what was published; `other_versions`: what it was made by, where that is not what it is made by today: (then, now)."""
+    what was published; `published_wrong`: why the published file is not this release, where it should be (Chinese), None when it is;
+    `other_versions`: what it was made by, where that is not what it is made by today: (then, now)."""
 
     manifest: Manifest
     differing: dict[str, str]
     kept_differs: tuple[str, ...]
     other_versions: dict[str, tuple[str, str]]
+    published_wrong: str | None = None
 
     @property
     def holds(self) -> bool:
-        return not self.differing and not self.kept_differs
+        return not self.differing and not self.kept_differs and self.published_wrong is None
 
 
 @contextmanager
-def home_aside(home: Home, inputs: Inputs, configuration: bytes) -> Iterator[Home]:
-    """A home with what the inputs name and nothing else, gone afterwards. Raises ReleaseLogDamaged when `raw/` has been changed."""
+def home_aside(home: Home, inputs: Inputs, configuration: bytes, release: str) -> Iterator[Home]:
+    """A home with what the inputs of a release name and nothing else, gone afterwards. Raises ReleaseLogDamaged or DecisionLogDamaged
+    when `raw/` has been changed."""
     known = known_submissions(home, inputs)
     with folder_aside(home.private) as root:
         aside = Home(root)
         aside.configuration.write_bytes(configuration)
         moment = end_of_day(inputs.as_of) if inputs.as_of else None
         _link_submissions(RawStore(home.raw), RawStore(aside.raw), known, moment)
+        home.decisions.prove(inputs.decisions_n, inputs.decisions_sha256, release)
         home.decisions.copy(aside.raw, inputs.decisions_n, moment)
         last_day = min((day for day in (inputs.lateness_until, inputs.as_of) if day), default=None)
         for path in sorted((home.raw / "lateness").glob("*.json")) if inputs.lateness_until else ():
@@ -81,7 +85,8 @@ def _link_submissions(source: RawStore, target: RawStore, known: dict[str, int],
             if moment is None or utc(arrival.received_at) <= moment
         ]
         if arrivals:
-            _link(source.path(entry.submission_id), target.path(entry.submission_id))
+            if source.path(entry.submission_id).exists():  # else landing says what is wrong
+                _link(source.path(entry.submission_id), target.path(entry.submission_id))
             target.write(RawSubmission(entry.submission_id, entry.size_bytes, tuple(arrivals), entry.batch_members))
 
 
@@ -98,7 +103,7 @@ def build_aside(aside: Home, as_of: str | None, progress: Progress | None = None
     with aside.writing():
         landed = land_new(aside, progress=progress)
         if landed.faults:
-            told = "；".join(f"{submission_id[:16]}（{fault}）" for submission_id, fault in landed.faults.items())
+            told = "；".join(f"{submission_id[:16]}：{fault}" for submission_id, fault in landed.faults.items())
             raise ReconstructionFault(f"有报送件未能审核：{told}")
         build_marts(aside, everything=True)
         return stamp(aside, end_of_day(as_of) if as_of else None)
@@ -119,10 +124,10 @@ def publish_as_of(
         lateness_until=observed_on.isoformat() if (observed_on := last_observed_on(home)) else None,
         as_of=day,
     )
-    with home_aside(home, inputs, home.configuration.read_bytes()) as aside:
+    with home_aside(home, inputs, home.configuration.read_bytes(), f"（截至 {day}）") as aside:
         stamped = build_aside(aside, day, progress)
         swap_in(aside)
-        with home.writing():
+        with home.writing():  # a run that is at work ends first
             log = ReleaseLog(home)
             manifest = log.append(
                 stamped.release_id, inputs, Versions.of_today(), stamped.tables, aside.published.stat().st_size,
@@ -131,6 +136,7 @@ def publish_as_of(
             kept = log.keep(manifest, aside.published)
             log.forget_old()
     if out is not None:
+        out.with_name(out.name + ".wal").unlink(missing_ok=True)  # of a file that lay there before
         replace_file(out, kept.read_bytes())
         replace_file(out.with_suffix(".manifest.json"), manifest.as_json())
     return manifest, out or kept
@@ -142,29 +148,40 @@ def restore(home: Home, manifest: Manifest, progress: Progress | None = None) ->
     log = ReleaseLog(home)
     if kept := log.kept_file(manifest):
         return kept
-    with home_aside(home, manifest.inputs, log.held(manifest.inputs.configuration)) as aside:
+    with home_aside(home, manifest.inputs, log.held(manifest.inputs.configuration), manifest.release_id) as aside:
         made = build_aside(aside, manifest.as_of, progress)
         if made.release_id != manifest.release_id:
             raise NoSuchRelease(
                 f"发布 {manifest.release_id} 的文件已不保留，由 raw/ 重算的内容又与当时不同（规则、口径或程序已变），不能拿来用。"
             )
         swap_in(aside)
-        return log.keep(manifest, aside.published)
+        with home.writing():
+            return log.keep(manifest, aside.published)
 
 
 def verify(home: Home, manifest: Manifest, progress: Progress | None = None) -> Verified:
     """Make a release again from `raw/` and compare every table's content. Raises as `home_aside` and `build_aside` do."""
     log = ReleaseLog(home)
     kept = log.kept_file(manifest)
-    kept_tables = table_contents_of(kept) if kept else manifest.tables
-    with home_aside(home, manifest.inputs, log.held(manifest.inputs.configuration)) as aside:
+    with home.writing():  # a run that publishes ends first
+        published_wrong = _published_wrong(home, manifest) if manifest == log.newest() else None
+    with home_aside(home, manifest.inputs, log.held(manifest.inputs.configuration), manifest.release_id) as aside:
         made = build_aside(aside, manifest.as_of, progress).tables
     return Verified(
         manifest,
         _differences(manifest.tables, made),
-        tuple(sorted(_differences(manifest.tables, kept_tables))),
+        differing_tables(kept, manifest) if kept else (),
         other_versions(manifest),
+        published_wrong,
     )
+
+
+def _published_wrong(home: Home, manifest: Manifest) -> str | None:
+    """As `what_is_wrong`, and every row is read."""
+    if not home.published.exists():
+        return "不见了"
+    differing = differing_tables(home.published, manifest)
+    return f"的内容与发布清单不符（{'、'.join(differing)}）" if differing else what_is_wrong(home, manifest)
 
 
 def _differences(then: dict[str, TableContent], now: dict[str, TableContent]) -> dict[str, str]:

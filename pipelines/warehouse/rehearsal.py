@@ -11,6 +11,7 @@ import duckdb
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore
 from pipelines.warehouse.build_database import LATEST, open_build_database
+from pipelines.warehouse.reconstruct import ReconstructionFault
 from pipelines.warehouse.update import Scope, land_batch, screen_batch, submissions_in
 
 
@@ -31,7 +32,8 @@ class Affected:
 def rehearse(home: Home, again: Scope, *, progress: Callable[[int, int], None] | None = None) -> list[Affected]:
     """Screen and land the submissions of a scope by the rules of today, say what would change, and take it all back.
 
-    The caller holds `home.writing()`. Raises ValidationFault when a rule could not be evaluated.
+    The caller holds `home.writing()`. Raises ValidationFault when a rule could not be evaluated, ReconstructionFault when an original
+    is no longer what came.
     """
     store = RawStore(home.raw)
     settings = home.screen_settings()
@@ -40,6 +42,9 @@ def rehearse(home: Home, again: Scope, *, progress: Callable[[int, int], None] |
         entries = [entry for entry in store if entry.submission_id in chosen]
         before = _judgements(connection)
         batch = screen_batch(home, store, entries, settings, progress)
+        if batch.altered:
+            told = "；".join(batch.screening.faults[submission_id] for submission_id in sorted(batch.altered))
+            raise ReconstructionFault(f"有报送件不能试审：{told}。")
         connection.begin()
         try:
             land_batch(connection, entries, batch, ())

@@ -12,6 +12,7 @@ A release is identified by its content: the hashes of all tables, whatever order
 whichever run made it; so a run that changes nothing publishes nothing.
 """
 
+import filecmp
 import hashlib
 import importlib.metadata
 import json
@@ -193,6 +194,8 @@ def inputs_of(
         for entry in entries
         if _collected_by(entry, collected_until) != known.get(entry.submission_id, 0)
     }
+    # Landed, and its sidecar cannot be read now: once it is restored nobody shall think that it came later.
+    exceptions |= {one: known[one] for one in sorted(known.keys() - {entry.submission_id for entry in entries})}
     return Inputs(
         as_of=as_of,
         collected_until=collected_until,
@@ -218,7 +221,7 @@ def known_submissions(home: Home, inputs: Inputs) -> dict[str, int]:
     if (len(known), _known_digest(known)) != (inputs.submissions_n, inputs.submissions_sha256):
         raise ReleaseLogDamaged(
             f"raw/ 与该发布的记录对不上：当时有 {inputs.submissions_n} 件报送件，现在按同一时点数出 {len(known)} 件或到达次数不同。"
-            "raw/ 被改动过，或系统时钟曾经回拨。"
+            f"raw/ 被改动过，或系统时钟曾经回拨。{'；'.join(RawStore(home.raw).damaged_sidecars().values())}"
         )
     return known
 
@@ -245,6 +248,11 @@ class ReleaseLog:
             if manifest.number != number:
                 raise ReleaseLogDamaged(f"{path}：发布清单的编号不连续，有清单被删去。请从备份恢复整个 raw/。")
             yield manifest
+
+    def newest(self) -> Manifest | None:
+        """The newest release of what is known now, which is the one that is published; None before the first. Raises
+        ReleaseLogDamaged."""
+        return next((manifest for manifest in reversed(list(self)) if manifest.as_of is None), None)
 
     def find(self, name: str) -> Manifest:
         """A release by its id (or at least four digits of it), by its number, or `current`. Raises NoSuchRelease."""
@@ -311,21 +319,23 @@ class ReleaseLog:
         return path if path.exists() else None
 
     def keep(self, manifest: Manifest, file: Path) -> Path:
-        """Keep a release's file (as a link where the file system has links), the documentation as it now is, and the manifest;
-        returns where the file lies."""
+        """Keep a copy of a release's file (none of its own inode: what happens to the one must not happen to the other), the
+        documentation as it now is, and the manifest; returns where the file lies."""
         folder = kept_folder(self.home, manifest.release_id)
         target = folder / self.home.published.name
         folder.mkdir(parents=True, exist_ok=True)
         for source, kept in ((file, target), (self.home.documentation, folder / "docs.html")):
-            if source.exists() and not kept.exists():
-                aside = folder / f".{kept.name}.{os.getpid()}.part"
-                aside.unlink(missing_ok=True)
-                try:
-                    os.link(source, aside)
-                except OSError:
-                    shutil.copyfile(source, aside)
-                    aside.chmod(0o444)
+            if not source.exists() or (kept.exists() and _is_copy(source, kept)):
+                continue
+            aside = folder / f".{kept.name}.{os.getpid()}.part"
+            try:
+                shutil.copyfile(source, aside)
+                aside.chmod(0o444)
+                with aside.open("rb") as stream:
+                    os.fsync(stream.fileno())
                 aside.replace(kept)
+            finally:
+                aside.unlink(missing_ok=True)
         sync_folder(folder)
         replace_file(folder / "manifest.json", manifest.as_json())
         return target
@@ -345,6 +355,11 @@ class ReleaseLog:
         for folder in (self.home.warehouse / "releases").glob("*"):
             if folder.is_dir() and folder.name not in names:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_copy(source: Path, kept: Path) -> bool:
+    """Whether the same bytes lie there, and not the same file."""
+    return not source.samefile(kept) and filecmp.cmp(source, kept, shallow=False)
 
 
 def kept_folder(home: Home, release: str) -> Path:

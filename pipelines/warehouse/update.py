@@ -1,22 +1,25 @@
 """The two steps that write the build database: landing what is new, and building what that made out of date.
 
 Belongs here: their order and their transactions. Both can be killed at any point and run again: what is to be screened follows
-from `raw/` and what was landed, what is to be built from the dirty returns, and neither is forgotten before it is done.
+from `raw/` and what was landed, what is to be built from the dirty returns, and neither is forgotten before it is done. And
+`making_again`: a private database that is damaged is no fault of anybody's, since both follow from `raw/`.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, field, replace
+from typing import TypeVar
 
 import duckdb
 
 from pipelines.home import Home
-from pipelines.intake.deadlines import all_late, as_rows, last_observed_on
-from pipelines.intake.raw_store import RawStore, RawSubmission
+from pipelines.intake.deadlines import all_late, as_rows, damaged_records, last_observed_on
+from pipelines.intake.raw_store import RawDamaged, RawStore, RawSubmission
 from pipelines.screening.identify import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import rule_set_version
-from pipelines.screening.screen import Filing, Screening, ScreenSettings, screen, told
+from pipelines.screening.screen import Filing, Screening, ScreenSettings, Submission, screen, told
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import (
     ALL_RETURNS,
@@ -28,13 +31,19 @@ from pipelines.warehouse.build_database import (
     land,
     mark_dirty,
     open_build_database,
+    open_screened,
+    set_build_aside,
     set_state,
     to_screen,
     write_control,
 )
 from pipelines.warehouse.context import ContextResult, evaluate_context, store_context
 from pipelines.warehouse.decided import land_decisions
+from pipelines.warehouse.held import MartsNotOurs, fingerprint, is_unchanged
+from pipelines.warehouse.opened import FileUnusable, in_words
 from pipelines.warehouse.policy import policy_version
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,10 @@ class Scope:
 @dataclass
 class Landed:
     """What a batch came to. `filings`: one verdict a return found; findings by outcome; rows landed by return code; `faults`:
-    submissions at which we failed, or returns whose rules across filings we could not ask, and how."""
+    submissions at which we failed or whose originals in `raw/` are no longer what came, or returns whose rules across filings we
+    could not ask, and how (the originals are told in Chinese). `database`: the identity of the build database landed in."""
 
+    database: str = ""
     submissions_n: int = 0
     filings: list[Filing] = field(default_factory=list)
     findings_n: Counter[str] = field(default_factory=Counter)
@@ -72,9 +83,10 @@ def land_new(
     The caller holds `home.writing()`.
     """
     store = RawStore(home.raw)
-    landed = Landed()
     settings = home.screen_settings()
     with open_build_database(home) as connection:
+        landed = Landed(get_state(connection, "identity") or "")
+        landed.faults |= _damaged(home, connection, store)
         write_control(connection, home, status_on=last_observed_on(home))
         _land_lateness(connection, home)
         decided = land_decisions(connection, settings.decisions, home.decisions)
@@ -92,6 +104,7 @@ def land_new(
             set_state(connection, "decisions_applied", decided.head)
             return landed
         batch = screen_batch(home, store, entries, settings, progress)
+        _suspect(connection, batch.altered)
         # What we failed at is not landed: it is tried again with every run until we are mended.
         entries = [entry for entry in entries if entry.submission_id not in batch.screening.faults]
         connection.begin()
@@ -107,7 +120,7 @@ def land_new(
             connection.rollback()
             raise
     landed.submissions_n = len(entries)
-    landed.faults = batch.screening.faults | context.faults
+    landed.faults |= batch.screening.faults | context.faults
     _count(landed, batch.screening, context)
     landed.filings += [census_screening.filing for census_screening in batch.census]
     return landed
@@ -115,11 +128,13 @@ def land_new(
 
 @dataclass(frozen=True)
 class Batch:
-    """What screening made of a batch; `everyone`: every county, whom a census concerns alike."""
+    """What screening made of a batch; `everyone`: every county, whom a census concerns alike; `altered`: submissions whose bytes are
+    no longer those that came, which are among the faults."""
 
     screening: Screening
     census: list[ReferenceScreening]
     everyone: frozenset[str]
+    altered: frozenset[str] = frozenset()
 
 
 def screen_batch(
@@ -131,20 +146,127 @@ def screen_batch(
 ) -> Batch:
     """Screen submissions, those of a reference as what they are."""
     references = {reference.name for reference in home.municipality.references}
-    census = [entry for entry in entries if references & {arrival.county_code for arrival in entry.arrivals}]
-    returns = [entry for entry in entries if entry not in census]
+    submissions: list[Submission] = []
+    altered = altered_originals(home, store, entries, submissions)
+    whole = [entry for entry in entries if entry.submission_id not in altered]
+    census = {
+        entry.submission_id for entry in whole if references & {arrival.county_code for arrival in entry.arrivals}
+    }
     city = home.municipality.city
-    screening = screen([store.to_screen(entry) for entry in returns], settings, progress=progress)
+    returns = [submission for submission in submissions if submission.submission_id not in census]
+    screening = screen(returns, settings, progress=progress)
+    screening.faults |= altered
     screened_census = []
-    for entry in census:
+    for submission in submissions:
+        if submission.submission_id not in census:
+            continue
         try:
             screened_census.append(
-                screen_census(store.to_screen(entry), city=CountyName(city.code, city.name), counties=settings.counties,
+                screen_census(submission, city=CountyName(city.code, city.name), counties=settings.counties,
                               limits=settings.limits)
             )  # fmt: skip
         except Exception as fault:  # noqa: BLE001 - our fault with a reference must not hold up the counties
-            screening.faults[entry.submission_id] = told(fault)
-    return Batch(screening, screened_census, frozenset(county.code for county in settings.counties))
+            screening.faults[submission.submission_id] = told(fault)
+    everyone = frozenset(county.code for county in settings.counties)
+    return Batch(screening, screened_census, everyone, frozenset(altered))
+
+
+def altered_originals(
+    home: Home, store: RawStore, entries: Iterable[RawSubmission], whole: list[Submission] | None = None
+) -> dict[str, str]:
+    """Submission id → in words what is wrong with its bytes, of those that are no longer what came; the others are added to `whole`."""
+    names = sender_names(home)
+    found: dict[str, str] = {}
+    for entry in entries:
+        try:
+            submission = store.to_screen(entry)
+        except RawDamaged as damaged:
+            found[entry.submission_id] = damaged.words(names)
+        else:
+            if whole is not None:
+                whole.append(submission)
+    return found
+
+
+def sender_names(home: Home) -> dict[str, str]:
+    """Code of a county or name of a reference → what it is called."""
+    return {county.code: county.name for county in home.municipality.counties} | {
+        reference.name: f"外部资料 {reference.name} " for reference in home.municipality.references
+    }
+
+
+def damaged_in_raw(home: Home) -> dict[str, str]:
+    """Submission id, or name of a record of lateness → in words what is wrong, of everything that a rebuild reads: every byte."""
+    store = RawStore(home.raw)
+    return altered_originals(home, store, store) | store.damaged_sidecars() | damaged_records(home)
+
+
+def remember_damaged(home: Home, submission_ids: Iterable[str]) -> None:
+    """Have every run look at these again, and say so, until they are whole. The caller holds `home.writing()`."""
+    with open_build_database(home) as connection:
+        _suspect(connection, submission_ids)
+
+
+def _suspect(connection: duckdb.DuckDBPyConnection, submission_ids: Iterable[str]) -> None:
+    """What was found damaged once may have been landed before, so that nobody would read it again: it is remembered."""
+    known = set(json.loads(get_state(connection, "suspects") or "[]"))
+    if not known.issuperset(submission_ids):
+        set_state(connection, "suspects", json.dumps(sorted(known | set(submission_ids))))
+
+
+def _damaged(home: Home, connection: duckdb.DuckDBPyConnection, store: RawStore) -> dict[str, str]:
+    """Submission id → in words, of what can be told damaged in `raw/` without reading every byte: sidecars, sizes, and what was found
+    damaged before. Sidecars are put aside, so that a pull can write them again."""
+    suspects = set(json.loads(get_state(connection, "suspects") or "[]"))
+    entries = [entry for entry in store if entry.submission_id in suspects or not store.seems_whole(entry)]
+    found = altered_originals(home, store, entries)
+    if suspects:
+        set_state(connection, "suspects", json.dumps(sorted(found)))
+    found |= damaged_records(home)
+    sidecars = store.damaged_sidecars()
+    store.set_sidecars_aside()
+    landed = {
+        row[0]: (row[1], row[2])
+        for row in connection.execute(
+            "SELECT submission_id, source_county_code, file_name FROM landing.submission WHERE list_contains(?, submission_id)",
+            [list(sidecars)],
+        ).fetchall()
+    }
+    names = sender_names(home)
+    for submission_id, what in sidecars.items():
+        code, file_name = landed.get(submission_id, ("", ""))
+        known = f"{names.get(code, code)}的“{file_name}”，" if file_name else ""
+        found[submission_id] = f"{known}{what}"
+    return found
+
+
+def making_again(home: Home, step: Callable[[], _Made], before: Callable[[], object], told: list[str]) -> _Made:
+    """What a step makes. Where a private database turns out to be damaged, both are put aside, `before` (what the earlier steps did)
+    makes them again from `raw/`, and the step is done once more; `told` gains a sentence that says so.
+
+    The caller holds `home.writing()`. Whatever else fails is raised, a full disk or a database held by somebody else among it.
+    """
+    try:
+        return step()
+    except (duckdb.Error, dbt.DbtFault, FileUnusable) as error:
+        if not _is_damage(error):
+            raise
+        marts_only = isinstance(error, MartsNotOurs)
+    set_build_aside(home, marts_only=marts_only)
+    made_of = "构建库" if marts_only else " raw/ "
+    told.append(
+        f"私有数据库（warehouse/private/）已损坏，已移到一旁（private/damaged/），并由{made_of}重新建好；已发布的内容不受影响，无须处理。"
+    )
+    before()
+    return step()
+
+
+def _is_damage(error: Exception) -> bool:
+    if isinstance(error, FileUnusable):
+        return error.is_damaged
+    # What makes DuckDB fail within itself, or not understand what it has written, is in what it has read.
+    is_nonsense = isinstance(error, duckdb.InternalException | duckdb.SerializationException)
+    return is_nonsense or in_words(str(error)).is_damaged
 
 
 def land_batch(
@@ -188,6 +310,8 @@ def _land_census(connection: duckdb.DuckDBPyConnection, screened: list[Reference
 
 
 def _land_lateness(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    if damaged_records(home):
+        return  # what has been landed of them stays
     records = as_rows(all_late(home))
     if str(len(records)) == get_state(connection, "lateness_n"):
         return
@@ -200,8 +324,11 @@ def _land_lateness(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
 
 
 def received_filings(home: Home) -> set[tuple[str, str, str]]:
-    """(return, county, period) of which a version is in force. The caller holds `home.writing()`."""
-    with open_build_database(home) as connection:
+    """(return, county, period) of which a version is in force. The caller holds `home.writing()`, and everything was screened.
+
+    Raises BuildDatabaseLost.
+    """
+    with open_screened(home) as connection:
         rows = connection.execute("SELECT return_code, county_code, period FROM landing.filing_in_force").fetchall()
     return {(row[0], row[1], row[2]) for row in rows}
 
@@ -277,19 +404,27 @@ def _count(landed: Landed, screening: Screening, context: ContextResult) -> None
     landed.findings_n.update(finding.outcome for finding in [*screening.findings, *context.findings])
 
 
-def build_marts(home: Home, *, everything: bool = False) -> list[dbt.BuiltNode]:
+def build_marts(home: Home, *, everything: bool = False, database: str | None = None) -> list[dbt.BuiltNode]:
     """Build what is out of date; nothing when nothing is. The caller holds `home.writing()`.
 
-    The returns stay dirty until a publish succeeds. Raises DbtFault.
+    The returns stay dirty until a publish succeeds. `database`: see `Landed`. Raises DbtFault, BuildDatabaseLost.
     """
-    with open_build_database(home) as connection:
-        if everything:
+    with open_screened(home, database) as connection:
+        left = get_state(connection, "marts_left")
+        if left and home.marts_database.exists() and not is_unchanged(home.marts_database, left):
+            raise MartsNotOurs(home)
+        if everything or not home.marts_database.exists():
             mark_dirty(connection, [ALL_RETURNS])
         dirty = dirty_returns(connection)
         seeded = get_state(connection, "models") == dbt.project_digest()
-    if not dirty and home.marts_database.exists():
-        return []
-    built = dbt.build(home, dirty if home.marts_database.exists() else {ALL_RETURNS}, seeded=seeded and not everything)
-    with open_build_database(home) as connection:
+        if not dirty:
+            return []
+        set_state(connection, "marts_left", "")  # until they are built they are like nothing that was before
+    if home.marts_database.exists():
+        # What cannot be opened is told by its own error, and not by dbt's.
+        duckdb.connect(str(home.marts_database)).close()
+    built = dbt.build(home, dirty, seeded=seeded and not everything)
+    with open_screened(home, database) as connection:
         set_state(connection, "models", dbt.project_digest())
+        set_state(connection, "marts_left", fingerprint(home.marts_database))
     return built

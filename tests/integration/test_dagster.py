@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.home import Home
 from pipelines.intake.collect import collect
-from pipelines.orchestration.assets import BUILD_POOL, MARTS_FILE
+from pipelines.orchestration.assets import MARTS_FILE, TURN
 from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
 from pipelines.orchestration.sources import look_for_news
 from pipelines.warehouse import dbt
@@ -58,14 +58,14 @@ def _run(home: Home, job: str = UPDATE_JOB, config: dict | None = None, tags: di
         return result, checks
 
 
-def test_every_dbt_source_is_an_asset_and_every_writer_shares_the_one_slot(home: Home):
+def test_every_dbt_source_is_an_asset_and_every_step_takes_the_run_s_turn(home: Home):
     graph = build_defs(home).resolve_asset_graph()
     manifest = json.loads(dbt.manifest_json().read_bytes())
     sources = {dg.AssetKey([node["source_name"], node["name"]]) for node in manifest["sources"].values()}
     assert sources <= {key for key in graph.get_all_asset_keys() if graph.get(key).is_materializable}
-    for name in ("screen", "marts", "warehouse__xianbao"):
-        job = build_defs(home).resolve_job_def(UPDATE_JOB)
-        assert job.graph.node_named(name).definition.pool == BUILD_POOL
+    for job in build_defs(home).jobs or []:
+        nodes = build_defs(home).resolve_job_def(job.name).graph.nodes
+        assert nodes and all(TURN in node.definition.required_resource_keys for node in nodes)
 
 
 def test_a_broken_file_and_an_unreachable_county_leave_the_run_green(home: Home, school_return: Path):
