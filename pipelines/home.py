@@ -8,12 +8,14 @@ the business of the modules that own them.
     raw/                        what cannot be recomputed
     warehouse/xianbao.duckdb    the published file
     warehouse/xianbao.manifest.json, .docs.html   what it was made of, and what its tables mean
+    warehouse/xianbao_changes.duckdb              comparisons of releases
     warehouse/releases/         earlier releases
     warehouse/outbox/           receipts and annotated workbooks, by county, each with an index.html
     warehouse/private/          the build database, the unpublished marts, caches: nobody but the pipeline opens these
 """
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipelines.decisions import DecisionLog
-from pipelines.files import sync_folder
+from pipelines.files import aside_name, closed_to_others, sync_folder
 from pipelines.municipality import County, Municipality, load_municipality
 from pipelines.returns import current_definitions
 from pipelines.screening.identify import CountyName
@@ -33,6 +35,13 @@ from pipelines.screening.worker import ReadLimits
 PROJECT = Path(__file__).resolve().parents[1]
 #: The page in every county's outbox that leads to all else there.
 OUTBOX_INDEX = "index.html"
+#: Names that answers in an outbox have, or had.
+ANSWER_NAME = re.compile(r"_回执\.(?:html|json)$|_标注_.*\.xlsx$")
+
+
+def is_answer(name: str) -> bool:
+    """Whether a file in an outbox goes by a name that we give."""
+    return name == OUTBOX_INDEX or ANSWER_NAME.search(name) is not None
 
 
 class HomeBusy(RuntimeError):
@@ -94,6 +103,16 @@ class Home:
         return self.warehouse / "xianbao.manifest.json"
 
     @property
+    def comparisons(self) -> Path:
+        """What changed between releases that were compared, as tables."""
+        return self.warehouse / "xianbao_changes.duckdb"
+
+    @property
+    def for_all(self) -> tuple[Path, ...]:
+        """What everybody on the machine may read; all else in `raw/` and `warehouse/` is the pipeline's alone."""
+        return (self.published, self.manifest, self.documentation, self.comparisons)
+
+    @property
     def decisions(self) -> DecisionLog:
         """What the bureau has decided on filings."""
         return DecisionLog(self.raw)
@@ -104,7 +123,7 @@ class Home:
         path = self.raw / "reply.key"
         if not path.exists():
             self.raw.mkdir(parents=True, exist_ok=True)
-            aside = self.raw / f".reply.key.{os.getpid()}.part"
+            aside = self.raw / aside_name("reply.key")
             with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
                 stream.write(secrets.token_hex(32))
                 stream.flush()
@@ -176,4 +195,5 @@ class Home:
                     if time.monotonic() > deadline:
                         raise HomeBusy(f"{self.root}: another run has been writing for {wait_seconds:g} s") from None
                     time.sleep(0.2)
-            yield
+            with closed_to_others():
+                yield

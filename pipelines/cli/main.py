@@ -1,5 +1,5 @@
 """The commands of `xianbao`. Exit codes: 0 done; 1 the file checked has errors, or the system failed; 2 a mistake in the call,
-or something of the user's own in the way: nothing was done."""
+or something of the user's own in the way: nothing was done; 130 or 143 interrupted."""
 
 import os
 import sys
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from typer.core import TyperGroup
 
 from pipelines.cli import boards, decide
+from pipelines.cli.interruption import Interrupted, listen
 from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
@@ -26,6 +27,11 @@ class _Border(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            goes_on = isinstance(stopped, Interrupted) and stopped.goes_on
+            complain(say("已中断，下次运行会接着做。", "Interrupted; the next run goes on from here.") if goes_on
+                     else say("已中断。", "Interrupted."))  # fmt: skip
+            sys.exit(stopped.exit_code if isinstance(stopped, Interrupted) else 130)
         except (ConfigurationError, DefinitionError) as error:
             refuse(str(error))
         except (HomeBusy, DecisionLogDamaged) as error:
@@ -488,6 +494,7 @@ class _progress:
 def main() -> None:
     """Entry point."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    listen()
     app()
 
 

@@ -4,9 +4,12 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from pipelines.cli.interruption import Interrupted, noted
 from pipelines.cli.terminal import say
+from pipelines.files import closed_to_others
 from pipelines.home import PROJECT, Home
 from pipelines.warehouse.opened import in_words
 
@@ -34,11 +37,12 @@ class Ran:
 
 def dagster_environment(home: Home) -> dict[str, str]:
     """Where this home's Dagster instance is configured and keeps its state."""
-    state = home.warehouse / "dagster"
+    state = Path(os.environ.get("XIANBAO_STATE") or home.warehouse / "dagster").absolute()
     state.mkdir(parents=True, exist_ok=True)
     return {
-        "DAGSTER_HOME": os.environ.get("DAGSTER_HOME", str(PROJECT)),
-        "XIANBAO_STATE": os.environ.get("XIANBAO_STATE", str(state)),
+        # Never one that happens to stand in the environment: it is another project's, and the slots of this one are not kept in it.
+        "DAGSTER_HOME": str(PROJECT),
+        "XIANBAO_STATE": str(state),
         "XIANBAO_HOME": str(home.root),
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
@@ -50,7 +54,22 @@ def run_update(
     again: tuple[str | None, str | None] = (None, None),
     progress: Callable[[int, int], None] | None = None,
 ) -> Ran:
-    """Collect, screen, model and publish; raises ConfigurationError before anything is done when the configuration is wrong."""
+    """Collect, screen, model and publish. Raises ConfigurationError before anything is done when the configuration is wrong, and
+    Interrupted when the process is told to stop."""
+    with closed_to_others(), noted() as which:
+        try:
+            ran = _run_job(home, again, progress)
+        except BaseException as error:
+            # Dagster's own word for an interruption is no KeyboardInterrupt.
+            if (number := which()) is None:
+                raise
+            raise Interrupted(number, goes_on=True) from error
+        if ran.failure is not None and (number := which()) is not None:
+            raise Interrupted(number, goes_on=True)
+    return ran
+
+
+def _run_job(home: Home, again: tuple[str | None, str | None], progress: Callable[[int, int], None] | None) -> Ran:
     os.environ.update(dagster_environment(home))
     import dagster as dg
 

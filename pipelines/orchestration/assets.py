@@ -4,6 +4,7 @@ Belongs here: what depends on what, and what each step tells Dagster. What a ste
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from pipelines.documents.receipt_page import OUTCOME_LABELS
 from pipelines.exports.postgres import CopyFault, copy_to_postgres
+from pipelines.files import PRIVATE_UMASK
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect_all
 from pipelines.intake.deadlines import record_late
@@ -23,6 +25,7 @@ from pipelines.orchestration.liveness import show_life
 from pipelines.orchestration.tables import SHOWN_ROWS, table
 from pipelines.returns import current_definitions
 from pipelines.screening.rules import form_label
+from pipelines.upkeep import look_after
 from pipelines.warehouse import dbt
 from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.build_database import landing_schema
@@ -76,6 +79,20 @@ def filing_partitions(home: Home) -> dg.MultiPartitionsDefinition:
             "period": dg.StaticPartitionsDefinition([one.code for one in periods]),
         }
     )
+
+
+def _begin(home: Home, context: dg.AssetExecutionContext) -> None:
+    """What every run does before anything else: show that it lives, close the home to others, clear up after the dead."""
+    os.umask(PRIVATE_UMASK)  # of this process, which is the run's own
+    if not show_life(home, context.run_id):
+        return
+    done = look_after(home)
+    for path in done.removed:
+        context.log.info(f"removed what a dead process left: {path}")
+    if done.closed:
+        context.log.info(f"closed to other users: {len(done.closed)} files and folders")
+    for path in done.not_ours:
+        context.log.warning(f"belongs to another user and stays open to others: {path}")
 
 
 def _collected_metadata(home: Home, results: Sequence[Collected]) -> dict[str, Any]:
@@ -141,7 +158,7 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
         description="各县区报送件：原样存入 raw/，以 SHA-256 命名。",
     )
     def submissions(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        show_life(home, context.run_id)
+        _begin(home, context)
         # A range of partitions is contiguous; where the sensor names the counties with news, only those are pulled.
         news = set(context.run.tags.get("xianbao/news", ",".join(context.partition_keys)).split(","))
         counties = [home.municipality.county(code) for code in context.partition_keys if code in news]
@@ -177,7 +194,7 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
     def lateness(context: dg.AssetExecutionContext, config: LatenessConfig) -> dg.MaterializeResult:
         from datetime import date
 
-        show_life(home, context.run_id)
+        _begin(home, context)
         with home.writing():
             received = received_filings(home)
         late = record_late(home, received, on=date.fromisoformat(config.day))
@@ -213,7 +230,7 @@ def rescreened_asset(home: Home, progress: Callable[[int, int], None] | None = N
         description="补审：按县区和报告期，用现行规则重新审核 raw/ 中已有的报送件。",
     )
     def rescreened(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        show_life(home, context.run_id)
+        _begin(home, context)
         chosen = context.partition_key
         assert isinstance(chosen, dg.MultiPartitionKey)
         scope = Scope(chosen.keys_by_dimension["county"], chosen.keys_by_dimension["period"])
@@ -266,7 +283,7 @@ def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None
     def screen(
         context: dg.AssetExecutionContext, config: ScreenConfig
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        show_life(home, context.run_id)
+        _begin(home, context)
         with home.writing():
             landed = land_new(
                 home,

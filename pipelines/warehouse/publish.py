@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.files import replace_file, sync_folder
+from pipelines.files import FOR_ALL, folder_aside, replace_file, sync_folder
 from pipelines.home import Home
 from pipelines.screening.rules import rule_set_version
 from pipelines.warehouse.build_database import dirty_returns, get_state, open_build_database, set_state
@@ -121,11 +120,11 @@ def publish(home: Home) -> Published:
     if changed:
         swap_in(home, stamped.tables)
     if not home.documentation.exists() or not filecmp.cmp(documentation, home.documentation, shallow=False):
-        replace_file(home.documentation, documentation.read_bytes())
+        replace_file(home.documentation, documentation.read_bytes(), mode=FOR_ALL)
     manifest = _write_down(home, stamped, inputs)
     # Written after the swap and again by the next run where a kill came between: both name the release that they speak of.
     if not home.manifest.exists() or home.manifest.read_bytes() != manifest.as_json():
-        replace_file(home.manifest, manifest.as_json())
+        replace_file(home.manifest, manifest.as_json(), mode=FOR_ALL)
     with open_build_database(home) as connection:
         connection.begin()
         set_state(connection, "built", stamped.release_id)
@@ -225,11 +224,7 @@ def swap_in(home: Home, tables: dict[str, TableContent] | None = None) -> None:
     if wal.exists():
         raise PublishFault(f"{wal.name} is still there: the marts were not checkpointed")
     # DuckDB names a database after its file: the copy is made under the final name, in a folder beside it.
-    # Only one run writes at a time, so what lies there is what a killed run left behind.
-    aside = home.warehouse / ".publishing"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    with folder_aside(home.warehouse) as aside:
         copy = aside / home.published.name
         shutil.copyfile(home.marts_database, copy)
         try:
@@ -245,8 +240,6 @@ def swap_in(home: Home, tables: dict[str, TableContent] | None = None) -> None:
         home.published.with_name(home.published.name + ".wal").unlink(missing_ok=True)
         copy.replace(home.published)
         sync_folder(home.warehouse)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _compact(home: Home) -> None:
@@ -257,16 +250,13 @@ def _compact(home: Home) -> None:
         ).fetchall()
     if free_n < _MANY_FREE_BLOCKS or free_n * 4 < total_n:
         return
-    folder = Path(tempfile.mkdtemp(prefix=".compact-", dir=home.private))
-    try:
+    with folder_aside(home.private) as folder:
         aside = folder / home.marts_database.name
         with duckdb.connect() as connection:
             connection.execute(f"ATTACH '{_text(home.marts_database)}' AS large (READ_ONLY)")
             connection.execute(f"ATTACH '{_text(aside)}' AS compact (STORAGE_VERSION '{STORAGE_VERSION}')")
             connection.execute("COPY FROM DATABASE large TO compact")
         aside.replace(home.marts_database)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _text(path: Path) -> str:

@@ -26,7 +26,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.files import replace_file, sync_folder
+from pipelines.files import aside_name, replace_file, sync_folder
 from pipelines.home import PROJECT, Home
 from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.returns import current_definitions
@@ -318,7 +318,7 @@ class ReleaseLog:
         folder.mkdir(parents=True, exist_ok=True)
         for source, kept in ((file, target), (self.home.documentation, folder / "docs.html")):
             if source.exists() and not kept.exists():
-                aside = folder / f".{kept.name}.{os.getpid()}.part"
+                aside = folder / aside_name(kept.name)
                 aside.unlink(missing_ok=True)
                 try:
                     os.link(source, aside)
