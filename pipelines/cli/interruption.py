@@ -6,8 +6,11 @@ Belongs here: the two signals. What is half done is the business of whoever does
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+#: Exit codes after an interruption.
+INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -40,10 +43,8 @@ def noted() -> Iterator[Callable[[], int | None]]:
     came: list[int] = []
 
     def which() -> int | None:
-        try:
+        with suppress(BlockingIOError):
             came.extend(one for one in os.read(reading, 512) if one in (signal.SIGINT, signal.SIGTERM))
-        except BlockingIOError:
-            pass
         return came[0] if came else None
 
     try:

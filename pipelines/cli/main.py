@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from typer.core import TyperGroup
 
 from pipelines.cli import boards, decide
-from pipelines.cli.interruption import Interrupted, listen
+from pipelines.cli.interruption import INTERRUPTED, Interrupted, listen
 from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
@@ -494,8 +494,18 @@ class _progress:
 def main() -> None:
     """Entry point."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Said by a process of Python's own about locks that dbt would have given back.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
     listen()
-    app()
+    try:
+        app()
+    except SystemExit as leaving:
+        if leaving.code not in INTERRUPTED:
+            raise
+        # Threads that are still building end with the process; waiting for them, or taking them apart, would not.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(leaving.code or 0))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pipelines.files import closed_to_others
 from pipelines.home import PROJECT, Home
 from pipelines.warehouse.opened import in_words
 
+_NOT_COPIED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 #: What DuckDB raises when a database file of ours, or what it needs on disk or in memory, cannot be had.
 _OF_A_FILE = frozenset(["IOException", "OutOfMemoryException", "SerializationException", "FatalException"])
 
@@ -58,27 +59,33 @@ def run_update(
     Interrupted when the process is told to stop."""
     with closed_to_others(), noted() as which:
         try:
-            ran = _run_job(home, again, progress)
+            return _run_job(home, again, progress, which)
         except BaseException as error:
             # Dagster's own word for an interruption is no KeyboardInterrupt.
             if (number := which()) is None:
                 raise
             raise Interrupted(number, goes_on=True) from error
-        if ran.failure is not None and (number := which()) is not None:
-            raise Interrupted(number, goes_on=True)
-    return ran
 
 
-def _run_job(home: Home, again: tuple[str | None, str | None], progress: Callable[[int, int], None] | None) -> Ran:
+def _run_job(
+    home: Home,
+    again: tuple[str | None, str | None],
+    progress: Callable[[int, int], None] | None,
+    interruption: Callable[[], int | None],
+) -> Ran:
     os.environ.update(dagster_environment(home))
     import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
 
     from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
+    from pipelines.orchestration.history import forget_old_runs
     from pipelines.orchestration.liveness import bury_dead_runs
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     job = build_defs(home, progress=progress).resolve_job_def(UPDATE_JOB)
-    with dg.DagsterInstance.get() as instance:
+    # Dagster's copying of what is printed is done by processes that Ctrl-C would reach, and that would say so in their own words.
+    reference = InstanceRef.from_dir(str(PROJECT), overrides={"compute_logs": _NOT_COPIED})
+    with dg.DagsterInstance.from_ref(reference) as instance:
         bury_dead_runs(home, instance)
         result = job.execute_in_process(
             instance=instance,
@@ -89,6 +96,11 @@ def _run_job(home: Home, again: tuple[str | None, str | None], progress: Callabl
             },
             raise_on_error=False,
         )
+        if not result.success and (number := interruption()) is not None:
+            if run := instance.get_run_by_id(result.run_id):
+                instance.report_run_canceled(run, "已中断，下次运行会接着做。")
+            raise Interrupted(number, goes_on=True)
+        forget_old_runs(home, instance)
     metadata: dict[str, dict[str, Any]] = {}
     for event in result.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization

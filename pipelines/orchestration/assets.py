@@ -6,6 +6,7 @@ Belongs here: what depends on what, and what each step tells Dagster. What a ste
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pipelines.orchestration.liveness import show_life
 from pipelines.orchestration.tables import SHOWN_ROWS, table
 from pipelines.returns import current_definitions
 from pipelines.screening.rules import form_label
+from pipelines.times import beijing_day
 from pipelines.upkeep import look_after
 from pipelines.warehouse import dbt
 from pipelines.warehouse.answers import write_answers
@@ -60,9 +62,9 @@ class BuildConfig(dg.Config):
 
 
 class LatenessConfig(dg.Config):
-    """The day on which to record who is late, as YYYY-MM-DD."""
+    """The day on which to record who is late, as YYYY-MM-DD; today in Beijing where none is named."""
 
-    day: str
+    day: str | None = None
 
 
 def county_partitions(home: Home) -> dg.StaticPartitionsDefinition:
@@ -192,13 +194,12 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
         description="截止日后的缺报记录：某日查看时，谁还没有报。",
     )
     def lateness(context: dg.AssetExecutionContext, config: LatenessConfig) -> dg.MaterializeResult:
-        from datetime import date
-
         _begin(home, context)
+        on = date.fromisoformat(config.day) if config.day else beijing_day(datetime.now(UTC).replace(tzinfo=None))
         with home.writing():
             received = received_filings(home)
-        late = record_late(home, received, on=date.fromisoformat(config.day))
-        return dg.MaterializeResult(metadata={"day": config.day, "late_filings": len(late)})
+        late = record_late(home, received, on=on)
+        return dg.MaterializeResult(metadata={"day": on.isoformat(), "late_filings": len(late)})
 
     return [submissions, references, lateness]
 

@@ -115,26 +115,25 @@ def keep_changes(home: Home, changes: Changes) -> Path:
     target = home.comparisons
     pair = [changes.before.release_id, changes.after.release_id]
     content = {"mart_change": change_rows(changes), "mart_change_input": input_rows(changes)}
-    with home.writing():
-        with folder_aside(home.warehouse) as folder:
-            aside = folder / target.name
-            with duckdb.connect() as connection:
+    with home.writing(), folder_aside(home.warehouse) as folder:
+        aside = folder / target.name
+        with duckdb.connect() as connection:
+            if target.exists():
+                connection.execute(f"ATTACH '{_sql(target)}' AS earlier (READ_ONLY)")
+            connection.execute(f"ATTACH '{_sql(aside)}' AS made (STORAGE_VERSION '{STORAGE_VERSION}')")
+            connection.execute("CREATE SCHEMA made.marts")
+            for table, (comment, columns) in TABLES.items():
+                create_described_table(connection, f"made.marts.{table}", columns, comment)
                 if target.exists():
-                    connection.execute(f"ATTACH '{_sql(target)}' AS earlier (READ_ONLY)")
-                connection.execute(f"ATTACH '{_sql(aside)}' AS made (STORAGE_VERSION '{STORAGE_VERSION}')")
-                connection.execute("CREATE SCHEMA made.marts")
-                for table, (comment, columns) in TABLES.items():
-                    create_described_table(connection, f"made.marts.{table}", columns, comment)
-                    if target.exists():
-                        connection.execute(
-                            f"""INSERT INTO made.marts.{table} BY NAME SELECT * FROM earlier.marts.{table}
+                    connection.execute(
+                        f"""INSERT INTO made.marts.{table} BY NAME SELECT * FROM earlier.marts.{table}
                                 WHERE (release_before, release_after) <> (?, ?)""",
-                            pair,
-                        )
-                    insert_rows(connection, f"made.marts.{table}", content[table])
-            aside.chmod(0o444)
-            aside.replace(target)
-            sync_folder(target.parent)
+                        pair,
+                    )
+                insert_rows(connection, f"made.marts.{table}", content[table])
+        aside.chmod(0o444)
+        aside.replace(target)
+        sync_folder(target.parent)
     return target
 
 
