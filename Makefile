@@ -40,7 +40,7 @@ INDEX := $(strip $(or $(UV_DEFAULT_INDEX),$(UV_INDEX_URL),$(PIP_INDEX_URL)))
 ASK_PIP := .venv-tools/bin/python -m pip config get global.index-url 2>/dev/null
 UV_SETTINGS := $(wildcard $(HOME)/.config/uv/uv.toml /etc/uv/uv.toml)
 
-.PHONY: help setup run dev test test-superset check format clean
+.PHONY: help setup run dev test test-all faults test-superset check format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -99,6 +99,9 @@ test: setup ## the tests
 
 test-all: setup ## the tests, with every further case of the long ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long or not long"
+
+faults: setup ## attacks, faults and slips of operation, each tried: a table of what came of it; FAULTS=--quick in two minutes
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 # Superset lives in an environment of its own; 6.1.0 leaves out some of what it imports.
 $(SUPERSET_STAMP): $(TOOLS_STAMP)

@@ -114,7 +114,7 @@ def is_left_behind(path: Path, *, of: Callable[[str], object] = bool) -> bool:
         if made is None:
             is_old = time.time() - status.st_mtime > _DAY_SECONDS
             return bool(_NAMELESS.fullmatch(name)) and is_old and not _is_held(path)
-        if not of(made.groupdict().get("name", "")):
+        if made.re is _FILE_ASIDE and not of(made["name"]):
             return False
         return not _lives(int(made["process"]), status.st_mtime) and not _is_held(path)
     except OSError:

@@ -153,7 +153,11 @@ def test_what_is_locked_comes_from_the_mirror_that_the_user_names(checkout: Path
     assert outcome.returncode == 0, outcome.stderr
     assert (checkout / ".venv" / ".set-up").exists()
     listed = subprocess.run(
-        [checkout / ".venv" / "bin" / "python", "-c", "import smallthing; import importlib.metadata as m; m.version('xianbao')"],
+        [
+            checkout / ".venv" / "bin" / "python",
+            "-c",
+            "import smallthing; import importlib.metadata as m; m.version('xianbao')",
+        ],
         check=False,
     )
     assert listed.returncode == 0

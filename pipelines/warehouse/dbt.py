@@ -164,7 +164,9 @@ def docs_page(home: Home) -> Path:
     shutil.copyfile(manifest, aside / manifest.name)
     wanted = ["docs", "generate", "--static", "--no-compile", *_folders(aside)]
     with _environment(home):
-        outcome = dbtRunner().invoke([*wanted, "--log-level", "none", "--no-version-check", "--log-level-file", "error"])
+        outcome = dbtRunner().invoke(
+            [*wanted, "--log-level", "none", "--no-version-check", "--log-level-file", "error"]
+        )
         _close_connections()
     if not outcome.success:
         raise DbtFault(f"dbt docs failed: {outcome.exception or outcome.result}")

@@ -8,10 +8,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from builders import DINGXIANG, XINFU, Draft
-
 from pipelines.home import Home
 from tests.homes import deliver, small_home, update
+from tests.unit.builders import DINGXIANG, XINFU, Draft
 
 COMMAND = str(Path(sys.executable).with_name("xianbao"))
 COUNTIES = [(XINFU.code, XINFU.name, "Xinfu"), (DINGXIANG.code, DINGXIANG.name, "Dingxiang")]
