@@ -5,6 +5,7 @@ Belongs here: what depends on what, and what each step tells Dagster. What a ste
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -225,6 +226,8 @@ def rescreened_asset(home: Home, progress: Callable[[int, int], None] | None = N
         key=RESCREENED,
         deps=[SUBMISSIONS],
         partitions_def=filing_partitions(home),
+        # All that is chosen at once is one run: a run each would be a process each, hundreds for a city.
+        backfill_policy=dg.BackfillPolicy.single_run(),
         pool=BUILD_POOL,
         group_name="screen",
         kinds={"duckdb"},
@@ -232,16 +235,20 @@ def rescreened_asset(home: Home, progress: Callable[[int, int], None] | None = N
     )
     def rescreened(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         _begin(home, context)
-        chosen = context.partition_key
-        assert isinstance(chosen, dg.MultiPartitionKey)
-        scope = Scope(chosen.keys_by_dimension["county"], chosen.keys_by_dimension["period"])
+        screened_n, findings_n, faults = 0, Counter[str](), dict[str, str]()
         with home.writing():
-            landed = land_new(home, again=scope, progress=progress)
+            for chosen in context.partition_keys:
+                assert isinstance(chosen, dg.MultiPartitionKey)
+                scope = Scope(chosen.keys_by_dimension["county"], chosen.keys_by_dimension["period"])
+                landed = land_new(home, again=scope, progress=progress)
+                screened_n += landed.submissions_n
+                findings_n.update(landed.findings_n)
+                faults |= landed.faults
         return dg.MaterializeResult(
             metadata={
-                "screened": landed.submissions_n,
-                "findings": dg.MetadataValue.json(dict(landed.findings_n)),
-                "faults": dg.MetadataValue.json(landed.faults),
+                "screened": screened_n,
+                "findings": dg.MetadataValue.json(dict(findings_n)),
+                "faults": dg.MetadataValue.json(faults),
             }
         )
 

@@ -51,21 +51,20 @@ def main() -> int:
 
 def _tried(one: Case) -> tuple[Outcome, float]:
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="xianbao-fault-", ignore_cleanup_errors=True) as folder:
-        with _aside(Path(folder) / "printed.txt"):
-            try:
-                outcome = one.run(Path(folder))
-            except Exception:
-                outcome = Outcome(traceback.format_exc(limit=-2), right=False)
+    with tempfile.TemporaryDirectory(prefix="xianbao-fault-", ignore_cleanup_errors=True) as folder, _aside():
+        try:
+            outcome = one.run(Path(folder))
+        except Exception:
+            outcome = Outcome(traceback.format_exc(limit=-2), right=False)
     return Outcome(_plain(outcome.words, folder), outcome.right), time.monotonic() - started
 
 
 @contextmanager
-def _aside(file: Path) -> Iterator[None]:
-    """What is printed meanwhile, by whichever library or child, goes there: it is no part of the table."""
+def _aside() -> Iterator[None]:
+    """What is printed meanwhile, by whichever library or child, is no part of the table."""
     sys.stdout.flush()
     kept = [os.dup(number) for number in (1, 2)]
-    with file.open("wb") as stream:
+    with Path(os.devnull).open("wb") as stream:
         for number in (1, 2):
             os.dup2(stream.fileno(), number)
     try:
