@@ -17,6 +17,8 @@ DEV_HOST ?= 127.0.0.1
 DEV_PORT ?= 3000
 
 XIANBAO_HOME ?= $(CURDIR)
+# Several processes use it, each from a folder of its own.
+override XIANBAO_HOME := $(if $(filter /%,$(XIANBAO_HOME)),$(XIANBAO_HOME),$(CURDIR)/$(XIANBAO_HOME))
 run dev: export XIANBAO_HOME := $(XIANBAO_HOME)
 # Where Dagster finds its configuration, and where it keeps its state.
 dev: export DAGSTER_HOME := $(CURDIR)
@@ -91,7 +93,7 @@ run: setup ## write the synthetic sample, run the pipeline once, print the munic
 dev: setup ## Dagster webserver and daemon, sensor and schedules on, at http://127.0.0.1:3000
 	@[ -e "$(XIANBAO_HOME)/municipality.yaml" ] || { \
 		echo "No $(XIANBAO_HOME)/municipality.yaml. First: make run (the sample) or .venv/bin/xianbao init"; exit 1; } >&2
-	@mkdir -p "$(XIANBAO_STATE)"
+	@umask 077; mkdir -p "$(XIANBAO_STATE)"
 	$(BIN)/dagster dev -m pipelines.definitions -h $(DEV_HOST) -p $(DEV_PORT)
 
 test: setup ## the tests
