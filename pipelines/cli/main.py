@@ -1,7 +1,9 @@
 """The commands of `xianbao`. Exit codes: 0 done; 1 the file checked has errors, or the system failed; 2 a mistake in the call,
 or something of the user's own in the way: nothing was done; 130 or 143 interrupted."""
 
+import errno
 import os
+import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -45,11 +47,43 @@ class _Border(TyperGroup):
             refuse(say("这台机器只装了自查部分（xianbao check）；这条命令要在市局的安装环境中运行：pip install 'xianbao[pipeline]'。",
                        "Only the pre-check (xianbao check) is installed here; this needs: pip install 'xianbao[pipeline]'"))  # fmt: skip
         except Exception as error:
+            if (unwritable := _unwritable(error)) is not None:
+                _stop_at(unwritable)
             # Of a database that is not opened here but deeper down, by whatever way.
             duckdb = sys.modules.get("duckdb")
             if duckdb is None or not isinstance(error, duckdb.Error):
                 raise
             _stop_at(in_words(str(error)))
+
+
+def _unwritable(error: BaseException) -> FileUnusable | None:
+    """What cannot be read or written, and why, when that is what an error comes from: a file, or Dagster's books in SQLite."""
+    home = _state.get("home")
+    if home is None:
+        return None
+    place, reason = str(home.root), ""
+    if isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+    ):
+        place, reason = str(error.filename or place), error.strerror or ""
+    elif "sqlite3.OperationalError" in str(error) or type(error).__module__ == "sqlite3":
+        place = str(home.warehouse / "dagster")
+        reason = str(error).partition("\n")[0].removeprefix("(sqlite3.OperationalError) ")
+    if not reason:
+        return None
+    try:
+        free_n = shutil.disk_usage(home.root).free // 2**20
+    except OSError:
+        free_n = 0
+    return FileUnusable(
+        f"{place} 读写不了（{reason}；该盘剩余 {free_n} MiB）。磁盘满了就腾出空间；目录只读或没有权限，就改好权限。然后再运行；已发布的指标库保持不变。",
+        f"{place} cannot be read or written ({reason}; {free_n} MiB free on that disk). Free some space or mend its permissions, then run again; what is published is as it was.",
+        is_fault=True,
+    )  # fmt: skip
 
 
 def _stop_at(unusable: FileUnusable) -> NoReturn:
