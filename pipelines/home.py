@@ -59,6 +59,12 @@ class Home:
         """`XIANBAO_HOME`, or the checkout itself."""
         return Home(Path(os.environ.get("XIANBAO_HOME") or PROJECT).resolve())
 
+    def make_root(self) -> None:
+        """Make the home's folder where there is none: whatever the umask, everybody can come by to the published file."""
+        if not self.root.exists():
+            self.root.mkdir(parents=True)
+            self.root.chmod(0o755)
+
     @property
     def configuration(self) -> Path:
         return self.root / "municipality.yaml"

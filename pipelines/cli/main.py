@@ -121,6 +121,8 @@ def common(
         refuse("--lang: zh / en")
     speak(lang)
     _state["home"] = Home(home.resolve()) if home else Home.default()
+    if _home().root.exists() and not _home().root.is_dir():
+        refuse(say(f"{_home().root} 不是目录，不能作数据主目录。", f"{_home().root} is no folder, and so no home."))
 
 
 @app.command()
@@ -148,7 +150,7 @@ def sample(
     from pipelines.sample import is_sample_home, write_sample, write_sample_municipality
 
     home = _home()
-    home.root.mkdir(parents=True, exist_ok=True)
+    home.make_root()
     if not home.configuration.exists():
         references = {"census_2020": str(census.resolve())} if census else None
         write_sample_municipality(home.configuration, references=references)

@@ -49,7 +49,7 @@ def write_configuration(
             refuse(
                 say(f"“{area.code} {area.name}”与另一县区的代码或名称相同。", f"{area.code} {area.name}: given twice.")
             )
-    home.root.mkdir(parents=True, exist_ok=True)
+    home.make_root()
     write_template(
         home.configuration, city=of_city, province=NewArea(of_city.code[:2] + "0000", name), counties=areas,
         calendar=[_entry(defined) for defined in current_definitions().values()], command="xianbao init", force=force,
