@@ -1,5 +1,7 @@
-# Everything a newcomer types. Needs git, make and Python 3.11 to 3.13 with venv and pip; all else comes from PyPI, once, at set-up.
+# Everything a newcomer types. Needs git, make and Python 3.11 to 3.13 with venv and pip; all else comes from PyPI, once, at set-up,
+# or from a mirror of it, where uv or pip are told of one.
 #
+#   UV_DEFAULT_INDEX=https://mirrors.aliyun.com/pypi/simple make setup
 #   make PYTHON=python3.12 run       another Python
 #   make XIANBAO_HOME=/srv/home run  another home than this checkout
 #   make DEV_PORT=3100 dev           another port
@@ -15,6 +17,8 @@ DEV_HOST ?= 127.0.0.1
 DEV_PORT ?= 3000
 
 XIANBAO_HOME ?= $(CURDIR)
+# Several processes use it, each from a folder of its own.
+override XIANBAO_HOME := $(if $(filter /%,$(XIANBAO_HOME)),$(XIANBAO_HOME),$(CURDIR)/$(XIANBAO_HOME))
 run dev: export XIANBAO_HOME := $(XIANBAO_HOME)
 # Where Dagster finds its configuration, and where it keeps its state.
 dev: export DAGSTER_HOME := $(CURDIR)
@@ -33,7 +37,12 @@ SUPERSET_VERSION := 6.1.0
 SUPERSET_STAMP := .venv-superset/.superset-$(SUPERSET_VERSION)
 SUPERSET_OUT ?= .venv-superset/screenshots
 
-.PHONY: help setup run dev test test-superset check format clean
+# Where packages come from instead of PyPI: as uv is told, else as pip is.
+INDEX := $(strip $(or $(UV_DEFAULT_INDEX),$(UV_INDEX_URL),$(PIP_INDEX_URL)))
+ASK_PIP := .venv-tools/bin/python -m pip config get global.index-url 2>/dev/null
+UV_SETTINGS := $(wildcard $(HOME)/.config/uv/uv.toml /etc/uv/uv.toml)
+
+.PHONY: help setup run dev test test-all faults test-superset check format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -50,11 +59,24 @@ $(TOOLS_STAMP):
 	rm -rf .venv-tools
 	$(PYTHON) -m venv .venv-tools
 	printf '*\n' > .venv-tools/.gitignore
-	.venv-tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@.venv-tools/bin/pip install --quiet --disable-pip-version-check $(if $(INDEX),--index-url "$(INDEX)") uv==$(UV_VERSION)
 	touch $@
 
 $(SETUP_STAMP): $(TOOLS_STAMP) pyproject.toml uv.lock
-	UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --extra pipeline --compile-bytecode --python "$$(command -v $(PYTHON))"
+	@# uv.lock names PyPI's own files, and uv sync takes them from nowhere else. From a mirror the same files are taken by their
+	@# version and hash.
+	@index="$(INDEX)"; [ -n "$$index" ] || index="$$($(ASK_PIP))"; \
+	export UV_PYTHON_DOWNLOADS=never; set -e; \
+	if [ -n "$$index" ] || grep -qsE '^ *(\[\[index\]\]|index-url|index *=)' $(UV_SETTINGS) /dev/null; then \
+		unset UV_INDEX_URL; [ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
+		echo "Packages come from the mirror that uv or pip are told of."; \
+		$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv; \
+		$(UV) export --frozen --quiet --extra pipeline --no-emit-project --output-file .venv/locked.txt; \
+		$(UV) pip install --require-hashes --no-deps --compile-bytecode --python $(BIN)/python -r .venv/locked.txt; \
+		$(UV) pip install --quiet --no-deps --python $(BIN)/python --editable .; \
+	else \
+		$(UV) sync --frozen --extra pipeline --compile-bytecode --python "$$(command -v $(PYTHON))"; \
+	fi
 	$(BIN)/python -m pipelines.warehouse.dbt
 	touch $@
 
@@ -71,7 +93,7 @@ run: setup ## write the synthetic sample, run the pipeline once, print the munic
 dev: setup ## Dagster webserver and daemon, sensor and schedules on, at http://127.0.0.1:3000
 	@[ -e "$(XIANBAO_HOME)/municipality.yaml" ] || { \
 		echo "No $(XIANBAO_HOME)/municipality.yaml. First: make run (the sample) or .venv/bin/xianbao init"; exit 1; } >&2
-	@mkdir -p "$(XIANBAO_STATE)"
+	@umask 077; mkdir -p "$(XIANBAO_STATE)"
 	$(BIN)/dagster dev -m pipelines.definitions -h $(DEV_HOST) -p $(DEV_PORT)
 
 test: setup ## the tests
@@ -79,6 +101,9 @@ test: setup ## the tests
 
 test-all: setup ## the tests, with every further case of the long ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long or not long"
+
+faults: setup ## attacks, faults and slips of operation, each tried: a table of what came of it; FAULTS=--quick in two minutes
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 # Superset lives in an environment of its own; 6.1.0 leaves out some of what it imports.
 $(SUPERSET_STAMP): $(TOOLS_STAMP)
@@ -96,7 +121,7 @@ check: setup ## lint, format, types, SQL lint, lock file in step; changes nothin
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/macros
-	$(UV) lock --check --offline
+	env -u UV_DEFAULT_INDEX -u UV_INDEX_URL $(UV) lock --check --offline --no-config
 
 format: setup ## put Python and SQL in shape
 	$(BIN)/ruff check --fix .

@@ -1,14 +1,48 @@
-"""Writing files so that nobody ever sees half of one: aside, flushed to disk, renamed; and folders aside for a time."""
+"""Writing files so that nobody ever sees half of one: aside, flushed to disk, renamed; and folders aside for a time.
+
+Belongs here too: removing what a process that is gone left aside, and who may read what is written. A file aside is called
+`.<name>.<process id>.part`, a folder `.aside-<process id>-…`, and who makes one holds a lock on it, which the kernel releases.
+"""
 
 import os
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _DAY_SECONDS = 86_400
+_FILE_ASIDE = re.compile(r"\.(?P<name>.+)\.(?P<process>[1-9][0-9]{0,8})\.part", re.DOTALL)
+_FOLDER_ASIDE = re.compile(r"\.aside-(?P<process>[1-9][0-9]{0,8})-\w+")
+#: What versions before left without saying who made it.
+_NAMELESS = re.compile(r"\.aside-\w+|\.compact-\w+|\.publishing|tmp\w{8}")
+
+
+#: With it, whatever a process makes is its user's alone.
+PRIVATE_UMASK = 0o077
+
+
+def _umask() -> int:
+    given = os.umask(PRIVATE_UMASK)
+    os.umask(given)
+    return given
+
+
+#: What the process was told about new files when it began: it holds for what is not the home's own, a county's folder say.
+GIVEN_UMASK = _umask()
+FOR_ALL = 0o644
+
+
+@contextmanager
+def closed_to_others() -> Iterator[None]:
+    """Whatever this process makes meanwhile is its user's alone, whoever makes it: a database, a log, dbt."""
+    before = os.umask(PRIVATE_UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def sync_folder(folder: Path) -> None:
@@ -22,13 +56,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` at `path` atomically and durably, making its folder when needed."""
+def aside_name(name: str) -> str:
+    """What a file is called while it is written."""
+    return f".{name}.{os.getpid()}.part"
+
+
+def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Write `content` at `path` atomically and durably, making its folder when needed. `mode`: who may read it; by the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(aside_name(path.name))
     try:
         with aside.open("wb") as stream:
+            hold(stream.fileno())
             stream.write(content)
+            if mode is not None:
+                aside.chmod(mode)
             stream.flush()
             os.fsync(stream.fileno())
         aside.replace(path)
@@ -39,13 +81,69 @@ def replace_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def folder_aside(parent: Path) -> Iterator[Path]:
-    """A folder of one's own under `parent`, gone afterwards; what a killed process left there a day ago and more goes too."""
+    """A folder of one's own under `parent`, gone afterwards."""
     parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob(".aside-*"):
-        if time.time() - left.stat().st_mtime > _DAY_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=".aside-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=f".aside-{os.getpid()}-", dir=parent))
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
+        hold(descriptor)
         yield folder
     finally:
+        os.close(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def hold(descriptor: int) -> bool:
+    """Lock an open file or folder for as long as it is open; false where another process holds it, or nothing can be locked."""
+    try:
+        import fcntl  # not on Windows, where counties check their files
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def is_left_behind(path: Path, *, of: Callable[[str], object] = bool) -> bool:
+    """Whether a file or folder is one that was aside and whose process is gone. `of`: which names, as they would have become,
+    are meant."""
+    name = path.name
+    made = _FILE_ASIDE.fullmatch(name) or _FOLDER_ASIDE.fullmatch(name)
+    try:
+        status = path.lstat()
+        if made is None:
+            is_old = time.time() - status.st_mtime > _DAY_SECONDS
+            return bool(_NAMELESS.fullmatch(name)) and is_old and not _is_held(path)
+        if made.re is _FILE_ASIDE and not of(made["name"]):
+            return False
+        return not _lives(int(made["process"]), status.st_mtime) and not _is_held(path)
+    except OSError:
+        return False
+
+
+def _lives(process: int, since: float) -> bool:
+    """Whether a process is there that can have made a file at a moment: its number may be that of one long gone."""
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        pass  # another user's
+    except OSError:
+        return False
+    try:
+        started = float(Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[19])
+        up = float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return True
+    # A second of grace: file systems and the kernel round their clocks.
+    return since >= time.time() - up + started / os.sysconf("SC_CLK_TCK") - 1
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return not hold(descriptor)
+    finally:
+        os.close(descriptor)

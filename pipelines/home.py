@@ -8,12 +8,14 @@ the business of the modules that own them.
     raw/                        what cannot be recomputed
     warehouse/xianbao.duckdb    the published file
     warehouse/xianbao.manifest.json, .docs.html   what it was made of, and what its tables mean
+    warehouse/xianbao_changes.duckdb              comparisons of releases
     warehouse/releases/         earlier releases
     warehouse/outbox/           receipts and annotated workbooks, by county, each with an index.html
     warehouse/private/          the build database, the unpublished marts, caches: nobody but the pipeline opens these
 """
 
 import os
+import re
 import secrets
 import threading
 import time
@@ -25,7 +27,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipelines.decisions import DecisionLog
-from pipelines.files import sync_folder
+from pipelines.files import aside_name, closed_to_others, sync_folder
 from pipelines.municipality import County, Municipality, load_municipality
 from pipelines.returns import current_definitions
 from pipelines.screening.identify import CountyName
@@ -36,6 +38,13 @@ from pipelines.times import beijing_minute
 PROJECT = Path(__file__).resolve().parents[1]
 #: The page in every county's outbox that leads to all else there.
 OUTBOX_INDEX = "index.html"
+#: Names that answers in an outbox have, or had.
+ANSWER_NAME = re.compile(r"_回执\.(?:html|json)$|_标注_.*\.xlsx$")
+
+
+def is_answer(name: str) -> bool:
+    """Whether a file in an outbox goes by a name that we give."""
+    return name == OUTBOX_INDEX or ANSWER_NAME.search(name) is not None
 
 
 class HomeBusy(RuntimeError):
@@ -57,6 +66,12 @@ class Home:
     def default() -> "Home":
         """`XIANBAO_HOME`, or the checkout itself."""
         return Home(Path(os.environ.get("XIANBAO_HOME") or PROJECT).resolve())
+
+    def make_root(self) -> None:
+        """Make the home's folder where there is none: whatever the umask, everybody can come by to the published file."""
+        if not self.root.exists():
+            self.root.mkdir(parents=True)
+            self.root.chmod(0o755)
 
     @property
     def configuration(self) -> Path:
@@ -102,6 +117,16 @@ class Home:
         return self.warehouse / "xianbao.manifest.json"
 
     @property
+    def comparisons(self) -> Path:
+        """What changed between releases that were compared, as tables."""
+        return self.warehouse / "xianbao_changes.duckdb"
+
+    @property
+    def for_all(self) -> tuple[Path, ...]:
+        """What everybody on the machine may read; all else in `raw/` and `warehouse/` is the pipeline's alone."""
+        return (self.published, self.manifest, self.documentation, self.comparisons)
+
+    @property
     def decisions(self) -> DecisionLog:
         """What the bureau has decided on filings."""
         return DecisionLog(self.raw)
@@ -112,7 +137,7 @@ class Home:
         path = self.raw / "reply.key"
         if not path.exists():
             self.raw.mkdir(parents=True, exist_ok=True)
-            aside = self.raw / f".reply.key.{os.getpid()}.part"
+            aside = self.raw / aside_name("reply.key")
             with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
                 stream.write(secrets.token_hex(32))
                 stream.flush()
@@ -187,7 +212,8 @@ class Home:
             ) from error
         _held[key] = 1
         try:
-            yield
+            with closed_to_others():
+                yield
         finally:
             del _held[key]
             os.close(descriptor)

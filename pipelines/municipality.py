@@ -389,7 +389,8 @@ class Publish(_Entry):
 
 
 class Limits(_Entry):
-    """What one submission may cost before it is refused, and how long a file must rest before it is collected."""
+    """What one submission may cost before it is refused, how long a file must rest before it is collected, and how much is kept of
+    the history of runs (about 2 MB each)."""
 
     file_mebibytes: PositiveInteger = 200
     cells: PositiveInteger = 2_000_000
@@ -397,6 +398,8 @@ class Limits(_Entry):
     memory_mebibytes: PositiveInteger = 2048
     source_seconds: PositiveInteger = 300
     settle_seconds: Annotated[float, Field(strict=True, ge=0, le=3600, allow_inf_nan=False)] = 0.5
+    history_days: PositiveInteger = 90
+    history_runs: PositiveInteger = 500
 
 
 @dataclass(frozen=True, slots=True)

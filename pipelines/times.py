@@ -2,7 +2,8 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-_BEIJING = timedelta(hours=8)
+BEIJING_HOURS = 8
+_BEIJING = timedelta(hours=BEIJING_HOURS)
 
 
 def utc(text: str) -> datetime:

@@ -10,9 +10,11 @@ from pathlib import Path
 import duckdb
 
 from pipelines.cli.running import run_update
+from pipelines.files import closed_to_others
 from pipelines.home import Home
 from pipelines.intake.collect import collect
 from pipelines.sample import write_sample, write_sample_municipality
+from pipelines.upkeep import look_after
 from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.publish import Published, publish
 from pipelines.warehouse.update import Landed, build_marts, land_new
@@ -100,8 +102,9 @@ def collect_all(home: Home, codes: Iterable[str] | None = None) -> None:
 
 def update(home: Home) -> tuple[Landed, Published]:
     """What the job's steps do, without Dagster around them."""
-    collect_all(home)
-    with home.writing():
+    look_after(home)
+    with closed_to_others(), home.writing():
+        collect_all(home)
         landed = land_new(home)
         build_marts(home)
         published = publish(home)

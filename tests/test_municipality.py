@@ -129,6 +129,8 @@ def test_the_template_is_xinzhou_with_its_14_counties_and_six_returns(file: Path
         "source_seconds": 300,
         "memory_mebibytes": 2048,
         "settle_seconds": 0.5,
+        "history_days": 90,
+        "history_runs": 500,
     }
 
 

@@ -1,7 +1,9 @@
 """The commands of `xianbao`. Exit codes: 0 done; 1 the file checked has errors, or the system failed; 2 a mistake in the call,
-or something of the user's own in the way: nothing was done."""
+or something of the user's own in the way: nothing was done; 130 or 143 interrupted."""
 
+import errno
 import os
+import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from typer.core import TyperGroup
 
 from pipelines.cli import boards, decide
+from pipelines.cli.interruption import INTERRUPTED, Interrupted, listen
 from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
@@ -26,6 +29,11 @@ class _Border(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            goes_on = isinstance(stopped, Interrupted) and stopped.goes_on
+            complain(say("已中断，下次运行会接着做。", "Interrupted; the next run goes on from here.") if goes_on
+                     else say("已中断。", "Interrupted."))  # fmt: skip
+            sys.exit(stopped.exit_code if isinstance(stopped, Interrupted) else 130)
         except (ConfigurationError, DefinitionError) as error:
             refuse(str(error))
         except (HomeBusy, DecisionLogDamaged) as error:
@@ -39,11 +47,43 @@ class _Border(TyperGroup):
             refuse(say("这台机器只装了自查部分（xianbao check）；这条命令要在市局的安装环境中运行：pip install 'xianbao[pipeline]'。",
                        "Only the pre-check (xianbao check) is installed here; this needs: pip install 'xianbao[pipeline]'"))  # fmt: skip
         except Exception as error:
+            if (unwritable := _unwritable(error)) is not None:
+                _stop_at(unwritable)
             # Of a database that is not opened here but deeper down, by whatever way.
             duckdb = sys.modules.get("duckdb")
             if duckdb is None or not isinstance(error, duckdb.Error):
                 raise
             _stop_at(in_words(str(error)))
+
+
+def _unwritable(error: BaseException) -> FileUnusable | None:
+    """What cannot be read or written, and why, when that is what an error comes from: a file, or Dagster's books in SQLite."""
+    home = _state.get("home")
+    if home is None:
+        return None
+    place, reason = str(home.root), ""
+    if isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+    ):
+        place, reason = str(error.filename or place), error.strerror or ""
+    elif "sqlite3.OperationalError" in str(error) or type(error).__module__ == "sqlite3":
+        place = str(home.warehouse / "dagster")
+        reason = str(error).partition("\n")[0].removeprefix("(sqlite3.OperationalError) ")
+    if not reason:
+        return None
+    try:
+        free_n = shutil.disk_usage(home.root).free // 2**20
+    except OSError:
+        free_n = 0
+    return FileUnusable(
+        f"{place} 读写不了（{reason}；该盘剩余 {free_n} MiB）。磁盘满了就腾出空间；目录只读或没有权限，就改好权限。然后再运行；已发布的指标库保持不变。",
+        f"{place} cannot be read or written ({reason}; {free_n} MiB free on that disk). Free some space or mend its permissions, then run again; what is published is as it was.",
+        is_fault=True,
+    )  # fmt: skip
 
 
 def _stop_at(unusable: FileUnusable) -> NoReturn:
@@ -81,6 +121,8 @@ def common(
         refuse("--lang: zh / en")
     speak(lang)
     _state["home"] = Home(home.resolve()) if home else Home.default()
+    if _home().root.exists() and not _home().root.is_dir():
+        refuse(say(f"{_home().root} 不是目录，不能作数据主目录。", f"{_home().root} is no folder, and so no home."))
 
 
 @app.command()
@@ -108,7 +150,7 @@ def sample(
     from pipelines.sample import is_sample_home, write_sample, write_sample_municipality
 
     home = _home()
-    home.root.mkdir(parents=True, exist_ok=True)
+    home.make_root()
     if not home.configuration.exists():
         references = {"census_2020": str(census.resolve())} if census else None
         write_sample_municipality(home.configuration, references=references)
@@ -500,7 +542,18 @@ class _progress:
 def main() -> None:
     """Entry point."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    app()
+    # Said by a process of Python's own about locks that dbt would have given back.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+    listen()
+    try:
+        app()
+    except SystemExit as leaving:
+        if leaving.code not in INTERRUPTED:
+            raise
+        # Threads that are still building end with the process; waiting for them, or taking them apart, would not.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(leaving.code or 0))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,16 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from pipelines.cli.interruption import Interrupted, noted
 from pipelines.cli.terminal import errors, say
+from pipelines.files import closed_to_others
 from pipelines.home import PROJECT, Home
 from pipelines.warehouse.opened import in_words
 
+_NOT_COPIED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 #: What DuckDB raises when a database file of ours, or what it needs on disk or in memory, cannot be had.
 _OF_A_FILE = frozenset(["IOException", "OutOfMemoryException", "SerializationException", "FatalException"])
 
@@ -41,11 +45,12 @@ class Ran:
 
 def dagster_environment(home: Home) -> dict[str, str]:
     """Where this home's Dagster instance is configured and keeps its state."""
-    state = home.warehouse / "dagster"
+    state = Path(os.environ.get("XIANBAO_STATE") or home.warehouse / "dagster").absolute()
     state.mkdir(parents=True, exist_ok=True)
     return {
-        "DAGSTER_HOME": os.environ.get("DAGSTER_HOME", str(PROJECT)),
-        "XIANBAO_STATE": os.environ.get("XIANBAO_STATE", str(state)),
+        # Never one that happens to stand in the environment: it is another project's, and the slots of this one are not kept in it.
+        "DAGSTER_HOME": str(PROJECT),
+        "XIANBAO_STATE": str(state),
         "XIANBAO_HOME": str(home.root),
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
@@ -57,10 +62,17 @@ def run_update(
     again: tuple[str | None, str | None] = (None, None),
     progress: Callable[[int, int], None] | None = None,
 ) -> Ran:
-    """Collect, screen, model and publish, while no other run does; raises ConfigurationError before anything is done when the
-    configuration is wrong, HomeBusy when another run does not end."""
-    with whole_run(home):
-        return _run_update(home, again, progress)
+    """Collect, screen, model and publish, while no other run does. Raises ConfigurationError before anything is done when the
+    configuration is wrong, HomeBusy when another run does not end, and Interrupted when the process is told to stop."""
+    with closed_to_others(), noted() as which:
+        try:
+            with whole_run(home):
+                return _run_job(home, again, progress, which)
+        except BaseException as error:
+            # Dagster's own word for an interruption is no KeyboardInterrupt.
+            if (number := which()) is None:
+                raise
+            raise Interrupted(number, goes_on=True) from error
 
 
 def whole_run(home: Home) -> AbstractContextManager[None]:
@@ -73,16 +85,25 @@ def whole_run(home: Home) -> AbstractContextManager[None]:
     )
 
 
-def _run_update(home: Home, again: tuple[str | None, str | None], progress: Callable[[int, int], None] | None) -> Ran:
+def _run_job(
+    home: Home,
+    again: tuple[str | None, str | None],
+    progress: Callable[[int, int], None] | None,
+    interruption: Callable[[], int | None],
+) -> Ran:
     os.environ.update(dagster_environment(home))
     import dagster as dg
+    from dagster._core.instance.ref import InstanceRef
 
     from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
+    from pipelines.orchestration.history import forget_old_runs
     from pipelines.orchestration.liveness import bury_dead_runs
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     job = build_defs(home, progress=progress).resolve_job_def(UPDATE_JOB)
-    with dg.DagsterInstance.get() as instance:
+    # Dagster's copying of what is printed is done by processes that Ctrl-C would reach, and that would say so in their own words.
+    reference = InstanceRef.from_dir(str(PROJECT), overrides={"compute_logs": _NOT_COPIED})
+    with dg.DagsterInstance.from_ref(reference) as instance:
         bury_dead_runs(home, instance)
         result = job.execute_in_process(
             instance=instance,
@@ -93,6 +114,11 @@ def _run_update(home: Home, again: tuple[str | None, str | None], progress: Call
             },
             raise_on_error=False,
         )
+        if not result.success and (number := interruption()) is not None:
+            if run := instance.get_run_by_id(result.run_id):
+                instance.report_run_canceled(run, "已中断，下次运行会接着做。")
+            raise Interrupted(number, goes_on=True)
+        forget_old_runs(home, instance)
     metadata: dict[str, dict[str, Any]] = {}
     for event in result.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization

@@ -49,7 +49,7 @@ def write_configuration(
             refuse(
                 say(f"“{area.code} {area.name}”与另一县区的代码或名称相同。", f"{area.code} {area.name}: given twice.")
             )
-    home.root.mkdir(parents=True, exist_ok=True)
+    home.make_root()
     write_template(
         home.configuration, city=of_city, province=NewArea(of_city.code[:2] + "0000", name), counties=areas,
         calendar=[_entry(defined) for defined in current_definitions().values()], command="xianbao init", force=force,
@@ -63,11 +63,18 @@ def write_configuration(
 def _ask(chinese: str, english: str) -> str:
     try:
         return str(typer.prompt(say(chinese, english)))
-    except typer.Abort:
+    except typer.Abort as abort:
+        _pass_on(abort)
         refuse(
             say("没有回答。也可以写成：xianbao init --city '代码 名称' --province 省名 --county '代码 名称' --county …",
                 "No answer. Or: xianbao init --city 'CODE NAME' --province NAME --county 'CODE NAME' --county …")
         )  # fmt: skip
+
+
+def _pass_on(abort: typer.Abort) -> None:
+    """The end of the input is an answer too; Ctrl-C is none."""
+    if isinstance(abort.__context__, KeyboardInterrupt):
+        raise abort.__context__
 
 
 def _ask_counties() -> list[str]:
@@ -79,7 +86,8 @@ def _ask_counties() -> list[str]:
                 say(f"第 {len(found) + 1} 个县区的代码和名称（没有了就直接回车）", f"Code and name of county {len(found) + 1} (Enter: no more)"),
                 default="", show_default=False,
             )  # fmt: skip
-        except typer.Abort:
+        except typer.Abort as abort:
+            _pass_on(abort)
             return found
         if not line.strip():
             return found

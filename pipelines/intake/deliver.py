@@ -7,10 +7,11 @@ delivered is tried again with the next run.
 import json
 import posixpath
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from pipelines.files import replace_file
-from pipelines.home import OUTBOX_INDEX, Home
+from pipelines.files import GIVEN_UMASK, is_left_behind, replace_file
+from pipelines.home import OUTBOX_INDEX, Home, is_answer
 from pipelines.intake.parallel import in_parallel
 from pipelines.intake.places import masked, opened, what_failed
 from pipelines.municipality import ConfigurationError, County
@@ -54,11 +55,14 @@ def _deliver(home: Home, county: County) -> str:
             key=lambda name: (name == OUTBOX_INDEX, name),
         )
         gone = sorted(set(files) - set(local))
-        if not new and not gone and not changed:
+        if not new and not gone and not changed and _is_remote(uri):
             return ""
         with opened(uri) as (system, root):
+            _clear_up(system, root)
+            if not new and not gone and not changed:
+                return ""
             try:
-                system.makedirs(root, exist_ok=True)
+                _make_folder(system, root)
                 for name in new:
                     _put(system, posixpath.join(root, name), (folder / name).read_bytes())
                     files[name] = local[name]
@@ -76,7 +80,40 @@ def _deliver(home: Home, county: County) -> str:
     return problem
 
 
+def _is_remote(uri: str) -> bool:
+    return "://" in uri and not uri.startswith(("file://", "local://"))
+
+
+def _is_local(system: Any) -> bool:
+    from fsspec.implementations.local import LocalFileSystem
+
+    return isinstance(system, LocalFileSystem)
+
+
+def _make_folder(system: Any, root: str) -> None:
+    if _is_local(system) and not Path(root).exists():
+        Path(root).mkdir(parents=True)
+        Path(root).chmod(0o777 & ~GIVEN_UMASK)
+    system.makedirs(root, exist_ok=True)
+
+
+def _clear_up(system: Any, root: str) -> None:
+    """Remove what a delivery that was killed has left: only one is under way at a time, and only what an answer is called is ours."""
+    if _is_local(system):
+        for path in Path(root).glob(".*.part"):
+            if is_left_behind(path, of=is_answer):
+                path.unlink(missing_ok=True)
+    for path in system.ls(root, detail=False) if system.exists(root) else ():
+        name = posixpath.basename(path)
+        if name.startswith(".") and name.endswith(".part") and is_answer(name[1 : -len(".part")]):
+            system.rm_file(path)
+
+
 def _put(system: Any, path: str, content: bytes) -> None:
+    if _is_local(system):
+        # A county's folder is the county's: who may read there is what this process was told when it began.
+        replace_file(Path(path), content, mode=0o666 & ~GIVEN_UMASK)
+        return
     protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
     if protocols & _ATOMIC:
         system.pipe_file(path, content)

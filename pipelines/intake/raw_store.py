@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from pipelines.files import replace_file, sync_folder
+from pipelines.files import hold, replace_file, sync_folder
 from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.screen import Receipt, Submission
 from pipelines.times import utc
@@ -112,6 +112,7 @@ class RawStore:
 
     def __init__(self, raw: Path) -> None:
         self.folder = raw / "submissions"
+        self.drafts = self.folder / ".incoming"
 
     def path(self, submission_id: str) -> Path:
         return self.folder / submission_id[:2] / submission_id
@@ -128,10 +129,10 @@ class RawStore:
 
         The submission exists only once its sidecar does: a crash between the two leaves bytes that the next pull finds again.
         """
-        incoming = self.folder / ".incoming"
-        incoming.mkdir(parents=True, exist_ok=True)
+        self.drafts.mkdir(parents=True, exist_ok=True)
         digest, size = hashlib.sha256(), 0
-        descriptor, name = tempfile.mkstemp(dir=incoming)
+        descriptor, name = tempfile.mkstemp(prefix=".", suffix=f".{os.getpid()}.part", dir=self.drafts)
+        hold(descriptor)
         try:
             with os.fdopen(descriptor, "wb") as aside:
                 while chunk := stream.read(_CHUNK):
@@ -146,7 +147,7 @@ class RawStore:
             target = self.path(submission_id)
             if not target.is_file() or sha256_of(target) != submission_id:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                Path(name).chmod(0o444)
+                Path(name).chmod(0o400)
                 Path(name).replace(target)
                 sync_folder(target.parent)
             return submission_id, size

@@ -4,8 +4,11 @@ Belongs here: what depends on what, and what each step tells Dagster. What a ste
 """
 
 import json
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from pipelines.documents.receipt_page import OUTCOME_LABELS
 from pipelines.exports.postgres import CopyFault, copy_to_postgres
+from pipelines.files import PRIVATE_UMASK
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect_all
 from pipelines.intake.deadlines import record_late
@@ -24,6 +28,8 @@ from pipelines.orchestration.liveness import show_life
 from pipelines.orchestration.tables import SHOWN_ROWS, table
 from pipelines.returns import current_definitions
 from pipelines.screening.rules import form_label
+from pipelines.times import beijing_day
+from pipelines.upkeep import look_after
 from pipelines.warehouse import dbt
 from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.build_database import landing_schema
@@ -81,7 +87,7 @@ def turn_resource(home: Home) -> dg.ResourceDefinition:
     @dg.resource(description="一次运行从头到尾独占本主目录。")
     def turn(context: dg.InitResourceContext) -> Iterator[Turn]:
         if context.run_id:
-            show_life(home, context.run_id)
+            _begin(home, context.run_id, context.log)
 
         def waiting(holder: str) -> None:
             if context.log:
@@ -91,6 +97,10 @@ def turn_resource(home: Home) -> dg.ResourceDefinition:
             yield Turn()
 
     return turn
+
+
+#: The tag of a run that is part of a backfill.
+_BACKFILL = "dagster/backfill"
 
 
 class ScreenConfig(dg.Config):
@@ -108,9 +118,9 @@ class BuildConfig(dg.Config):
 
 
 class LatenessConfig(dg.Config):
-    """The day on which to record who is late, as YYYY-MM-DD."""
+    """The day on which to record who is late, as YYYY-MM-DD; today in Beijing where none is named."""
 
-    day: str
+    day: str | None = None
 
 
 def county_partitions(home: Home) -> dg.StaticPartitionsDefinition:
@@ -127,6 +137,22 @@ def filing_partitions(home: Home) -> dg.MultiPartitionsDefinition:
             "period": dg.StaticPartitionsDefinition([one.code for one in periods]),
         }
     )
+
+
+def _begin(home: Home, run_id: str, log: dg.DagsterLogManager | None) -> None:
+    """What every run does before anything else: show that it lives, close the home to others, clear up after the dead."""
+    os.umask(PRIVATE_UMASK)  # of this process, which is the run's own
+    if not show_life(home, run_id):
+        return
+    done = look_after(home)
+    if log is None:
+        return
+    for path in done.removed:
+        log.info(f"removed what a dead process left: {path}")
+    if done.closed:
+        log.info(f"closed to other users: {len(done.closed)} files and folders")
+    for path in done.not_ours:
+        log.warning(f"belongs to another user and stays open to others: {path}")
 
 
 def _collected_metadata(home: Home, results: Sequence[Collected]) -> dict[str, Any]:
@@ -227,14 +253,13 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
         description="截止日后的缺报记录：某日查看时，谁还没有报。",
     )
     def lateness(context: dg.AssetExecutionContext, config: LatenessConfig) -> dg.MaterializeResult:
-        from datetime import date
-
         # Who is late follows from what was judged, which must be all that has come.
         turn: Turn = context.resources.turn
         turn.land(home)
         received = making_again(home, lambda: received_filings(home), lambda: turn.land(home), turn.told)
-        late = record_late(home, received, on=date.fromisoformat(config.day))
-        return dg.MaterializeResult(metadata={"day": config.day, "late_filings": len(late), **turn.metadata()})
+        on = date.fromisoformat(config.day) if config.day else beijing_day(datetime.now(UTC).replace(tzinfo=None))
+        late = record_late(home, received, on=on)
+        return dg.MaterializeResult(metadata={"day": on.isoformat(), "late_filings": len(late), **turn.metadata()})
 
     return [submissions, references, lateness]
 
@@ -261,20 +286,26 @@ def rescreened_asset(home: Home, progress: Callable[[int, int], None] | None = N
         deps=[SUBMISSIONS],
         partitions_def=filing_partitions(home),
         required_resource_keys={TURN},
+        # All that is chosen at once is one run: a run each would be a process each, hundreds for a city.
+        backfill_policy=dg.BackfillPolicy.single_run(),
         group_name="screen",
         kinds={"duckdb"},
         description="补审：按县区和报告期，用现行规则重新审核 raw/ 中已有的报送件。",
     )
     def rescreened(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        chosen = context.partition_key
-        assert isinstance(chosen, dg.MultiPartitionKey)
-        scope = Scope(chosen.keys_by_dimension["county"], chosen.keys_by_dimension["period"])
-        landed = context.resources.turn.land(home, again=scope, progress=progress)
+        screened_n, findings_n, faults = 0, Counter[str](), dict[str, str]()
+        for chosen in context.partition_keys:
+            assert isinstance(chosen, dg.MultiPartitionKey)
+            scope = Scope(chosen.keys_by_dimension["county"], chosen.keys_by_dimension["period"])
+            landed = context.resources.turn.land(home, again=scope, progress=progress)
+            screened_n += landed.submissions_n
+            findings_n.update(landed.findings_n)
+            faults |= landed.faults
         return dg.MaterializeResult(
             metadata={
-                "screened": landed.submissions_n,
-                "findings": dg.MetadataValue.json(dict(landed.findings_n)),
-                "faults": dg.MetadataValue.json(landed.faults),
+                "screened": screened_n,
+                "findings": dg.MetadataValue.json(dict(findings_n)),
+                "faults": dg.MetadataValue.json(faults),
             }
         )
 
@@ -417,10 +448,12 @@ def marts_asset(home: Home, manifest: Path) -> dg.AssetsDefinition:
         required_resource_keys={TURN},
     )  # fmt: skip
     def build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[dg.MaterializeResult]:
+        # Whoever materialises all of it in the UI has asked for every model; one left out would be counted as failed.
+        everything = config.everything or _BACKFILL in context.run.tags
         turn: Turn = context.resources.turn
         nodes = making_again(
             home,
-            lambda: build_marts(home, everything=config.everything, database=turn.database),
+            lambda: build_marts(home, everything=everything, database=turn.database),
             lambda: turn.land(home),
             turn.told,
         )

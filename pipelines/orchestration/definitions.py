@@ -27,6 +27,7 @@ from pipelines.orchestration.assets import (
     seed_specs,
     turn_resource,
 )
+from pipelines.orchestration.history import forget_old_runs
 from pipelines.orchestration.liveness import bury_dead_runs
 from pipelines.orchestration.sources import look_for_news
 from pipelines.warehouse import dbt
@@ -147,12 +148,30 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
         lateness = dg.RunConfig(ops={LATENESS.to_python_identifier(): {"config": {"day": day}}})
         return dg.RunRequest(run_key=f"deadline-{day}", run_config=lateness)
 
+    @dg.op(description="忘掉早先运行的记录和日志：保留多少由 limits.history_days、limits.history_runs 规定。")
+    def forget_runs(context: dg.OpExecutionContext) -> None:
+        context.log.info(f"{forget_old_runs(home, context.instance)} old runs forgotten")
+
+    @dg.job(description="整理：忘掉早先运行的记录和日志。报送件和指标库不受影响。")
+    def upkeep() -> None:
+        forget_runs()
+
+    @dg.schedule(
+        job=upkeep,
+        cron_schedule="30 3 * * *",
+        execution_timezone=TIMEZONE,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="每夜整理：忘掉早先运行的记录和日志。",
+    )
+    def nightly_upkeep(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest(run_key=f"upkeep-{context.scheduled_execution_time:%Y-%m-%d}")
+
     return dg.Definitions(
         assets=assets,
         resources={TURN: turn_resource(home)},
-        jobs=[update, rescreen, backfill, deadline],
+        jobs=[update, rescreen, backfill, deadline, upkeep],
         sensors=[county_sources, backfilled],
-        schedules=[nightly, daily_deadlines],
+        schedules=[nightly, daily_deadlines, nightly_upkeep],
         executor=dg.in_process_executor,
     )
 

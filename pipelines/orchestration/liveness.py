@@ -11,22 +11,24 @@ from typing import IO
 
 import dagster as dg
 
+from pipelines.files import aside_name
 from pipelines.home import Home
 
 _signs: dict[str, IO[str]] = {}
 
 
-def show_life(home: Home, run_id: str) -> None:
-    """Lock this run's file for as long as the process lives."""
+def show_life(home: Home, run_id: str) -> bool:
+    """Lock this run's file for as long as the process lives; whether it is the first step of the run that says so."""
     if run_id in _signs:
-        return
+        return False
     folder = home.private / "runs"
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{run_id}"
+    aside = folder / aside_name(run_id)
     stream = aside.open("w")
     fcntl.flock(stream, fcntl.LOCK_EX)
     aside.rename(folder / run_id)  # locked before it can be found
     _signs[run_id] = stream
+    return True
 
 
 def bury_dead_runs(home: Home, instance: dg.DagsterInstance) -> list[str]:

@@ -60,6 +60,8 @@ class _Reader:
             text=True,
             encoding="utf-8",
             env=environment,
+            # Ctrl-C is for us: a reader that it ended would be taken for one that its file has killed.
+            process_group=0 if sys.platform != "win32" else None,
         )
 
     def read(self, request: ReadRequest) -> Workbook | Refusal:

@@ -9,7 +9,6 @@ can be written again, and an answer whose content has not changed is left alone.
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from pipelines.documents.annotated import Heading, Issue, Tasks, annotate
 from pipelines.documents.index_page import index_page
 from pipelines.documents.receipt_page import receipt_page
 from pipelines.files import replace_file
-from pipelines.home import OUTBOX_INDEX, Home
+from pipelines.home import ANSWER_NAME, OUTBOX_INDEX, Home
 from pipelines.intake.raw_store import RawDamaged, RawStore, RawSubmission
 from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.worker import task_process
@@ -31,8 +30,6 @@ from pipelines.warehouse.receipts import Found, Known, receipt, receipt_stem
 
 #: After so many answers written it is noted that they were.
 _NOTED_AT_ONCE = 200
-#: Names that answers have, or had.
-_ANSWER = re.compile(r"_回执\.(?:html|json)$|_标注_.*\.xlsx$")
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,7 @@ def _write_indexes(home: Home, connection: duckdb.DuckDBPyConnection, *, again: 
 def _remove_forgotten(folder: Path, known: Collection[str]) -> None:
     """Remove answers that nothing knows of any more: they were written into a build database that has been made anew since."""
     for path in folder.glob("*"):
-        if _ANSWER.search(path.name) and path.name not in known and path.is_file():
+        if ANSWER_NAME.search(path.name) and path.name not in known and path.is_file():
             path.unlink()
 
 

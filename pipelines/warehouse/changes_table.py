@@ -4,14 +4,12 @@ Belongs here: their columns, rows and the file. What changed and why is found by
 which is a function of `raw/` alone; which releases somebody compared is not.
 """
 
-import shutil
-import tempfile
 from dataclasses import astuple
 from pathlib import Path
 
 import duckdb
 
-from pipelines.files import sync_folder
+from pipelines.files import folder_aside, sync_folder
 from pipelines.home import Home
 from pipelines.warehouse.build_database import insert_rows
 from pipelines.warehouse.changes import CAUSE_LABELS, CAUSES, Changes, Step, residual
@@ -114,32 +112,28 @@ def keep_changes(home: Home, changes: Changes) -> Path:
 
     The file is replaced as a whole, so that no reader is ever locked out.
     """
-    target = home.warehouse / "xianbao_changes.duckdb"
+    target = home.comparisons
     pair = [changes.before.release_id, changes.after.release_id]
     content = {"mart_change": change_rows(changes), "mart_change_input": input_rows(changes)}
-    with home.writing():
-        folder = Path(tempfile.mkdtemp(prefix=".aside-", dir=home.warehouse))
-        try:
-            aside = folder / target.name
-            with duckdb.connect() as connection:
+    with home.writing(), folder_aside(home.warehouse) as folder:
+        aside = folder / target.name
+        with duckdb.connect() as connection:
+            if target.exists():
+                connection.execute(f"ATTACH '{_sql(target)}' AS earlier (READ_ONLY)")
+            connection.execute(f"ATTACH '{_sql(aside)}' AS made (STORAGE_VERSION '{STORAGE_VERSION}')")
+            connection.execute("CREATE SCHEMA made.marts")
+            for table, (comment, columns) in TABLES.items():
+                create_described_table(connection, f"made.marts.{table}", columns, comment)
                 if target.exists():
-                    connection.execute(f"ATTACH '{_sql(target)}' AS earlier (READ_ONLY)")
-                connection.execute(f"ATTACH '{_sql(aside)}' AS made (STORAGE_VERSION '{STORAGE_VERSION}')")
-                connection.execute("CREATE SCHEMA made.marts")
-                for table, (comment, columns) in TABLES.items():
-                    create_described_table(connection, f"made.marts.{table}", columns, comment)
-                    if target.exists():
-                        connection.execute(
-                            f"""INSERT INTO made.marts.{table} BY NAME SELECT * FROM earlier.marts.{table}
+                    connection.execute(
+                        f"""INSERT INTO made.marts.{table} BY NAME SELECT * FROM earlier.marts.{table}
                                 WHERE (release_before, release_after) <> (?, ?)""",
-                            pair,
-                        )
-                    insert_rows(connection, f"made.marts.{table}", content[table])
-            aside.chmod(0o444)
-            aside.replace(target)
-            sync_folder(target.parent)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+                        pair,
+                    )
+                insert_rows(connection, f"made.marts.{table}", content[table])
+        aside.chmod(0o444)
+        aside.replace(target)
+        sync_folder(target.parent)
     return target
 
 

@@ -1,8 +1,8 @@
 """The Chinese face of the published file: the schema 指标, and the data dictionary.
 
 Belongs here: names, wordings and comments, put over what dbt has built. Figures do not: a view of 指标 shows the columns of its
-table under Chinese names, codes in words, and the names of area, period, indicator and caliber beside their codes. Names stand
-in `labels.yaml`; texts of the comments are the descriptions of the models.
+table under Chinese names, codes in words, moments in Beijing time, and the names of area, period, indicator and caliber beside their
+codes. Names stand in `labels.yaml`; texts of the comments are the descriptions of the models.
 
 The schema holds **views**, so that it costs nothing in size and cannot differ from `marts`. They name their tables by schema
 alone, so they also work where the file is attached under another name (tried on DuckDB 1.2.2, 1.3.2, 1.4.5, 1.5.6 and 2.0.0).
@@ -19,6 +19,7 @@ import duckdb
 from ruamel.yaml import YAML
 
 from pipelines.returns import current_definitions
+from pipelines.times import BEIJING_HOURS
 
 SCHEMA = "指标"
 _DICTIONARY = {
@@ -163,9 +164,8 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection) -> None:
             label = names.column(table, column.name)
             unit = unit_of(column.description)
             explained = _explanations().get(column.name)
-            rows.append(
-                (table, chinese, number, column.name, label, column.data_type, unit, column.description, explained)
-            )
+            description = column.description.replace("（UTC）", f"（UTC；{SCHEMA} 中为北京时间）")
+            rows.append((table, chinese, number, column.name, label, column.data_type, unit, description, explained))
     marks = ", ".join(f"({', '.join('?' for _ in _DICTIONARY)})" for _ in rows)
     connection.execute(f"INSERT INTO marts.data_dictionary VALUES {marks}", [value for row in rows for value in row])
 
@@ -198,6 +198,11 @@ def _view(
         if words:
             cases = " ".join(f"WHEN {_text(code)} THEN {_text(word)}" for code, word in words.items())
             expression = f"CASE {expression} {cases} ELSE {expression} END"
+        description = column.description
+        if column.data_type == "TIMESTAMP":
+            # Who reads Chinese reads the clock on the wall: no summer time, so that a fixed distance will do everywhere.
+            expression = f"{expression} + INTERVAL '{BEIJING_HOURS} hours'"
+            description = description.replace("（UTC）", "（北京时间）")
         looked_up = _NAMES.get(column.name)
         if looked_up and looked_up[0] != table and looked_up[2] not in own and looked_up[0] in tables:
             there, key, name, version = looked_up
@@ -208,7 +213,7 @@ def _view(
             shown.append(
                 (f"{alias}.{name}", names.columns[name], f"{names.columns[name]}，见 {SCHEMA}.{names.table(there)}")
             )
-        shown.append((expression, names.column(table, column.name), column.description))
+        shown.append((expression, names.column(table, column.name), description))
     source = f"FROM {_quoted(schema)}.{_quoted(table)} AS t {' '.join(joins)}"
     return ChineseView(names.table(table), comment, tuple(shown), source)
 

@@ -179,7 +179,9 @@ def docs_page(home: Home) -> Path:
     shutil.copyfile(manifest, aside / manifest.name)
     wanted = ["docs", "generate", "--static", "--no-compile", *_folders(aside)]
     with _environment(home):
-        outcome = dbtRunner().invoke([*wanted, "--quiet", "--no-version-check", "--log-level-file", "error"])
+        outcome = dbtRunner().invoke(
+            [*wanted, "--log-level", "none", "--no-version-check", "--log-level-file", "error"]
+        )
         _close_connections()
     if not outcome.success:
         raise DbtFault(f"dbt docs failed: {outcome.exception or outcome.result}")
@@ -205,7 +207,7 @@ def _invoke(home: Home, command: str, arguments: list[str]) -> list[BuiltNode]:
 
     manifest = Manifest.from_msgpack(parsed.read_bytes())
     # What fails is told by the exception; a debug log of every event would cost a fifth of the build.
-    quiet = ["--quiet", "--no-write-json", "--no-version-check", "--log-level-file", "error"]
+    quiet = ["--log-level", "none", "--no-write-json", "--no-version-check", "--log-level-file", "error"]
     with _environment(home):
         outcome = dbtRunner(manifest=manifest).invoke([command, *_folders(home.private / "dbt"), *quiet, *arguments])
         _close_connections()

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.files import replace_file, sync_folder
+from pipelines.files import FOR_ALL, folder_aside, replace_file, sync_folder
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore, sha256_of
 from pipelines.screening.rules import rule_set_version
@@ -151,7 +150,7 @@ def publish(home: Home, *, database: str | None = None) -> Published:
     if changed:
         swap_in(home, stamped.tables)
     if not home.documentation.exists() or not filecmp.cmp(documentation, home.documentation, shallow=False):
-        replace_file(home.documentation, documentation.read_bytes())
+        replace_file(home.documentation, documentation.read_bytes(), mode=FOR_ALL)
     manifest = _write_down(home, stamped, inputs)
     # Written after the swap and again by the next run where a kill came between: both name the release that they speak of.
     _put_manifest_right(home, manifest)
@@ -187,7 +186,7 @@ def _put_manifest_right(home: Home, manifest: Manifest) -> tuple[str, ...]:
         before = b""
     if before == manifest.as_json():
         return ()
-    replace_file(home.manifest, manifest.as_json())
+    replace_file(home.manifest, manifest.as_json(), mode=FOR_ALL)
     return (f"发布库旁的清单 {home.manifest.name} 不见了或被改动，已按 raw/releases 写回。",)
 
 
@@ -301,11 +300,7 @@ def swap_in(home: Home, tables: dict[str, TableContent] | None = None) -> None:
     if wal.exists():
         raise PublishFault(f"{wal.name} is still there: the marts were not checkpointed")
     # DuckDB names a database after its file: the copy is made under the final name, in a folder beside it.
-    # Only one run writes at a time, so what lies there is what a killed run left behind.
-    aside = home.warehouse / ".publishing"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    with folder_aside(home.warehouse) as aside:
         copy = aside / home.published.name
         shutil.copyfile(home.marts_database, copy)
         try:
@@ -326,8 +321,6 @@ def swap_in(home: Home, tables: dict[str, TableContent] | None = None) -> None:
         copy.replace(home.published)
         sync_folder(home.warehouse)
         expect(home, [new])
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _compact(home: Home) -> None:
@@ -338,16 +331,13 @@ def _compact(home: Home) -> None:
         ).fetchall()
     if free_n < _MANY_FREE_BLOCKS or free_n * 4 < total_n:
         return
-    folder = Path(tempfile.mkdtemp(prefix=".compact-", dir=home.private))
-    try:
+    with folder_aside(home.private) as folder:
         aside = folder / home.marts_database.name
         with duckdb.connect() as connection:
             connection.execute(f"ATTACH '{_text(home.marts_database)}' AS large (READ_ONLY)")
             connection.execute(f"ATTACH '{_text(aside)}' AS compact (STORAGE_VERSION '{STORAGE_VERSION}')")
             connection.execute("COPY FROM DATABASE large TO compact")
         aside.replace(home.marts_database)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _text(path: Path) -> str:

@@ -27,7 +27,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.files import replace_file, sync_folder
+from pipelines.files import aside_name, replace_file, sync_folder
 from pipelines.home import PROJECT, Home
 from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.returns import current_definitions
@@ -327,7 +327,7 @@ class ReleaseLog:
         for source, kept in ((file, target), (self.home.documentation, folder / "docs.html")):
             if not source.exists() or (kept.exists() and _is_copy(source, kept)):
                 continue
-            aside = folder / f".{kept.name}.{os.getpid()}.part"
+            aside = folder / aside_name(kept.name)
             try:
                 shutil.copyfile(source, aside)
                 aside.chmod(0o444)
