@@ -33,7 +33,8 @@ from pipelines.screening.identify import (
     identify,
     sheets_of_the_county,
 )
-from pipelines.screening.personal_data import mask_personal, personal_data, without_misspelt_codes
+from pipelines.screening.personal_data import mask_personal
+from pipelines.screening.personal_findings import personal_observations, without_misspelt_codes
 from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
 from pipelines.screening.structure import structure, subject
@@ -321,7 +322,7 @@ def _identified(
         periods=settings.periods,
     )
     names = [submission.file_name, *(receipt.file_name for receipt in submission.receipts)]
-    personal = without_misspelt_codes(personal_data(outcome, names), outcome, found.tables)
+    personal = without_misspelt_codes(personal_observations(outcome, names), outcome, found.tables)
     remarks = [Observation(rule_id, detail=detail) for rule_id, detail in outcome.remarks]
     explanations, replies = _replies(submission, outcome, settings.reply_key)
     if personal:
