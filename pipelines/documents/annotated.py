@@ -90,6 +90,9 @@ def annotate(
     if not ordered:
         return None
     name = mask_personal(file_name)
+    if not path.exists():
+        lost = ("原件含个人信息，已由市局删除",)
+        return Annotated(quoting(None, name, ordered, heading, lost), lost=lost, is_own=False)
     with tempfile.TemporaryDirectory(prefix="xianbao-") as folder:
         request, target = Path(folder) / "request.json", Path(folder) / "annotated.xlsx"
         request.write_text(

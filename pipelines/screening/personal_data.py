@@ -303,9 +303,7 @@ def _numbers(text: str, start: int, end: int, label: str) -> Iterator[_Span]:
         first += taken
 
 
-def _kind(
-    text: str, digits: str, groups: list[tuple[int, int]], first: int, last: int, label: str
-) -> _Span | None:
+def _kind(text: str, digits: str, groups: list[tuple[int, int]], first: int, last: int, label: str) -> _Span | None:
     """What the groups from `first` to `last`, together `digits`, are as one number."""
     start, stop = groups[first][0], groups[last][1]
     rule_id = None

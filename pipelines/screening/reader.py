@@ -138,9 +138,12 @@ def _searched(outcome: Workbook | Refusal, others: Iterable[tuple[Where, str]] =
     sheets = {sheet.name: sheet for sheet in outcome.sheets}
     told = {sheets[where.sheet].cell(where.row or 0, where.column or 0) for _, _, where in in_cells if not where.place}
     places = {(rule_id, where[:3]) for rule_id, _, where in in_cells}
+    # A sheet's name is repeated wherever something refers to it.
+    names = {(rule_id, value) for rule_id, value, where in in_cells if where.place}
     besides: dict[Found, None] = {}
     for found in search((where, text) for where, text in others if text not in told):
-        if found.where.row is None or (found.rule_id, found.where[:3]) not in places:
+        is_told = found[:2] in names or (found.where.row is not None and (found.rule_id, found.where[:3]) in places)
+        if not is_told:
             besides.setdefault(found)
     return replace(outcome, personal=(*in_cells, *besides))
 

@@ -255,7 +255,7 @@ def test_every_way_to_write_something_of_a_person_is_one(text, rule):
         "张三",
         "WPS_1554870291",
         "=@SUM(A1:A2)",
-        "_ * #,##0.00_ ;_ * -#,##0.00_ ;_ * \"-\"??_ ;_ @_ ",
+        '_ * #,##0.00_ ;_ * -#,##0.00_ ;_ * "-"??_ ;_ @_ ',
         "单价@3.50",
         "6222 1000 2000 3000",
         "1234567890.12",
@@ -278,7 +278,8 @@ def test_what_a_column_or_the_cell_before_is_called_speaks_for_the_number():
 
 
 @pytest.mark.parametrize(
-    "piece", ["1 ", "1", "138 ", "138-0013-", "E0", "护照 ", "电话 138 ", "a@", "@a.", "家庭电话", "1.3", "+1 ", "a-1.b@", "①"]
+    "piece",
+    ["1 ", "1", "138 ", "138-0013-", "E0", "护照 ", "电话 138 ", "a@", "@a.", "家庭电话", "1.3", "+1 ", "a-1.b@", "①"],
 )
 def test_a_long_text_is_searched_in_proportion_to_its_length(piece):
     def seconds(length: int) -> float:
