@@ -26,7 +26,7 @@ Texts = Iterator[tuple[Where, str]]
 
 #: Parts by the beginning or a piece of their name → what a clerk knows them as, and where Excel shows it.
 _PARTS: tuple[tuple[str, str], ...] = (
-    (r"threadedcomments/|comments[^/]*$|docs/comments", "批注"),
+    (r"threadedcomments/|comments/|comments[^/]*$", "批注"),
     (r"persons/", "批注的作者"),
     (r"^docprops/|^meta\.xml$|^meta-inf/", "文档属性（文件→信息）"),
     (r"^customxml/", "自定义 XML（文件→信息→检查文档）"),
@@ -52,7 +52,7 @@ _ELEMENTS = {
     "f": "公式", "formula": "条件格式", "cfRule": "条件格式",
     "dataValidation": "数据有效性", "formula1": "数据有效性", "formula2": "数据有效性", "sqref": "数据有效性",
     "content-validation": "数据有效性", "help-message": "数据有效性", "error-message": "数据有效性",
-    "hyperlink": "超链接", "a": "超链接",
+    "hyperlink": "超链接",
     "definedName": "名称（公式→名称管理器）", "named-range": "名称（公式→名称管理器）",
     "named-expression": "名称（公式→名称管理器）", "database-range": "名称（公式→名称管理器）",
     **dict.fromkeys(("oddHeader", "oddFooter", "evenHeader", "evenFooter", "firstHeader", "firstFooter", "headerFooter",
@@ -271,7 +271,8 @@ class _Walk:
             where = where._replace(place="批注、文本框或控件")
         for key, value in attributes.items():
             if len(value) >= _SHORTEST and not key.startswith("xmlns") and not key.endswith((":value", "date-value")):
-                self.found.append((where, value))
+                is_link = key.endswith("href") and not where.place.startswith("文本框")
+                self.found.append((where._replace(place="超链接") if is_link else where, value))
         self.open.append((local, where))
 
     def end(self, _: str) -> None:
