@@ -47,6 +47,9 @@ _PARTS: tuple[tuple[str, str], ...] = (
     (r"\x05(?:document)?summaryinformation", "文档属性（文件→信息）"),
     (r"_sx_db_cur", "数据透视表的缓存"),
 )  # fmt: skip
+_HEADERS = "页眉或页脚"
+#: What says how a header looks, between its characters.
+_HEADER_CODES = re.compile(r'&(?:"[^"]*"|K[0-9A-F]{6}|[A-Z]|[0-9]{1,2}(?![0-9]))')
 #: Elements by name → the same. Those of a sheet, of a workbook part and of OpenDocument.
 _ELEMENTS = {
     "f": "公式", "formula": "条件格式", "cfRule": "条件格式",
@@ -56,7 +59,7 @@ _ELEMENTS = {
     "definedName": "名称（公式→名称管理器）", "named-range": "名称（公式→名称管理器）",
     "named-expression": "名称（公式→名称管理器）", "database-range": "名称（公式→名称管理器）",
     **dict.fromkeys(("oddHeader", "oddFooter", "evenHeader", "evenFooter", "firstHeader", "firstFooter", "headerFooter",
-                     "header", "footer", "header-left", "footer-left", "header-first", "footer-first"), "页眉或页脚"),
+                     "header", "footer", "header-left", "footer-left", "header-first", "footer-first"), _HEADERS),
     "annotation": "批注", "comment": "批注",
     "scenario": "方案", "inputCells": "方案", "protectedRange": "允许编辑的区域",
     "frame": "文本框或图形", "custom-shape": "文本框或图形", "text-box": "文本框或图形", "shape": "文本框或图形",
@@ -72,7 +75,6 @@ _ANCHORED = {"c": "r", "comment": "ref", "threadedComment": "ref", "hyperlink": 
              "tableColumn": "", "protectedRange": "sqref"}  # fmt: skip
 #: Content of parts that hold no text of anybody.
 _PICTURES = re.compile(r"\.(?:png|jpe?g|gif|bmp|tiff?|emf|wmf|wdp|ico|ttf|odttf|fntdata|wav|mp[34])$", re.IGNORECASE)
-_VALUE = frozenset(["v", "value"])
 #: Cells with a number or a shared text and nothing else: the readers of cells have seen them.
 _PLAIN_CELLS = re.compile(r'<c r="[A-Z]{1,3}[0-9]{1,7}"(?: s="[0-9]*")?(?: t="(?:s|n|b|e)")?(?:/>|><v>[^<>]*</v></c>)')
 _SHORTEST = 6
@@ -217,8 +219,8 @@ def _cell(reference: str) -> tuple[int | None, int | None]:
 class _Walk:
     """One pass of expat over a part; runs of one text are put together, elements are known by their names without prefixes."""
 
-    def __init__(self, where: Where, links: dict[str, str]) -> None:
-        self.where, self.links = where, links
+    def __init__(self, where: Where, links: dict[str, str], *, is_sheet: bool) -> None:
+        self.where, self.links, self.is_sheet = where, links, is_sheet
         self.found: list[tuple[Where, str]] = []
         self.open: list[tuple[str, Where]] = []
         self.text: list[str] = []
@@ -291,19 +293,22 @@ class _Walk:
             return
         text = "".join(self.text)
         self.text.clear()
-        if len(text) >= _SHORTEST and self.open and self.open[-1][0] not in _VALUE_IN_CELL(self.open):
-            self.found.append((self.here, text))
-
-
-def _VALUE_IN_CELL(opened: list[tuple[str, Where]]) -> frozenset[str]:
-    """The elements whose text is a cell's value, which the readers of cells have seen."""
-    return _VALUE if len(opened) > 1 and opened[-2][0] == "c" and opened[-2][1].row is not None else frozenset()
+        if len(text) < _SHORTEST or not self.open:
+            return
+        if self.is_sheet and self.open[-1][0] == "v":
+            return  # a cell's value, which the readers of cells have seen
+        self.found.append((self.here, text))
+        if "&" in text and self.here.place == _HEADERS:
+            self.found.append((self.here, _HEADER_CODES.sub("", text)))
 
 
 def _xml_texts(content: bytes, where: Where, part: str, links: dict[str, dict[str, str]]) -> Texts:
     lowered = part.lower()
+    # A sheet that the workbook does not list is read by nobody else.
+    is_sheet = "worksheets/" in lowered and bool(where.sheet)
     if "worksheets/" in lowered:
-        where = where._replace(place="工作表的其他设置")
+        where = where._replace(place="工作表的其他设置" if is_sheet else "工作簿中没有列出的工作表")
+    if is_sheet:
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
@@ -315,7 +320,7 @@ def _xml_texts(content: bytes, where: Where, part: str, links: dict[str, dict[st
         where = where._replace(place="工作簿的其他设置")
     elif lowered in ("content.xml", "styles.xml", "settings.xml"):
         where = where._replace(place=_OF_ODS[lowered])
-    walk = _Walk(where, links.setdefault(lowered, {}))
+    walk = _Walk(where, links.setdefault(lowered, {}), is_sheet=is_sheet)
     stream = io.BytesIO(content)
     try:
         while piece := stream.read(1 << 16):

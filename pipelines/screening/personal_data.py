@@ -177,7 +177,8 @@ _FORMS_SPOKEN = _Forms(marks_are_digits=True, spoken=_SPOKEN)
 _FORMS_SPOKEN[ord("〇")] = _FORMS_SPOKEN[ord("○")] = _FORMS_SPOKEN[ord("◯")] = "0"
 _FORMS_SPOKEN |= {ord(character): str(number) for number, character in enumerate("壹贰叁肆伍陆柒捌玖幺", start=1)}
 _FORMS_SPOKEN[ord("幺")] = "1"
-_MARKED = re.compile(r"[²³¹⁰⁴-⁹₀-₉①-⑨⓪⑴-⑼⒈-⒐❶-❾➀-➈➊-➒]")
+_MARKS = frozenset("²³¹⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉①②③④⑤⑥⑦⑧⑨⓪⑴⑵⑶⑷⑸⑹⑺⑻⑼⒈⒉⒊⒋⒌⒍⒎⒏⒐❶❷❸❹❺❻❼❽❾➀➁➂➃➄➅➆➇➈➊➋➌➍➎➏➐➑➒")
+_SPOKEN_DIGITS = frozenset(_SPOKEN)
 _SPOKEN_RUN = re.compile(rf"[{_SPOKEN}○◯幺](?:[ \-]?[{_SPOKEN}○◯幺0-9]){{10}}")
 
 
@@ -185,20 +186,22 @@ def _spans(text: str, label: str = "") -> list[_Span]:
     """Everything of persons in a text, without overlaps, in order. `label`: what the cells above or beside it call it."""
     if text.isascii() and text.isprintable():
         return _within(text, label)
-    forms = [_FORMS]
-    if _MARKED.search(text):
-        forms.append(_FORMS_WITHOUT_MARKS)
-    if len(text) > 10 and _SPOKEN_RUN.search(text):
-        forms.append(_FORMS_SPOKEN)
-    for form in forms:
-        plain = text.translate(form)
-        found = _within(plain, label)
-        if found:
-            if len(plain) == len(text):
-                return found
-            at = [place for place, character in enumerate(text) if form[ord(character)]]
-            return [_Span(one.rule_id, at[one.start], at[one.end - 1] + 1) for one in found]
-    return []
+    found = _in_form(text, label, _FORMS)
+    if not found and not _MARKS.isdisjoint(text):
+        found = _in_form(text, label, _FORMS_WITHOUT_MARKS)
+    if not found and len(text) > 10 and not _SPOKEN_DIGITS.isdisjoint(text) and _SPOKEN_RUN.search(text):
+        found = _in_form(text, label, _FORMS_SPOKEN)
+    return found
+
+
+def _in_form(text: str, label: str, form: _Forms) -> list[_Span]:
+    """The spans of a text brought to a form, at their places in the text itself."""
+    plain = text.translate(form)
+    found = _within(plain, label)
+    if not found or len(plain) == len(text):
+        return found
+    at = [place for place, character in enumerate(text) if form[ord(character)]]
+    return [_Span(one.rule_id, at[one.start], at[one.end - 1] + 1) for one in found]
 
 
 # Numbers ----------------------------------------------------------------------------------------------------------------
@@ -512,9 +515,15 @@ _LABELS = re.compile(
 )
 
 
+#: What their words begin with.
+_FIRST_OF_LABELS = frozenset("护通旅居回台签身证电手联移微家住宅卡银储信工账帐pPtTmMwWhHbBcCaA")
+#: A number as cells hold them: too short for anything, or with decimals.
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,6}(?:[.][0-9]*)?|-?[0-9]{7,18}[.][0-9]+")
+
+
 def _calls(text: str) -> bool:
     """Whether a cell only says what others hold."""
-    if len(text) > _LONGEST_WORD or (text.isascii() and not text[0].isalpha()):
+    if len(text) > _LONGEST_WORD or _FIRST_OF_LABELS.isdisjoint(text) or (text.isascii() and not text[0].isalpha()):
         return False
     return _LABELS.search(text) is not None and not any(map(str.isdigit, text))
 
@@ -528,7 +537,7 @@ def search(texts: Iterable[tuple[Where, str]]) -> Iterator[Found]:
     beside: tuple[str, int | None, str] = ("", None, "")
     for where, text in texts:
         is_short = len(text) < _SHORTEST
-        if is_short and text.isascii():
+        if (is_short and text.isascii()) or _PLAIN_NUMBER.fullmatch(text):
             continue
         label = ""
         if where.row is not None and not where.place:

@@ -161,6 +161,7 @@ def excel_places() -> list[Placed]:
         ("链接的目标", {"xl/externalLinks/_rels/externalLink9.xml.rels": f'<Relationships {_RELATIONS}><Relationship Id="r" Type="{_TYPES}/externalLinkPath" Target="file:///C:/{PHONE}/a.xlsx" TargetMode="External"/></Relationships>'}, "外部链接"),
         ("透视表", {"xl/pivotCache/pivotCacheDefinition9.xml": f'<pivotCacheDefinition {_MAIN}><sharedItems><s v="教师甲 {IDENTITY}"/></sharedItems></pivotCacheDefinition>'}, "数据透视表"),
         ("修订", {"xl/revisions/revisionLog1.xml": f"<revisions {_MAIN}><rcc><nc><is><t>{HOLDS}</t></is></nc></rcc></revisions>"}, "修订"),
+        ("没有列出的表", {"xl/worksheets/sheet99.xml": f'<worksheet {_MAIN}><sheetData><row r="1"><c r="A1"><v>{PHONE}</v></c></row></sheetData></worksheet>'}, "没有列出的工作表"),
         ("部件名", {f"customXml/{PHONE}.xml": "<a/>"}, "部件名"),
         ("说明文件", {"docProps/readme.txt": HOLDS}, "文档属性"),
         ("嵌入", {"xl/embeddings/Workbook1.xlsx": _edited(note)}, "嵌入"),
@@ -221,7 +222,7 @@ def xls_places() -> list[Placed]:
         ("单字节.xls", made(narrow), "批注"),
         ("有效性.xls", made(prompt), "数据有效性"),
         ("链接.xls", made(link), "超链接"),
-        ("页眉.xls", made(edit=lambda sheet: setattr(sheet, "header_str", HOLDS.encode())), "页眉"),
+        ("页眉.xls", made(edit=lambda sheet: setattr(sheet, "header_str", PHONE.encode())), "页眉"),
         ("公式.xls", made(edit=lambda sheet: sheet.write(0, 40, xlwt.Formula(f'N("{PHONE}")'))), "公式"),
         ("单元格.xls", made(edit=lambda sheet: sheet.write(60, 0, f"注：{IDENTITY}")), ""),
     ]  # fmt: skip
@@ -354,7 +355,7 @@ def closed(folder: Path) -> Outcome:
 def erased(folder: Path) -> Outcome:
     home, submission_id = _quarantined_home(folder)
     store = RawStore(home.raw)
-    before, manifest = marts_content(home), ReleaseLog(home).current()
+    before, manifest = marts_content(home), list(ReleaseLog(home))[-1]
     try:
         with home.writing():
             (good,) = [one.submission_id for one in store if not one.first.personal]
@@ -372,7 +373,7 @@ def erased(folder: Path) -> Outcome:
         remove_build(home)
     update(home)
     same = marts_content(home) == before
-    holds = manifest is not None and verify(home, manifest).holds
+    holds = verify(home, manifest).holds
     # The same bytes under another name and in a zip.
     deliver(home, XINFU.code, folder / "坏.xlsx", name="又一份.xlsx", modified=1_728_100_000)
     with zipfile.ZipFile(folder / "包.zip", "w") as archive:
