@@ -476,6 +476,31 @@ def decide_log() -> None:
     decide.show_log(_home())
 
 
+quarantine = typer.Typer(
+    no_args_is_help=True, help="因含个人信息而隔离的文件：列出、删除。Files with something of a person in them."
+)
+app.add_typer(quarantine, name="quarantine")
+
+
+@quarantine.command("list")
+def quarantine_list() -> None:
+    """隔离的文件，以及哪些已经删除。Every quarantined file."""
+    from pipelines.cli.quarantine import show_quarantined
+
+    show_quarantined(_home())
+
+
+@quarantine.command("erase")
+def quarantine_erase(
+    number: Annotated[str, typer.Argument(metavar="RECEIPT", help="回执编号（至少前四位），见 quarantine list")],
+    by: Annotated[str, typer.Option(help="由谁删除（姓名）")], reason: Annotated[str, typer.Option(help="理由或文件号")],
+) -> None:  # fmt: skip
+    """删除一个隔离文件的原件，不能恢复；记录、审核结果和回执保留。Erase a quarantined file's bytes for good."""
+    from pipelines.cli.quarantine import erase_quarantined
+
+    erase_quarantined(_home(), number, by, reason)
+
+
 @app.command()
 def diff(return_name: decide.Return, county: decide.County, period: decide.Period,
          old: Annotated[int | None, typer.Option("--from", help="较早的版本号；默认倒数第二版")] = None,

@@ -36,7 +36,7 @@ from pipelines.documents.findings_sheet import (
 from pipelines.documents.ooxml import MAIN, WORKBOOK_TYPE, NotEditable, Package, Styles, new_package, xml_text
 from pipelines.documents.sheets import Book, Cell, Notes, SheetText, area, lines_of, link_to, position, width_of
 from pipelines.screening.identify import is_findings_sheet
-from pipelines.screening.personal_data import mask_personal
+from pipelines.screening.personal_data import PERSONAL_RULES, mask_personal
 from pipelines.screening.workbook import (
     FINDINGS_SHEET,
     METADATA_SHEET,
@@ -52,8 +52,6 @@ __all__ = ["Annotated", "Heading", "Issue", "annotate"]
 
 _OURS = frozenset(COLOURS.values())
 _NUMBER = re.compile(r"第 (\d{1,6}) 号")
-#: A copy that holds numbers of persons would carry them into the outbox: these rules are answered by quoting, masked.
-_PERSONAL_RULES = frozenset(["FILE-1a-identity-number", "FILE-1a-phone-number", "FILE-1a-bank-card"])
 _USE = (
     "点“单元格”跳到出错处；改完后把本文件（或改好的原表）放回原报送信箱。可筛选；要排序请先撤销工作表保护（无密码）。"
 )
@@ -92,6 +90,9 @@ def annotate(
     if not ordered:
         return None
     name = mask_personal(file_name)
+    if not path.exists():
+        lost = ("原件含个人信息，已由市局删除",)
+        return Annotated(quoting(None, name, ordered, heading, lost), lost=lost, is_own=False)
     with tempfile.TemporaryDirectory(prefix="xianbao-") as folder:
         request, target = Path(folder) / "request.json", Path(folder) / "annotated.xlsx"
         request.write_text(
@@ -132,7 +133,8 @@ def annotate_here(request: Mapping[str, Any], limits: Mapping[str, Any]) -> dict
     target = Path(plain["target"])
     lost: tuple[str, ...] = ()
     if isinstance(outcome, Workbook) and outcome.kind == "xlsx":
-        if any(issue.rule_id in _PERSONAL_RULES for issue in issues):
+        # A copy that holds numbers of persons would carry them into the outbox: the file is quoted instead, masked.
+        if outcome.personal or any(issue.rule_id in PERSONAL_RULES for issue in issues):
             lost = ("原工作簿含个人信息，不在副本中转存",)
         else:
             try:
@@ -148,9 +150,18 @@ def annotate_here(request: Mapping[str, Any], limits: Mapping[str, Any]) -> dict
             except (ValueError, LookupError, TypeError, zipfile.BadZipFile, RecursionError):
                 # A package that our edits do not foresee: it is quoted instead.
                 lost = ("原工作簿结构特殊，无法在其上标注",)
-    readable = outcome if isinstance(outcome, Workbook) else None
+    readable = _without_persons(outcome) if isinstance(outcome, Workbook) else None
     target.write_bytes(quoting(readable, name, issues, heading, lost))
     return {"lost": lost, "is_own": False}
+
+
+def _without_persons(workbook: Workbook) -> Workbook:
+    """The workbook to quote from: cells in which something of a person was found hold it masked, and nothing else."""
+    sheets = {sheet.name: sheet for sheet in workbook.sheets}
+    for _, value, where in workbook.personal:
+        if where.row is not None and where.column is not None and not where.place:
+            sheets[where.sheet].rows[where.row][where.column] = value
+    return workbook
 
 
 # The county's own workbook --------------------------------------------------------------------------------------------

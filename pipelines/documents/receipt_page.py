@@ -81,6 +81,11 @@ def _facts(content: Mapping[str, Any]) -> str:
         ("文件名", f"{text(content.get('file_name'))}（{int(content.get('size_bytes') or 0):,} 字节）"),
         ("SHA-256", f'<span class="code">{text(content.get("submission_id"))}</span>'),
     ]
+    erased = content.get("erased")
+    if erased:
+        rows.append(
+            ("原件", f"含个人信息，市局已于 {text(moment(erased.get('at')))} 删除：{text(erased.get('reason'))}")
+        )
     batch = content.get("batch")
     if batch:
         rows.append(("来自压缩包", f"{text(batch.get('file_name'))}（回执 {text(batch.get('receipt_number'))}）"))

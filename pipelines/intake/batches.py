@@ -6,17 +6,19 @@ and which one is refused as a whole, `screening.batch_contents` says; the reader
 
 from dataclasses import dataclass, replace
 
-from pipelines.intake.raw_store import Arrival, RawStore
+from pipelines.intake.raw_store import AlreadyErased, Arrival, RawStore
 from pipelines.screening.archives import Unsafe, open_archive
 from pipelines.screening.batch_contents import batch_members, is_batch, left_behind, plain_name
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """The members of a batch, by path: (submission id, whether it is new to the store). `passed_over`: what is none, by path."""
+    """The members of a batch, by path: (submission id, whether it is new to the store). `passed_over`: what is none, by path. `erased`: names of
+    files that the bureau has erased before."""
 
     members: tuple[tuple[str, bool], ...]
     passed_over: tuple[str, ...] = ()
+    erased: tuple[str, ...] = ()
 
     @property
     def submission_ids(self) -> tuple[str, ...]:
@@ -33,10 +35,14 @@ def unpack(store: RawStore, submission_id: str, arrival: Arrival, *, max_bytes: 
         with open_archive(store.path(submission_id)) as archive:
             if not is_batch(archive.namelist()):
                 return None
-            kept = []
+            kept, erased = [], []
             for member in batch_members(archive, max_bytes=max_bytes):
-                with archive.open(member.info) as stream:
-                    member_id, size = store.keep(stream, max_bytes=max_bytes)
+                try:
+                    with archive.open(member.info) as stream:
+                        member_id, size = store.keep(stream, max_bytes=max_bytes)
+                except AlreadyErased:
+                    erased.append(plain_name(member.name))
+                    continue
                 inside = replace(
                     arrival,
                     file_name=plain_name(member.name),
@@ -44,6 +50,6 @@ def unpack(store: RawStore, submission_id: str, arrival: Arrival, *, max_bytes: 
                     batch_id=submission_id,
                 )
                 kept.append((member_id, store.record(member_id, size, inside)))
-            return Unpacked(tuple(kept), tuple(left_behind(archive)))
+            return Unpacked(tuple(kept), tuple(left_behind(archive)), tuple(erased))
     except Unsafe:
         return None

@@ -24,16 +24,20 @@ from pipelines.home import OUTBOX_INDEX, Home
 from pipelines.intake.batches import unpack
 from pipelines.intake.parallel import in_parallel
 from pipelines.intake.places import masked, opened, what_failed
-from pipelines.intake.raw_store import Arrival, RawStore, TooLarge
+from pipelines.intake.raw_store import AlreadyErased, Arrival, Erasure, RawStore, TooLarge
 from pipelines.municipality import ConfigurationError, County, Reference
 from pipelines.screening.archives import ZIP_SIGNATURES
 from pipelines.screening.batch_contents import UNFINISHED, is_left_behind, plain_name
+from pipelines.screening.personal_data import mask_personal
 
 #: So many files in a row that cannot be read are no fault of the files.
 _FAILURES_OF_A_SOURCE = 3
 
 #: What the pipeline itself puts into a county's outbox, which a county may have put into its inbox.
 _OWN_ANSWER = re.compile(rf"_回执\.(?:html|json)$|(?:^|/){re.escape(OUTBOX_INDEX)}$")
+
+#: What is said of bytes that came once more after they were erased.
+_ERASED = "与市局已删除的含个人信息的文件相同"
 
 #: So many files that programs left behind are named; the others are counted.
 _NAMED = 5
@@ -228,6 +232,9 @@ def collect(
         result.problem = str(error)
     except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
         result.problem = what_failed(error, uri)
+    # What is told goes into logs and onto boards: a name may hold the number of a person.
+    result.left = [mask_personal(line) for line in result.left]
+    result.passed_over = [mask_personal(line) for line in result.passed_over]
     if result.landed or result.known or result.left:
         _write_seen(seen_file, seen)
     _mark_unfinished(home, result.code, None if is_finished else seen)
@@ -297,6 +304,9 @@ def _pull_new(
         except TooLarge:
             mebibytes = home.municipality.limits.file_mebibytes
             result.left.append(f"{plain_name(file.name)}: 超过 {mebibytes} MiB，未收取")
+            seen[key] = file.stamp
+        except AlreadyErased:
+            result.left.append(f"{plain_name(file.name)}: {_ERASED}，没有再收，请从收件夹里删去")
             seen[key] = file.stamp
         except Exception as error:  # noqa: BLE001 - one file that cannot be read is that file's alone
             reason = what_failed(error, source.uri)
@@ -373,6 +383,11 @@ def _pull(
     is_new = store.record(submission_id, size, arrival, batch_members=members)
     left = [plain_name(path) for path in unpacked.passed_over] if unpacked else []
     passed_over = [f"{plain_name(file.name)} 中的 {_told(left)}"] if left else []
+    if unpacked and unpacked.erased:
+        # The zip holds the same bytes once more.
+        store.erase(submission_id, Erasure(arrival.collected_at, "系统", "压缩包里有市局删除过的含个人信息的文件"))
+        told = "、".join(unpacked.erased)
+        passed_over.append(f"{plain_name(file.name)} 中的 {told}: {_ERASED}，没有再收，压缩包也没有留存")
     return [(submission_id, is_new), *(unpacked.members if unpacked else ())], passed_over
 
 

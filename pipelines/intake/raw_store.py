@@ -3,12 +3,16 @@
     raw/submissions/ab/abcd…         the bytes
     raw/submissions/ab/abcd….json    {"submission_id", "size_bytes", "receipts": [{county_code, file_name, source_uri,
                                       modified_at, collected_at, received_at, batch_id if it came in a zip}],
-                                      "batch": {"members": [submission ids]} if it is a zip of returns}
+                                      "batch": {"members": [submission ids]} if it is a zip of returns,
+                                      "erased": {at, by, reason, screening} if the bytes were erased}
 
 The same bytes are kept once, however often and from wherever they come; each arrival is a receipt. Nothing here is ever
-changed or removed, and everything in the warehouse follows from it. Somebody or something else may have changed it: bytes are held
-against their SHA-256 whenever they are read, a sidecar that says nothing is put aside as `abcd….json.damaged`, and neither holds up
-any other submission.
+changed, and everything in the warehouse follows from it. Removed are the bytes of a quarantined file alone, and only by the bureau
+(`erase`): the sidecar stays, says so, and holds what screening made of them. Numbers of persons in names are never written down: a name
+is kept masked, with what was found in it beside it.
+
+Somebody or something else may have changed it: bytes are held against their SHA-256 whenever they are read, a sidecar that says nothing
+is put aside as `abcd….json.damaged`, and neither holds up any other submission.
 """
 
 import fcntl
@@ -17,13 +21,13 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from pipelines.files import hold, replace_file, sync_folder
-from pipelines.screening.personal_data import mask_personal
+from pipelines.screening.personal_data import Where, mask_personal, search
 from pipelines.screening.screen import Receipt, Submission
 from pipelines.times import utc
 
@@ -55,9 +59,26 @@ class RawDamaged(RuntimeError):
         )
 
 
+class AlreadyErased(Exception):
+    """The bytes are those of a submission that the bureau has erased; nothing was kept."""
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """That a submission's bytes were erased: when (ISO 8601 in UTC), by whom and why. `screening`: what screening had made of them, as
+    `screen.recorded` gives it; nothing of a zip, of which nothing is ever said."""
+
+    at: str
+    by: str
+    reason: str
+    screening: dict[str, Any] | None = None
+
+
 @dataclass(frozen=True)
 class Arrival:
-    """One receipt as the sidecar holds it; times are ISO 8601 in UTC. `batch_id`: the zip that it came in, if any."""
+    """One receipt as the sidecar holds it; times are ISO 8601 in UTC. `batch_id`: the zip that it came in, if any. `name_held`: what of
+    persons its name held before it was masked, as JSON: (rule, value masked) of each.
+    """
 
     county_code: str
     file_name: str
@@ -66,20 +87,37 @@ class Arrival:
     collected_at: str
     received_at: str
     batch_id: str | None = None
+    name_held: str = ""
 
     def as_json(self) -> dict[str, str]:
         """The fields that are set."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name, value in asdict(self).items() if value not in (None, "")}
+
+    @property
+    def personal(self) -> tuple[tuple[str, str], ...]:
+        """`name_held`, read."""
+        return tuple((rule_id, value) for rule_id, value in json.loads(self.name_held or "[]"))
+
+    def masked(self) -> "Arrival":
+        """The same without numbers of persons in its names."""
+        held = [[found.rule_id, found.value] for found in search([(Where(place="文件名"), self.file_name)])]
+        return replace(
+            self,
+            file_name=mask_personal(self.file_name),
+            source_uri=mask_personal(self.source_uri),
+            name_held=json.dumps(held, ensure_ascii=False) if held else self.name_held,
+        )
 
 
 @dataclass(frozen=True)
 class RawSubmission:
-    """One submission of the store. `batch_members`: for a zip of returns, the submissions that were in it."""
+    """One submission of the store. `batch_members`: for a zip of returns, the submissions that were in it. `erased`: its bytes are gone."""
 
     submission_id: str
     size_bytes: int
     arrivals: tuple[Arrival, ...]
     batch_members: tuple[str, ...] = ()
+    erased: Erasure | None = None
 
     @property
     def first(self) -> Arrival:
@@ -95,7 +133,7 @@ class RawSubmission:
             earliest.setdefault(arrival.county_code, arrival)
             collected.setdefault(arrival.county_code, []).append(utc(arrival.collected_at))
         return tuple(
-            Receipt(code, arrival.file_name, utc(arrival.received_at), tuple(sorted(collected[code])))
+            Receipt(code, arrival.file_name, utc(arrival.received_at), tuple(sorted(collected[code])), arrival.personal)
             for code, arrival in sorted(earliest.items())
         )
 
@@ -125,7 +163,7 @@ class RawStore:
         return sidecar.with_name(sidecar.name + _DAMAGED)
 
     def keep(self, stream: IO[bytes], *, max_bytes: int) -> tuple[str, int]:
-        """Copy a stream into the store; returns (SHA-256, size). Raises TooLarge beyond `max_bytes`.
+        """Copy a stream into the store; returns (SHA-256, size). Raises TooLarge beyond `max_bytes`, AlreadyErased.
 
         The submission exists only once its sidecar does: a crash between the two leaves bytes that the next pull finds again.
         """
@@ -144,6 +182,9 @@ class RawStore:
                 aside.flush()
                 os.fsync(aside.fileno())
             submission_id = digest.hexdigest()
+            known = self.get(submission_id)
+            if known and known.erased:
+                raise AlreadyErased(submission_id)
             target = self.path(submission_id)
             if not target.is_file() or sha256_of(target) != submission_id:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -167,14 +208,34 @@ class RawStore:
         known, sidecar = self.get(submission_id), self._sidecar(submission_id)
         if known is None and sidecar.exists():
             sidecar.replace(self._aside(submission_id))
+        arrival = arrival.masked()
         arrivals = list(known.arrivals) if known else []
         members = batch_members or (known.batch_members if known else ())
         place = (arrival.county_code, arrival.source_uri, arrival.modified_at)
         is_new_place = all(place != (other.county_code, other.source_uri, other.modified_at) for other in arrivals)
         if is_new_place or (known and members != known.batch_members):
             arrivals += [arrival] if is_new_place else []
-            self.write(RawSubmission(submission_id, size_bytes, tuple(arrivals), members))
+            self.write(
+                RawSubmission(submission_id, size_bytes, tuple(arrivals), members, known.erased if known else None)
+            )
         return known is None
+
+    def erase(self, submission_id: str, erasure: Erasure) -> None:
+        """Remove a submission's bytes for good. Written down first: a crash in between is finished by doing it again.
+
+        Raises LookupError for a submission that is not there.
+        """
+        with (self.folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            entry = self.get(submission_id)
+            if entry is None:
+                raise LookupError(submission_id)
+            if entry.erased is None:
+                masked = tuple(arrival.masked() for arrival in entry.arrivals)
+                self.write(replace(entry, arrivals=masked, erased=erasure))
+            path = self.path(submission_id)
+            path.unlink(missing_ok=True)
+            sync_folder(path.parent)
 
     def write(self, entry: RawSubmission) -> None:
         """Write a submission's sidecar, whose bytes lie there already."""
@@ -185,6 +246,8 @@ class RawStore:
         }
         if entry.batch_members:
             content["batch"] = {"members": list(entry.batch_members)}
+        if entry.erased:
+            content["erased"] = asdict(entry.erased)
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
         replace_file(self._sidecar(entry.submission_id), text.encode())
 
@@ -222,14 +285,16 @@ class RawStore:
                 sidecar.replace(self._aside(sidecar.stem))
 
     def seems_whole(self, entry: RawSubmission) -> bool:
-        """Whether the bytes are there and as many as they were: what can be asked of every submission at every run."""
+        """Whether the bytes are there and as many as they were, or rightly gone: what can be asked of every submission at every run."""
         try:
-            return self.path(entry.submission_id).stat().st_size == entry.size_bytes
+            return entry.erased is not None or self.path(entry.submission_id).stat().st_size == entry.size_bytes
         except OSError:
             return False
 
     def check(self, entry: RawSubmission) -> None:
-        """Hold the bytes against their SHA-256. Raises RawDamaged."""
+        """Hold the bytes, where they were not erased, against their SHA-256. Raises RawDamaged."""
+        if entry.erased is not None:
+            return
         path = self.path(entry.submission_id)
         try:
             is_right = path.is_file() and sha256_of(path) == entry.submission_id
@@ -241,7 +306,13 @@ class RawStore:
     def to_screen(self, entry: RawSubmission) -> Submission:
         """A stored submission as screening takes it. Raises RawDamaged when its bytes are no longer those that came."""
         self.check(entry)
-        return Submission(entry.submission_id, self.path(entry.submission_id), entry.first.file_name, entry.receipts)
+        return Submission(
+            entry.submission_id,
+            self.path(entry.submission_id),
+            entry.first.file_name,
+            entry.receipts,
+            erased=(entry.erased.screening or {}) if entry.erased else None,
+        )
 
 
 def sha256_of(path: Path) -> str:
@@ -256,13 +327,15 @@ def _read(sidecar: Path) -> RawSubmission | None:
         content = json.loads(sidecar.read_bytes())
         arrivals = tuple(Arrival(**receipt) for receipt in content["receipts"])
         members = tuple(content["batch"]["members"]) if "batch" in content else ()
-        entry = RawSubmission(content["submission_id"], content["size_bytes"], arrivals, members)
+        erased = Erasure(**content["erased"]) if "erased" in content else None
+        entry = RawSubmission(content["submission_id"], content["size_bytes"], arrivals, members, erased)
         is_right = (
             entry.submission_id == sidecar.stem
             and type(entry.size_bytes) is int
             and bool(arrivals)
             and all(isinstance(member, str) for member in members)
             and all(_is_right(arrival) for arrival in arrivals)
+            and (erased is None or all(isinstance(value, str) for value in (erased.at, erased.by, erased.reason)))
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

@@ -13,7 +13,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +22,8 @@ from pipelines.screening.archives import ZIP_SIGNATURES, Unsafe, damage, open_ar
 from pipelines.screening.batch_contents import BATCH_KIND, batch_members, is_batch
 from pipelines.screening.delimited import read_text
 from pipelines.screening.file_kinds import refused_by_first_bytes, refused_by_parts, refused_by_streams
+from pipelines.screening.other_texts import compound_texts, package_texts
+from pipelines.screening.personal_data import Found, Where, search
 from pipelines.screening.second_reading.cells import Cell, Contradiction, SheetReading, disagreement, no_number
 from pipelines.screening.second_reading.marks import SharedTexts
 from pipelines.screening.second_reading.ods import as_usually_prefixed, read_ods
@@ -74,7 +76,7 @@ def read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Workb
             return _read_zip(path, max_bytes=max_bytes, max_cells=max_cells)
         if head.startswith(_OLE):
             return _read_ole(path, max_bytes=max_bytes, max_cells=max_cells)
-        return refused_by_first_bytes(head, size) or read_text(path, name, max_cells=max_cells)
+        return refused_by_first_bytes(head, size) or _searched(read_text(path, name, max_cells=max_cells))
     except Contradiction as contradiction:
         return Refusal("FILE-0-limits" if contradiction.beyond_limits else "FILE-0-unreadable", str(contradiction))
 
@@ -99,11 +101,14 @@ def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Wo
                 return Refusal("FILE-0-active-content", f"{link} 是 DDE 或 OLE 链接")
             remarks = package_remarks(names)
             if main and main.lower().endswith(".bin"):
-                return _read_xlsb(source, archive, names, main, remarks, max_cells=max_cells)
+                outcome = _read_xlsb(source, archive, names, main, remarks, max_cells=max_cells)
+                return _searched(outcome, package_texts(archive))
             if main:
-                return _read_ooxml(source, archive, names, main, remarks, max_cells=max_cells)
+                outcome = _read_ooxml(source, archive, names, main, remarks, max_cells=max_cells)
+                return _searched(outcome, package_texts(archive))
             if is_ods:
-                return _read_ods(source, archive, names, remarks, max_cells=max_cells)
+                outcome = _read_ods(source, archive, names, remarks, max_cells=max_cells)
+                return _searched(outcome, package_texts(archive))
     except Unsafe as unsafe:
         if unsafe.damaged:
             return Refusal("FILE-0-unreadable", unsafe.reason)
@@ -122,6 +127,34 @@ def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Wo
             return Refusal("FILE-0-unreadable", "文件不完整或已损坏（缺少必要的部分）")
         return Refusal("FILE-0-unreadable", damage(error))
     return Refusal("FILE-0-type", "内容是某个程序的文档，不是工作簿")
+
+
+def _searched(outcome: Workbook | Refusal, others: Iterable[tuple[Where, str]] = ()) -> Workbook | Refusal:
+    """The workbook with what of persons is in its cells and in the `others`, the texts besides them. What a cell is said to hold is not
+    said once more of the table of texts, or of the formula, that it comes from."""
+    if isinstance(outcome, Refusal):
+        return outcome
+    in_cells = list(search(_cell_texts(outcome)))
+    sheets = {sheet.name: sheet for sheet in outcome.sheets}
+    told = {sheets[where.sheet].cell(where.row or 0, where.column or 0) for _, _, where in in_cells if not where.place}
+    places = {(rule_id, where[:3]) for rule_id, _, where in in_cells}
+    # A sheet's name is repeated wherever something refers to it.
+    names = {(rule_id, value) for rule_id, value, where in in_cells if where.place}
+    besides: dict[Found, None] = {}
+    for found in search((where, text) for where, text in others if text not in told):
+        is_told = found[:2] in names or (found.where.row is not None and (found.rule_id, found.where[:3]) in places)
+        if not is_told:
+            besides.setdefault(found)
+    return replace(outcome, personal=(*in_cells, *besides))
+
+
+def _cell_texts(workbook: Workbook) -> Iterator[tuple[Where, str]]:
+    for sheet in workbook.sheets:
+        yield Where(sheet.name, place="工作表名"), sheet.name
+        for row, cells in enumerate(sheet.rows):
+            for column, text in enumerate(cells):
+                if text is not None:
+                    yield Where(sheet.name, row, column), text
 
 
 def _check_sums(archive: zipfile.ZipFile) -> None:
@@ -437,4 +470,7 @@ def _read_xls(source: Path | IO[bytes], *, max_cells: int) -> Workbook | Refusal
         reading = SheetReading()
         return read_xls_sheet(content, book.sheets[number][1], book, reading), reading, book.from_1904
 
-    return _read_calamine(source, "xls", read, remarks, max_cells=max_cells)
+    outcome = _read_calamine(source, "xls", read, remarks, max_cells=max_cells)
+    if not isinstance(source, Path):
+        source.seek(0)
+    return _searched(outcome, compound_texts(str(source) if isinstance(source, Path) else source, book))

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +33,8 @@ from pipelines.screening.identify import (
     identify,
     sheets_of_the_county,
 )
-from pipelines.screening.personal_data import mask_personal, personal_data, without_misspelt_codes
+from pipelines.screening.personal_data import mask_personal
+from pipelines.screening.personal_findings import personal_observations, without_misspelt_codes
 from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
 from pipelines.screening.structure import structure, subject
@@ -60,23 +61,27 @@ FINDINGS_PER_RULE = 200
 class Receipt:
     """The earliest arrival of a submission's bytes from one county: whose inbox, under which name, received when (UTC).
 
-    `arrivals`: when its bytes were collected, each time that they were sent; what a lock is held against.
+    `arrivals`: when its bytes were collected, each time that they were sent; what a lock is held against. `personal`: (rule, value) of
+    what of persons its name held, which is masked since.
     """
 
     county_code: str
     file_name: str
     received_at: datetime
     arrivals: tuple[datetime, ...] = ()
+    personal: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Submission:
-    """The bytes to screen. `receipts` may be empty for a file that never came in (`xianbao check`)."""
+    """The bytes to screen. `receipts` may be empty for a file that never came in (`xianbao check`). `erased`: the bytes are gone, and this
+    is what screening had made of them (`recorded`)."""
 
     submission_id: str
     path: Path
     file_name: str
     receipts: tuple[Receipt, ...] = ()
+    erased: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -243,6 +248,10 @@ def screen(
     there.
     """
     result = Screening()
+    for submission in submissions:
+        if submission.erased is not None:
+            _as_recorded(submission, submission.erased, result)
+    submissions = [submission for submission in submissions if submission.erased is None]
     entries: list[_Entry] = []
     requests = [ReadRequest(submission.path, submission.file_name) for submission in submissions]
     outcomes = read_files(requests, settings.limits, progress=progress)
@@ -256,6 +265,29 @@ def screen(
         if filings:
             _judge_together(defined, filings, result)
     return _without_faulty(result)
+
+
+def recorded(screening: Screening) -> dict[str, Any]:
+    """What screening made of one rejected submission, as plain values that outlast its bytes."""
+    return {
+        "filings": [asdict(filing) | {"received_at": None} for filing in screening.filings],
+        "findings": [asdict(finding) for finding in screening.findings],
+        "rule_results": [list(one) for one in screening.rule_results],
+        "cell_columns": [list(one) for one in screening.cell_columns],
+    }
+
+
+def _as_recorded(submission: Submission, record: Mapping[str, Any], result: Screening) -> None:
+    """Say of erased bytes what was said of them when they were there; of a zip that nothing is to be said."""
+    if not record:
+        _reject_file(submission, [], result)
+        return
+    for plain in record["filings"]:
+        received_at = _received_at(submission, plain["county_code"])
+        result.filings.append(Filing(**{**plain, "received_at": received_at}))
+    result.findings += [Finding(**plain) for plain in record["findings"]]
+    result.rule_results += [tuple(one) for one in record["rule_results"]]
+    result.cell_columns += [tuple(one) for one in record["cell_columns"]]
 
 
 def told(fault: Exception) -> str:
@@ -321,7 +353,9 @@ def _identified(
         periods=settings.periods,
     )
     names = [submission.file_name, *(receipt.file_name for receipt in submission.receipts)]
-    personal = without_misspelt_codes(personal_data(outcome, names), outcome, found.tables)
+    personal = without_misspelt_codes(personal_observations(outcome, names), outcome, found.tables)
+    in_names = dict.fromkeys(held for receipt in submission.receipts for held in receipt.personal)
+    personal += [Observation(rule_id, value=value, detail="文件名中") for rule_id, value in in_names]
     remarks = [Observation(rule_id, detail=detail) for rule_id, detail in outcome.remarks]
     explanations, replies = _replies(submission, outcome, settings.reply_key)
     if personal:

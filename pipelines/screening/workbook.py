@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipelines.characters import is_blank
+from pipelines.screening.personal_data import Found, Where
 
 #: Sheets of ours in a county's workbook: what the file is, the list of findings returned with it, the notes of a template.
 METADATA_SHEET, FINDINGS_SHEET, NOTES_SHEET = "_xianbao", "问题清单", "填表说明"
@@ -64,13 +65,15 @@ class Sheet:
 @dataclass(frozen=True)
 class Workbook:
     """A file that could be read. `kind`: xlsx, xlsb, xls, ods or csv, or batch (an archive of files, without sheets);
-    `encoding` for csv only. `remarks`: (level-0 rule, detail) of what is in the file besides cells and was left alone.
+    `encoding` for csv only. `remarks`: (level-0 rule, detail) of what is in the file besides cells and was left alone. `personal`: what is of
+    persons in it, masked, in cells and everywhere else.
     """
 
     kind: str
     sheets: list[Sheet] = field(default_factory=list)
     encoding: str | None = None
     remarks: tuple[tuple[str, str], ...] = ()
+    personal: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,13 @@ def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
         }
         for sheet in outcome.sheets
     ]
-    return {"kind": outcome.kind, "encoding": outcome.encoding, "sheets": sheets, "remarks": outcome.remarks}
+    return {
+        "kind": outcome.kind,
+        "encoding": outcome.encoding,
+        "sheets": sheets,
+        "remarks": outcome.remarks,
+        "personal": outcome.personal,
+    }
 
 
 def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
@@ -203,4 +212,5 @@ def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
         for sheet in plain["sheets"]
     ]
     remarks = tuple((rule_id, detail) for rule_id, detail in plain["remarks"])
-    return Workbook(kind=plain["kind"], sheets=sheets, encoding=plain["encoding"], remarks=remarks)
+    personal = tuple(Found(rule_id, value, Where(*where)) for rule_id, value, where in plain["personal"])
+    return Workbook(kind=plain["kind"], sheets=sheets, encoding=plain["encoding"], remarks=remarks, personal=personal)

@@ -271,6 +271,8 @@ def receipt(known: Known, entry: RawSubmission, issues: Sequence[Issue]) -> dict
             for member in entry.batch_members
             if member in entries
         ],
+        "erased": entry.erased
+        and {"at": beijing_iso(utc(entry.erased.at)), "reason": mask_personal(entry.erased.reason)},
         "verdict": worst,
         "verdict_label": SYSTEM_FAULT if system_fault else _worst_label(worst, described) if filings else NOT_OURS,
         "system_fault": system_fault,

@@ -9,14 +9,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.files import folder_aside, replace_file
 from pipelines.home import Home
 from pipelines.intake.deadlines import last_observed_on
-from pipelines.intake.raw_store import RawStore, RawSubmission
+from pipelines.intake.raw_store import RawStore
 from pipelines.times import end_of_day, utc
 from pipelines.warehouse.held import differing_tables, what_is_wrong
 from pipelines.warehouse.publish import Stamped, stamp, swap_in
@@ -85,9 +85,9 @@ def _link_submissions(source: RawStore, target: RawStore, known: dict[str, int],
             if moment is None or utc(arrival.received_at) <= moment
         ]
         if arrivals:
-            if source.path(entry.submission_id).exists():  # else landing says what is wrong
+            if entry.erased is None and source.path(entry.submission_id).exists():  # else landing says what is wrong
                 _link(source.path(entry.submission_id), target.path(entry.submission_id))
-            target.write(RawSubmission(entry.submission_id, entry.size_bytes, tuple(arrivals), entry.batch_members))
+            target.write(replace(entry, arrivals=tuple(arrivals)))
 
 
 def _link(path: Path, target: Path) -> None:

@@ -551,6 +551,8 @@ def _file_cases() -> list[BadFile]:
         _draft("FILE-1a-identity-number", _remark(IDENTITY_NUMBER), value="140*************04"),
         _draft("FILE-1a-phone-number", _remark(f"电话{PHONE_NUMBER}"), value="138******00"),
         _draft("FILE-1a-bank-card", _remark(BANK_CARD), value="622**************00"),
+        _draft("FILE-1a-travel-document", _remark("护照 E00000001"), value="E0*****01"),
+        _draft("FILE-1a-mail-address", _remark("jiaoshi@example.com"), value="j***@***.com"),
         _draft("FILE-1b-error-cell", _changed("enrolment", "boarders", boarders="#REF!"), value="#REF!"),
         _draft("FILE-1b-hidden-data", _hidden()),
         _draft("FILE-0-row-unclear", _unclear(), value="说明："),

@@ -77,7 +77,7 @@ def test_bytes_are_kept_unchanged_under_their_hash_and_cannot_be_written_to(tmp_
     submission_id, size = store.keep(io.BytesIO(content), max_bytes=10**7)
     assert (submission_id, size) == (sha(content), len(content))
     assert store.path(submission_id).read_bytes() == content
-    assert stat.S_IMODE(store.path(submission_id).stat().st_mode) == 0o444
+    assert stat.S_IMODE(store.path(submission_id).stat().st_mode) == 0o400
 
 
 def test_the_same_bytes_are_kept_once_and_every_arrival_is_a_receipt(tmp_path):

@@ -1,7 +1,10 @@
 """Numbers of persons are found by their check digits and never repeated; sums of money are left in peace."""
 
+import io
 import time
+from pathlib import Path
 
+import openpyxl
 import pytest
 from bad_files import BANK_CARD, IDENTITY_NUMBER, IDENTITY_NUMBER_X, PHONE_NUMBER
 from builders import SETTINGS, Draft, submission
@@ -11,21 +14,40 @@ from hypothesis import strategies as st
 from pipelines.screening.findings import shown
 from pipelines.screening.identify import Observation, identify
 from pipelines.screening.personal_data import (
+    Where,
     is_bank_card,
     is_identity_number,
     mask,
     mask_personal,
-    personal_data,
-    without_misspelt_codes,
+    search,
 )
+from pipelines.screening.personal_findings import personal_observations, without_misspelt_codes
+from pipelines.screening.reader import read_file
 from pipelines.screening.screen import screen
-from pipelines.screening.workbook import Sheet, Workbook
+from pipelines.screening.workbook import Sheet, Workbook, cell_address
 
 
 def found(*texts: str | None) -> list[tuple[str, str, str]]:
     """(rule, cell, value) of everything found in a row of cells."""
-    workbook = Workbook("xlsx", [Sheet("表", [list(texts)])])
-    return [(seen.rule_id, seen.cell, seen.value) for seen in personal_data(workbook)]
+    cells = [(Where("表", 0, column), text) for column, text in enumerate(texts) if text is not None]
+    return [
+        (rule_id, cell_address(where.row or 0, where.column or 0), value) for rule_id, value, where in search(cells)
+    ]
+
+
+def saved(book: openpyxl.Workbook) -> bytes:
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+def read(content: bytes, folder: Path, name: str = "报表.xlsx") -> Workbook:
+    """The workbook as the reading process hands it on."""
+    path = folder / name
+    path.write_bytes(content)
+    outcome = read_file(path, name, max_bytes=2**24, max_cells=100_000)
+    assert isinstance(outcome, Workbook)
+    return outcome
 
 
 @pytest.mark.parametrize(
@@ -59,6 +81,217 @@ def found(*texts: str | None) -> list[tuple[str, str, str]]:
 )
 def test_a_number_of_a_person_is_found_in_any_company(text, rule):
     assert [entry[:2] for entry in found(text)] == ([(rule, "A1")] if rule else [])
+
+
+IDENTITY, P, C, D, M = (
+    "FILE-1a-identity-number",
+    "FILE-1a-phone-number",
+    "FILE-1a-bank-card",
+    "FILE-1a-travel-document",
+    "FILE-1a-mail-address",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        # Identity numbers: groups of any size, for date and check digit speak for themselves.
+        ("140922 1900 0101 0015", IDENTITY),
+        ("140922.19000101.0015", IDENTITY),
+        ("140922-19000101-0015", IDENTITY),
+        ("140922/1900/0101/0015", IDENTITY),
+        ("1409 2219 0001 0100 15", IDENTITY),
+        ("140 922 190 001 010 015", IDENTITY),
+        ("140922、19000101、0015", IDENTITY),
+        ("140922\n19000101\n0015", IDENTITY),
+        ("140922\r\n1900\t0101 0015", IDENTITY),
+        ("1 4 0 9 2 2 1 9 0 0 0 1 0 1 0 0 1 5", IDENTITY),
+        ("1-4-0-9-2-2-1-9-0-0-0-1-0-1-0-0-1-5", IDENTITY),
+        ("140922\u00b719000101\u00b70015", IDENTITY),
+        ("140922\u3000190001010015", IDENTITY),
+        ("\u200b".join("140922190001010015"), IDENTITY),
+        ("\u2060".join("140922190001010015"), IDENTITY),
+        ("1409221900\u00ad01010015", IDENTITY),
+        ("140922\u202e190001010015", IDENTITY),
+        ("\u0336".join("140922190001010015"), IDENTITY),
+        ("①④⓪⑨②②①⑨⓪⓪⓪①⓪①⓪⓪①⑤", IDENTITY),
+        ("¹⁴⁰⁹²²¹⁹⁰⁰⁰¹⁰¹⁰⁰¹⁵", IDENTITY),
+        ("۱۴۰۹۲۲۱۹۰۰۰۱۰۱۰۰۱۵", IDENTITY),
+        ("一四〇九二二一九〇〇〇一〇一〇〇一五", IDENTITY),
+        ("14092219000101004x", IDENTITY),
+        ("14092219000101004Ｘ", IDENTITY),
+        ("14092219000101004Х", IDENTITY),  # Cyrillic
+        ("140922 19000101 004-x", IDENTITY),
+        ("张三14092219000101004X女", IDENTITY),
+        ("ID140922190001010015abc", IDENTITY),
+        ("G140922190001010015", IDENTITY),  # a pupil's number
+        ("１４０９２２１９０００１０１００１５", IDENTITY),
+        ("140922 000101 001", IDENTITY),
+        ("140922190001010015①", IDENTITY),
+        ("810000190001010018", IDENTITY),
+        ("1.4092219000101E+17", IDENTITY),
+        ("1.40922190001010e17", IDENTITY),
+        ("91108419000101001X", IDENTITY),  # of a resident from abroad
+        ("A123456(3)", IDENTITY),  # Hong Kong
+        ("身份证 A123456789", IDENTITY),  # Taiwan
+        # Telephones
+        ("138 001 38000", P),
+        ("138.0013.8000", P),
+        ("(138)0013-8000", P),
+        ("（138）00138000", P),
+        ("138_0013_8000", P),
+        ("138/0013/8000", P),
+        ("138-00138000", P),
+        ("1-3-8-0-0-1-3-8-0-0-0", P),
+        ("138\n0013\n8000", P),
+        ("008613800138000", P),
+        ("0086 138 0013 8000", P),
+        ("+86-138-0013-8000", P),
+        ("（+86）13800138000", P),
+        ("013800138000", P),
+        ("138\u20600013\u20608000", P),
+        ("１３８００１３８０００", P),
+        ("١٣٨٠٠١٣٨٠٠٠", P),
+        ("๑๓๘๐๐๑๓๘๐๐๐", P),
+        ("𝟏𝟑𝟖𝟎𝟎𝟏𝟑𝟖𝟎𝟎𝟎", P),
+        ("一三八〇〇一三八〇〇〇", P),
+        ("壹叁捌零零壹叁捌零零零", P),
+        ("1️⃣3️⃣8️⃣0️⃣0️⃣1️⃣3️⃣8️⃣0️⃣0️⃣0️⃣", P),
+        ("填报员13800138000。", P),
+        ("电话.13800138000", P),
+        ("1、13800138000；2、13900139000", P),
+        ("13800138000-8001", P),
+        ("手机：13800 138000", P),
+        ("手机 1380 0138 000", P),
+        ("1.3800138E+10", P),
+        ("+852 9123 4567", P),
+        ("00853-66123456", P),
+        ("+886 912 345 678", P),
+        ("Tel: +44 7700 900123", P),
+        ("家庭电话：0350-3030000", P),
+        ("住宅电话 3030000", P),
+        # Cards
+        ("6222.0000.0000.0000.012", C),
+        ("6222-0000-0000-0000-012", C),
+        ("6222000000000000012", C),
+        ("622200 0000000000012", C),
+        ("工资卡号 622 20000 0000 0000 012", C),
+        ("6222000000000000000", C),  # what a spreadsheet leaves of one taken for a number
+        ("6.222000000000000E+18", C),
+        # Documents
+        ("护照 E00000001", D),
+        ("护照号码：E00000001", D),
+        ("E00000001", D),
+        ("EA0000001", D),
+        ("G00000001", D),
+        ("护照Ｅ０００００００１", D),
+        ("护照 e0000 0001", D),
+        ("passport no. 150000001", D),
+        ("港澳居民来往内地通行证 H00000001", D),
+        ("往来港澳通行证C00000001", D),
+        ("往来台湾通行证：L00000001", D),
+        ("台胞证 00000001", D),
+        ("外国人永久居留证 USA110000000001", D),
+        # Addresses
+        ("zhangsan@example.com", M),
+        ("填报员zhangsan@example.com。", M),
+        ("zhang.san+a@mail.example.gov.cn", M),
+        ("zhangsan＠example．com", M),
+        ("zhangsan@exa\u200bmple.com", M),
+        ("mailto:zhangsan@example.com?subject=x", M),
+        ("zhangsan(at)example.com", M),
+        ("zhangsan @ example.com", M),
+        ("教师甲@例子.中国", M),
+    ],
+)
+def test_every_way_to_write_something_of_a_person_is_one(text, rule):
+    assert [entry[:2] for entry in found(text)] == ([(rule, "A1")] if rule else [])
+    if rule:
+        masked = mask_personal(text)
+        assert masked != text and found(masked) == []
+        assert found(text)[0][2].count("*") >= 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "联系电话 0350-3030000",
+        "电话：（0350）3030000转8001",
+        "+86-350-3030000",
+        "400-800-1234",
+        "1409220001、1409220002、1409220003",
+        "1380013800",  # ten digits: a school
+        "14090200011",  # eleven that begin like no mobile number
+        "140922001001",
+        "12140922MB0012345X",  # of an organisation
+        "121409224061234567",
+        "13,800,138,000",
+        "138,001,380.00",
+        "13800138000.00",
+        "0.13800138000",
+        "138.00138000",
+        "人数分别为138、1001、2000人",
+        "2024-09-01 08:30:15",
+        "20240901083015",
+        "2024年9月1日—2025年8月31日",
+        "150-20240901",
+        "2024.09.01-2025.08.31",
+        "晋教发〔2024〕13号",
+        "文号 E20240001",
+        "合同编号：G00012345",
+        "E20240901",
+        "XB020001",
+        "办理居住证 120000 人",
+        "持有护照的外籍教师 12 人",
+        "132-0350",
+        "192.168.100.1",
+        "1.3.6.1.4.1.311.2.1.12",
+        "{6B29FC40-CA47-1067-B31D-00DD010662DA}",
+        "6B29FC40CA471067B31D13800138000A",
+        "2052-12.1.0.16729",
+        "16.0300",
+        "openpyxl",
+        "Microsoft Excel",
+        "张三",
+        "WPS_1554870291",
+        "=@SUM(A1:A2)",
+        '_ * #,##0.00_ ;_ * -#,##0.00_ ;_ * "-"??_ ;_ @_ ',
+        "单价@3.50",
+        "6222 1000 2000 3000",
+        "1234567890.12",
+        "1.38001E+10",  # too little is left of it
+    ],
+)
+def test_codes_amounts_dates_and_offices_are_left_in_peace(text):
+    assert found(text) == []
+    assert mask_personal(text) == text
+
+
+def test_what_a_column_or_the_cell_before_is_called_speaks_for_the_number():
+    header = [(Where("表", 0, 0), "姓名"), (Where("表", 0, 1), "通行证号")]
+    rows = [(Where("表", 1, 0), "教师甲"), (Where("表", 1, 1), "M00000002")]
+    assert [entry.rule_id for entry in search([*header, *rows])] == [D]
+    assert list(search(rows)) == []
+    beside = [(Where("表", 5, 0), "家庭电话"), (Where("表", 5, 1), "0350-3030000")]
+    assert [(entry.rule_id, entry.value) for entry in search(beside)] == [(P, "035*-*****00")]
+    assert list(search([(Where("表", 5, 0), "联系电话"), (Where("表", 5, 1), "0350-3030000")])) == []
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["1 ", "1", "138 ", "138-0013-", "E0", "护照 ", "电话 138 ", "a@", "@a.", "家庭电话", "1.3", "+1 ", "a-1.b@", "①"],
+)
+def test_a_long_text_is_searched_in_proportion_to_its_length(piece):
+    def seconds(length: int) -> float:
+        text = (piece * length)[:length]
+        start = time.process_time()
+        found(text)
+        mask_personal(text)
+        return time.process_time() - start
+
+    seconds(1000)
+    short, long = min(seconds(4_000) for _ in range(2)), seconds(32_000)
+    assert long < 20 * short + 0.2
 
 
 @pytest.mark.parametrize(
@@ -118,9 +351,13 @@ def test_several_numbers_of_a_kind_in_a_cell_are_one_thing_to_mend():
     ]
 
 
-def test_hidden_sheets_are_searched_too():
-    workbook = Workbook("xlsx", [Sheet("表", [["a"]]), Sheet("底稿", [[None], [None, PHONE_NUMBER]], hidden=True)])
-    assert [(seen.sheet, seen.cell) for seen in personal_data(workbook)] == [("底稿", "B2")]
+def test_hidden_sheets_are_searched_too(tmp_path):
+    draft = Draft("enrolment")
+    book = openpyxl.load_workbook(io.BytesIO(draft.xlsx()))
+    hidden = book.create_sheet("底稿")
+    hidden["B2"], hidden.sheet_state = PHONE_NUMBER, "veryHidden"
+    workbook = read(saved(book), tmp_path)
+    assert [(seen.sheet, seen.cell) for seen in personal_observations(workbook)] == [("底稿", "B2")]
 
 
 @pytest.mark.parametrize("number", [IDENTITY_NUMBER, IDENTITY_NUMBER_X, PHONE_NUMBER, BANK_CARD])
@@ -178,18 +415,18 @@ def test_names_of_files_and_sheets_are_masked_wherever_they_are_repeated(tmp_pat
 #: The first characters of SHA-256 digests and one whole, each with eleven digits in a row that would be a mobile number; the last
 #: is sixteen characters with a run that passes for the fifteen digits of an old identity number.
 OUR_HEX = [
-    "14063697603e22d6",
-    "9ae2bdd7beedc2e766c6b76585530e16925115707dc7a06ab5ee4aa2776b2c7b",
+    "1fc17466542072fc",
+    "a934c244755c66aebb0d6f9f5687038ffae8f00b00b28b4e17521016393f38b9",
     "140902850101000a",
 ]
 
 
 @pytest.mark.parametrize("number", OUR_HEX)
-def test_receipt_numbers_and_digests_of_ours_are_nobodys(number, tmp_path):
+def test_receipt_numbers_and_digests_of_ours_are_nobodys(number):
     assert found(f"{number}z"), "or there would be nothing in it to take for a person"
     assert found(number, f"回执 {number}，见附件", f"{number}_回执") == []
-    workbook = Workbook("xlsx", [Sheet(f"答复{number}", [])])
-    assert list(personal_data(workbook, [f"{number}_标注_教师工资.xlsx"])) == []
+    assert list(personal_observations(Workbook("xlsx"), [f"{number}_标注_教师工资.xlsx"])) == []
+    assert list(search([(Where(f"答复{number}", place="工作表名"), f"答复{number}")])) == []
     assert mask_personal(f"{number}_标注.xlsx") == f"{number}_标注.xlsx"
 
 

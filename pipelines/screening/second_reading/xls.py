@@ -64,7 +64,7 @@ def read_xls_globals(stream: bytes) -> XlsReading:
     found = XlsReading()
     fonts_of_styles: list[int] = []
     fonts_of_texts: dict[int, _FontRuns] = {}
-    for kind, data, following in _records8(stream, 0):
+    for kind, data, following in records8(stream, 0):
         if kind == 0x0809 and len(data) >= 4 and not found.sheets:
             (found.version,) = struct.unpack_from("<H", data, 0)
         elif kind == 0x002F:
@@ -102,7 +102,7 @@ def read_xls_globals(stream: bytes) -> XlsReading:
     return found
 
 
-def _records8(stream: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
+def records8(stream: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
     """(kind, data, offset of the next record)."""
     end = len(stream)
     while at + 4 <= end:
@@ -115,7 +115,7 @@ def _records8(stream: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
 
 
 def _continued(stream: bytes, at: int) -> Iterator[bytes]:
-    for kind, data, _ in _records8(stream, at):
+    for kind, data, _ in records8(stream, at):
         if kind != 0x003C:
             return
         yield data
@@ -180,7 +180,7 @@ def read_xls_sheet(stream: bytes, offset: int, book: XlsReading, reading: SheetR
     depth = 0
     awaits: tuple[int, int, int] | None = None
     may_be_marked = any(book.font_marks)
-    for kind, data, _ in _records8(stream, offset):
+    for kind, data, _ in records8(stream, offset):
         if kind == 0x0809:
             depth += 1
         elif kind == 0x000A:

@@ -16,7 +16,7 @@ from pipelines.screening.second_reading.cells import (
 from pipelines.screening.second_reading.marks import Runs, SharedTexts, counted_runs, mark_of, marked_text
 
 
-def _records12(content: bytes) -> Iterator[tuple[int, bytes]]:
+def records12(content: bytes) -> Iterator[tuple[int, bytes]]:
     at, end = 0, len(content)
     while at < end:
         kind = content[at]
@@ -59,7 +59,7 @@ class Xlsb:
         self.styles: dict[int, str] = {}
         self._read_styles(styles)
         self.strings = SharedTexts()
-        for kind, data in _records12(strings):
+        for kind, data in records12(strings):
             if kind == 19:
                 text, runs = self.rich_text(data, 0)
                 if runs:
@@ -69,7 +69,7 @@ class Xlsb:
     def _read_styles(self, content: bytes) -> None:
         used: list[int] = []
         in_cell_styles = False
-        for kind, data in _records12(content):
+        for kind, data in records12(content):
             if kind == 43 and len(data) >= 8:
                 flags, raised_or_lowered = struct.unpack_from("<2xH2xH", data, 0)
                 self.fonts.append(
@@ -97,7 +97,7 @@ def read_xlsb_sheets(content: bytes) -> tuple[list[tuple[str, str]], bool]:
     """(sheet name, relation id) in the order of an .xlsb workbook, and whether its days count from 1904."""
     sheets = []
     from_1904 = False
-    for kind, data in _records12(content):
+    for kind, data in records12(content):
         if kind == 153:
             from_1904 = bool(data[0] & 1)
         elif kind == 156:
@@ -108,14 +108,14 @@ def read_xlsb_sheets(content: bytes) -> tuple[list[tuple[str, str]], bool]:
 
 def is_dde_link12(content: bytes) -> bool:
     """Whether an external link part of an .xlsb is a DDE link."""
-    return any(kind == 360 and data[:2] == b"\x01\x00" for kind, data in _records12(content))
+    return any(kind == 360 and data[:2] == b"\x01\x00" for kind, data in records12(content))
 
 
 def read_xlsb_sheet(content: bytes, book: Xlsb, reading: SheetReading) -> Iterator[Cell]:
     """Every cell of a BIFF12 sheet part that holds something."""
     row = column = -1
     may_be_marked = bool(book.styles or book.strings.runs)
-    for kind, data in _records12(content):
+    for kind, data in records12(content):
         if kind == 0:
             (row,) = struct.unpack_from("<I", data, 0)
             column = -1

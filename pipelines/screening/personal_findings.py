@@ -1,0 +1,55 @@
+"""What was found of persons in a file, as observations: at its cell, or with the place besides the cells.
+
+Belongs here: the names of files, which the reading process does not know, and telling a misspelt code from a telephone. What is of a
+person at all is `personal_data`'s business.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipelines.characters import folded, is_digits
+from pipelines.screening.identify import Observation, Table
+from pipelines.screening.personal_data import PHONE, Where, mask_personal, search
+from pipelines.screening.workbook import Workbook
+
+
+def personal_observations(workbook: Workbook, file_names: Iterable[str] = ()) -> Iterator[Observation]:
+    """One observation a place and kind, anywhere in the file, hidden sheets and names included."""
+    for rule_id, value, _ in search((Where(place="文件名"), name) for name in sorted(set(file_names))):
+        yield Observation(rule_id, value=value, detail="文件名中")
+    for rule_id, value, where in workbook.personal:
+        is_cell = not where.place
+        yield Observation(
+            rule_id,
+            where.sheet if where.place != "工作表名" else mask_personal(where.sheet),
+            where.row,
+            where.column,
+            value=value,
+            detail="" if is_cell else f"{where.place}中",
+        )
+
+
+def without_misspelt_codes(
+    observations: Iterable[Observation], workbook: Workbook, tables: Sequence[Table]
+) -> list[Observation]:
+    """The observations without the "mobile numbers" that are a code of the county's own with a digit too many.
+
+    A column with a fixed pattern refuses such a cell by its own rule, which tells the clerk what is really wrong.
+    """
+    sheets = {sheet.name: sheet for sheet in workbook.sheets}
+
+    def is_code(observation: Observation) -> bool:
+        row, column = observation.row, observation.column
+        if observation.rule_id != PHONE or observation.detail or row is None or column is None:
+            return False
+        text = folded(sheets[observation.sheet].cell(row, column) or "")
+        for table in tables:
+            name = next((name for name, place in table.columns.items() if place == column), None)
+            if table.sheet.name == observation.sheet and table.is_data_row(row) and name and table.county_code:
+                return (
+                    bool(table.definition.column(name).pattern)
+                    and is_digits(text)
+                    and text.startswith(table.county_code)
+                )
+        return False
+
+    return [observation for observation in observations if not is_code(observation)]
