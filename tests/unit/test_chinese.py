@@ -10,7 +10,8 @@ from ruamel.yaml import YAML
 
 from pipelines.home import PROJECT
 from pipelines.returns import current_definitions
-from pipelines.warehouse.chinese import labels, unit_of, write_chinese_layer
+from pipelines.warehouse.chinese import unit_of, write_chinese_layer
+from pipelines.warehouse.labels import labels
 
 DBT = PROJECT / "dbt_project"
 #: area, level, value, status, verdict, counties counted and expected
