@@ -292,6 +292,63 @@ def test_the_totals_of_groups_are_checked_whether_they_name_their_group_or_close
     assert [one.rule_id for one in found] == ["XB03-1c-total-row"]
 
 
+def population_in(order: str) -> Draft:
+    """XB03 with unnamed totals: A and B are its registers, a and b their totals, T the total of all."""
+    draft = Draft("population").with_total()
+    registers = sorted({row["register"] for row in draft.rows})
+    blocks = {
+        letter: [row for row in draft.rows if row["register"] == name]
+        for letter, name in zip("AB", registers, strict=True)
+    }
+    sums = {
+        letter: next(one for one in draft.totals if one["register"] == name)
+        for letter, name in zip("ab", registers, strict=True)
+    }
+    for total in sums.values():
+        total["register"] = None
+    people = [column.name for column in draft.definition.sum_columns]
+    whole = {name: sum(sums[letter][name] for letter in "ab" if letter.upper() in order) for name in people}
+    rows = {**blocks, **{letter: [total] for letter, total in sums.items()}}
+    draft.rows = [dict(row) for letter in order for row in rows.get(letter, [{"age": "总计", **whole}])]
+    draft.totals = []
+    return draft
+
+
+ORDERS = ["AaBbT", "TAaBb", "aAbBT", "TaAbB", "TAT", "TABT", "TAaBbT", "ABT", "TAB", "AT", "AaBb"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_unnamed_total_is_held_against_its_block_or_its_table_whichever_it_is_nearer_to(order, tmp_path):
+    draft = population_in(order)
+    (filing,) = (found := screen([submission(tmp_path, "报表.xlsx", draft.xlsx())], SETTINGS)).filings
+    assert (found.findings, filing.verdict) == ([], "accepted")
+    wrong = next(number for number, row in enumerate(draft.rows) if not isinstance(row["age"], int))
+    draft.rows[wrong]["population_male"] += 1
+    (finding,) = screen([submission(tmp_path, "报表.xlsx", draft.xlsx())], SETTINGS).findings
+    assert (finding.rule_id, finding.cell, finding.difference) == (
+        "XB03-1c-total-row", draft.cell(wrong, "population_male"), "+1",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["AaBb", "aAbB"])
+def test_the_total_of_another_block_is_a_wrong_total(order, tmp_path):
+    draft = population_in(order)
+    first, second = (row for row in draft.rows if not isinstance(row["age"], int))
+    second.update(first)
+    found = screen([submission(tmp_path, "报表.xlsx", draft.xlsx())], SETTINGS).findings
+    assert found and {one.rule_id for one in found} == {"XB03-1c-total-row"}
+
+
+@pytest.mark.parametrize("return_code", ["enrolment", "teacher_pay", "rural_subsidy", "civil_servant_pay"])
+def test_a_total_given_twice_is_held_against_all_rows_both_times(return_code, tmp_path):
+    draft = Draft(return_code).with_total()
+    grid = draft.grid()
+    at = draft.first_data_row + len(draft.rows)
+    twice = [*grid[:3], list(grid[at]), *grid[3:]]
+    found = screen([submission(tmp_path, "报表.xlsx", xlsx(others={"表": twice}))], SETTINGS)
+    assert (found.findings, [one.verdict for one in found.filings]) == ([], ["accepted"])
+
+
 # --- nothing is anything else -----------------------------------------------------------------------------------------
 
 LINES: list[list[Any]] = [

@@ -11,6 +11,7 @@ import pytest
 import xlwt
 from builders import DINGXIANG, SETTINGS, XINFU, Draft, submission, table_of, xlsx
 
+from pipelines.returns import current_definitions
 from pipelines.screening.findings import Finding
 from pipelines.screening.identify import Observation
 from pipelines.screening.screen import Screening, screen
@@ -64,7 +65,7 @@ def halves(return_code: str = "enrolment", **more: Any) -> tuple[Draft, Draft]:
 # --- several sheets of one return -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("return_code", ["enrolment", "population", "teacher_pay", "school"])
+@pytest.mark.parametrize("return_code", sorted(current_definitions()))
 def test_a_return_on_two_sheets_is_one_filing(tmp_path, return_code):
     result = screened(tmp_path, xlsx(*halves(return_code)))
     (filing,) = result.filings
@@ -72,6 +73,22 @@ def test_a_return_on_two_sheets_is_one_filing(tmp_path, return_code):
     rows = result.rows[return_code]
     assert set(rows["sheet"]) == {"一", "二"} and rows["source_row"].min() == 4
     assert {column[2] for column in result.cell_columns} == {"一", "二"}
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("return_code", ["enrolment", "teacher_pay"])
+def test_what_must_be_there_may_stand_on_another_sheet_of_the_filing(tmp_path, return_code, at):
+    parts = halves(return_code)
+
+    def left_empty(part: Draft) -> None:
+        for row in part.rows:
+            row.update({name: 0 for name, value in row.items() if not isinstance(value, str)})
+
+    left_empty(parts[at])
+    assert found(tmp_path, xlsx(*parts)) == []
+    left_empty(parts[1 - at])
+    asked = [(one.rule_id[5:], one.sheet) for one in screened(tmp_path, xlsx(*parts)).findings]
+    assert asked == [("4-nobody", "一")]
 
 
 def test_every_row_of_every_sheet_of_a_filing_is_accounted_for(tmp_path):
