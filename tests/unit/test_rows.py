@@ -8,9 +8,9 @@ from builders import DINGXIANG, SETTINGS, SIGNED, XINFU, Draft, submission, xlsx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.returns import current_definitions, definition
+from pipelines.returns import ReturnDefinition, current_definitions, definition
 from pipelines.screening.identify import Table, identify
-from pipelines.screening.rows import RowKind, RowsUnaccounted, account, row_numbers
+from pipelines.screening.rows import RowKind, RowsUnaccounted, account, row_numbers, sort_rows
 from pipelines.screening.screen import screen
 from pipelines.screening.workbook import Sheet, Workbook, cell_text
 
@@ -156,6 +156,44 @@ def test_the_numbers_of_columns_stand_under_the_header_and_nowhere_else(return_c
     assert kinds(table)["column_numbers"] == [3] and told(table) == []
     (table,) = tables_of([*grid[:4], numbers, *grid[4:]])
     assert 4 in table.data_rows
+
+
+def posts(*rows: list[str | None], figures: int = 1, pattern: str | None = None) -> dict[str, list[int]]:
+    """The kinds of the rows of a form that knows them by a free text (or by one of a pattern), with so many figures beside it."""
+    key = {"name": "post", "label": "岗位", "type": "text", "required": True, "pattern": pattern}
+    counts = [{"name": f"people_{n}", "label": f"人数{n}", "type": "count", "required": True} for n in range(figures)]
+    defined = ReturnDefinition.model_validate(
+        {"return": "posts", "form": "XB90", "version": 1, "title": "岗位人数统计表", "title_en": "Posts", "period_types": ["calendar_year"],
+         "key": ["post"], "row_label": "post", "columns": [key, *counts]}
+    )  # fmt: skip
+    columns = {column.name: index for index, column in enumerate(defined.columns)}
+    sorted_ = sort_rows(defined, Sheet("表", [list(columns), *rows]), columns, range(1, len(rows) + 1))
+    return {kind.value: found for kind, found in sorted_.items()}
+
+
+@pytest.mark.parametrize(
+    "name", ["负责人", "填报人", "填表人", "联系人", "单位负责人", "教职工总数", "在校生总数", "注", "校长"]
+)
+def test_a_row_known_by_a_free_text_and_a_figure_is_data_whatever_it_is_called(name):
+    assert posts([name, "7"]) == {"data": [1]}
+    assert posts([name, "7", "缺报"], figures=2) == {"data": [1]}
+
+
+def test_who_signs_below_a_form_of_free_text_is_a_signature_all_the_same():
+    signed = [
+        ["填表人", "甲"],
+        ["填表人：甲", "审核人：乙"],
+        ["联系电话", "3022331"],
+        ["填表日期：", "2024"],
+        ["负责人：丙", None],
+    ]
+    assert posts(["校长", "5"], *signed) == {"data": [1], "sign_off": [2, 3, 4, 5, 6]}
+    assert posts(["负责人", "7", None, None, None], figures=4) == {"unclear": [1]}
+    assert posts(["小学小计", "7"], ["合计", "9"], ["教职工合计", "9"]) == {"subtotal": [1, 2, 3]}
+
+
+def test_a_total_of_any_name_is_a_subtotal_where_keys_can_be_told():
+    assert posts(["教职工总数", "7"], ["140902", "7"], pattern="^[0-9]{6}$") == {"subtotal": [1], "data": [2]}
 
 
 # --- totals -----------------------------------------------------------------------------------------------------------
