@@ -5,12 +5,12 @@ intake, which keeps the members, and the reading process, which judges the zip i
 """
 
 import posixpath
-import re
 import zipfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 
 from pipelines.screening.archives import Unsafe, damage, member_name, open_archive
 
@@ -33,9 +33,9 @@ _DOCUMENT_PARTS = {
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "folder.htt", ".ds_store"}
 #: How the folders of systems and of automatic backups are called; so begins or ends what a program puts aside while it works.
 _SYSTEM_FOLDERS = {"__macosx", "$recycle.bin", "system volume information", "recycler", "@eadir", "lost+found"}
-_BACKUP_FOLDER = re.compile(
-    r"(?:wps|kingsoft|金山).*(?:backup|备份)|(?:backup|备份).*(?:wps|kingsoft|金山)", re.IGNORECASE
-)
+_BACKUP_FOLDERS = {"wps自动备份", "wps备份", "wps云备份", "wps backup", "wpsbackup", "wps_backup", "kingsoft backup"}
+#: The path under which WPS keeps its own copies, below its folder of settings.
+_BACKUP_PATH = ("office6", "backup")
 _PUT_ASIDE_STARTS = (".", "~$", "._", "~wrl", "~wrd", "~df")
 _PUT_ASIDE_ENDS = (".temp", ".bak", ".xlk", ".wbk", ".asd")
 #: Names under which editors and transfer programs keep files that are not finished.
@@ -106,7 +106,8 @@ def is_left_behind(path: str) -> bool:
         or name.startswith(_PUT_ASIDE_STARTS)
         or name.endswith((*_PUT_ASIDE_ENDS, *UNFINISHED))
         or any(folder in _SYSTEM_FOLDERS or folder.startswith(".") for folder in folders)
-        or any(_BACKUP_FOLDER.search(folder) for folder in folders)
+        or any(folder in _BACKUP_FOLDERS for folder in folders)
+        or _BACKUP_PATH in pairwise(folders)
     )
 
 

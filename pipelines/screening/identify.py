@@ -33,7 +33,7 @@ from pipelines.screening.rows import (
     row_numbers,
     sort_rows,
 )
-from pipelines.screening.units import asked_instead, units_said
+from pipelines.screening.units import asked_instead, is_running_text, units_said
 from pipelines.screening.workbook import (
     FINDINGS_SHEET,
     METADATA_SHEET,
@@ -366,12 +366,13 @@ _NAMED_TWICE, _NAMED_WITH_KEY = 6, 3
 def _shown(tables: list[Table]) -> list[Table]:
     """The tables without those that stand on hidden sheets: what nobody sees is not read.
 
-    Beside a visible table of its return a hidden one is a copy, and asked about there; alone it is refused in words.
+    Beside a visible table of its return a hidden one is a copy, and asked about there; alone it is refused in words. A form in
+    which nothing is filled is nothing beside a visible table.
     """
     kept = [table for table in tables if not table.sheet.hidden]
     copies: dict[str, list[Table]] = {}
     for table in tables:
-        if table.sheet.hidden:
+        if table.sheet.hidden and (table.data_rows or not kept):
             copies.setdefault(table.definition.return_code, []).append(table)
     for return_code, hidden in copies.items():
         beside = next((table for table in kept if table.definition.return_code == return_code), None)
@@ -738,7 +739,8 @@ def _check_units(table: Table, covers: Sequence[Sheet]) -> None:
                 sheet.cell(below, column) for below in range(row + 1, table.first_data_row)
             ):
                 said += [unit for unit in [split_unit(text)[1]] if unit]  # of a group of columns: 工资构成（万元）
-            for unit, asked in asked_instead(said, table.definition, alone=kind is not None):
+            in_passing = is_running_text(text)
+            for unit, asked in asked_instead(said, table.definition, alone=kind is not None, in_passing=in_passing):
                 table.observations.append(
                     Observation("FILE-0-unit-conflict", sheet.name, row, column, text, expected=asked, detail=unit)
                 )
@@ -843,8 +845,7 @@ def _resolve_county(
         )
         # What one county sends stands on its own board, not on that of the county it names by mistake.
         table.county_code = min(sources)
-    named = _counties_in_name(file_name, counties)
-    hinted = next(iter(named)) if len(named) == 1 else None
+    hinted = _county_in_name(file_name, counties)
     if hinted and hinted not in (claimed, table.county_code):
         table.observations.append(
             Observation("FILE-0-name-conflict", value=file_name, expected=by_code[claimed].name,
@@ -859,16 +860,20 @@ def county_in(text: str, counties: Sequence[CountyName]) -> str | None:
     return max(found, key=lambda county: len(county.name)).code if found else None
 
 
-def _counties_in_name(file_name: str, counties: Sequence[CountyName]) -> set[str]:
-    """Codes of the counties that a file's name says in full, as names: 代县 within 现代县域 is none."""
-    normal = normalise_label(file_name)
-    found: set[str] = set()
+#: What a county's name follows in the name of a file, if anything: no hanzi (a separator, a digit), the city or province, a time.
+_BEFORE_A_COUNTY = r"(?:^|[^\u4e00-\u9fff]|[市省州盟]|地区|自治区|[年度月季期])"
+
+
+def _county_in_name(file_name: str, counties: Sequence[CountyName]) -> str | None:
+    """Code of the one county whose full name a file's name gives as a name; 代县 within 当代县区 is none. None where it gives several."""
+    text = folded(file_name)
+    found: dict[str, bool] = {}
     for county in sorted(counties, key=lambda county: -len(county.name)):
-        name = re.escape(normalise_label(county.name))
-        if re.search(rf"{name}(?![域级际])", normal):
-            found.add(county.code)
-            normal = re.sub(name, " ", normal)
-    return found
+        name = r"\s*".join(map(re.escape, normalise_label(county.name)))
+        if re.search(rf"{name}(?![域级际])", text):
+            found[county.code] = re.search(rf"{_BEFORE_A_COUNTY}{name}(?![域级际])", text) is not None
+            text = re.sub(name, " ", text)
+    return next((code for code, is_a_name in found.items() if is_a_name), None) if len(found) == 1 else None
 
 
 def _seen_at(table: Table, claim: Claim, hidden: frozenset[str]) -> tuple[str, int, int]:

@@ -115,6 +115,7 @@ _FIRST = frozenset(word[0] for word in (*_LEADING, *_NOTES))
 #: A cell that names who or when and leaves the answer to the next cell; one that gives both; a day.
 _ASKS = re.compile(f"{_WORDS}:?")
 _ANSWERS = re.compile(rf"{_LEADS}:?.+|{_WORDS}:.+|[\u4e00-\u9fff()]{{2,10}}:.*|.*(?:盖章|公章)\)?")
+_ASKS_A_NUMBER = re.compile(r"(?:.*(?:电话|手机|传真|日期|时间)):?")
 _DAY = re.compile(r"[0-9]{0,4}[年./-][0-9]{0,2}[月./-][0-9]{0,2}日?")
 _REMARK = re.compile(f"(?:{_LEADS}|{_NOTE_WORDS}):")
 
@@ -153,6 +154,8 @@ _SUBTOTAL = re.compile(
     f".{{0,30}}(?:小计数?|分计|subtotals?){_COUNTED}|.{{1,30}}{_TOTAL_WORD}{_COUNTED}|其中(?::.{{0,30}})?",
     re.IGNORECASE,
 )
+#: So a row of free text may be called as well that is a figure of its own: 教职工总数.
+_MAY_BE_A_NAME = re.compile(f".+(?:总数|总和|总共|累计数?|汇总数?){_COUNTED}")
 _HALVES = frozenset("合总共小")
 _MAY_BE_TOTAL = re.compile(r"[计計总總汇]|其\s*中|^\W*全|^\W*[合共小]\W*$|^\W*[TSGＴＳＧ]", re.IGNORECASE)
 
@@ -199,7 +202,7 @@ class _Form:
 
     def is_keyed(self, cells: Sequence[str | None]) -> bool:
         """Whether a row holds a key: a code or number of its own, or everything that the form knows a row by."""
-        held = [(column, _holds(column, _at(cells, index))) for index, column in self.keys]
+        held = [(column, holds(column, _at(cells, index))) for index, column in self.keys]
         return any(is_held and not column.codes for column, is_held in held) or (
             bool(held) and all(is_held for _, is_held in held)
         )
@@ -211,12 +214,32 @@ class _Form:
             for index, _ in self.numbers
         )  # fmt: skip
 
+    @property
+    def is_told_by_its_keys(self) -> bool:
+        """Whether the form has a key that can be told from any other text."""
+        return any(column.codes or column.pattern or column.is_number for _, column in self.keys)
+
+    def is_named_and_counted(self, cells: Sequence[str | None]) -> bool:
+        """Whether a row holds a key of free text and a figure that is not the answer to the cell before it: 联系电话, 3022331."""
+        if self.is_told_by_its_keys or not any(_at(cells, index) for index, _ in self.keys):
+            return False
+        keys = {index for index, _ in self.keys}
+        for index, _ in self.numbers:
+            text = _at(cells, index)
+            if index in keys or not text or not (folded(text) in MISSING_CODES or _number(text) is not None):
+                continue
+            before = next((one for one in reversed(cells[:index]) if one), "")
+            if not _ASKS_A_NUMBER.fullmatch(normalise_label(before)):
+                return True
+        return False
+
 
 def _at(cells: Sequence[str | None], index: int) -> str | None:
     return cells[index] if index < len(cells) else None
 
 
-def _holds(column: Column, text: str | None) -> bool:
+def holds(column: Column, text: str | None) -> bool:
+    """Whether a text is plainly one of a column's: a code of its list, of its pattern, a number. Of free text nothing is plain."""
     if not text:
         return False
     plain = folded(text)
@@ -278,7 +301,9 @@ def _kind(form: _Form, cells: Sequence[str | None], under_header: bool) -> RowKi
         if len(filled) == 1 and leading_at in form.mapped:
             return RowKind.NOTE
     elif _SIGN_OFF.match(plain) or "盖章" in plain:
-        if _signs_off([(index, text) for index, text in enumerate(cells) if text], form.patterns):
+        if not form.is_named_and_counted(cells) and _signs_off(
+            [(index, text) for index, text in enumerate(cells) if text], form.patterns
+        ):
             return RowKind.SIGN_OFF
     else:
         return RowKind.DATA
@@ -300,6 +325,7 @@ def _total_kind(form: _Form, cells: Sequence[str | None]) -> RowKind | None:
         is_part = (
             _SUBTOTAL.fullmatch(label) is not None
             and not _NOTE.match(label)
+            and (form.is_told_by_its_keys or not _MAY_BE_A_NAME.fullmatch(label))
             and (index in form.mapped or label in ("小计", "合计"))
         )
         if not (is_total or is_part) or form.is_keyed(cells):
@@ -323,7 +349,7 @@ def _tell_subtotals(form: _Form, sheet: Sheet, found: dict[RowKind, list[int]]) 
     ]  # fmt: skip
     for row in list(found[RowKind.TOTAL]):
         for index, column in parts:
-            if _holds(column, text := sheet.cell(row, index)):
+            if holds(column, text := sheet.cell(row, index)):
                 part = folded(text or "")
                 if any(folded(sheet.cell(one, index) or "") != part for one in data):
                     found[RowKind.TOTAL].remove(row)

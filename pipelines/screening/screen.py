@@ -639,7 +639,8 @@ def _checked(frame: pl.DataFrame, expectations: Sequence[dict[str, Any]]) -> dic
 class _Broken:
     """A rule broken at one cell, or in the same way at each of `rows` (positions in the sheet, from 0) of a column.
 
-    `cause`: what the cells of a column must have in common to be told as one; None where each is a matter of its own.
+    `cause`: what the cells of a column must have in common to be told as one; None where each is a matter of its own. `differ`: the
+    cells hold different texts, of which the first stands for all.
     """
 
     entry: int
@@ -649,6 +650,7 @@ class _Broken:
     cause: tuple[str, str] | None
     said: tuple[str, str, str, str, str]
     row: dict[str, Any]
+    differ: bool = False
 
 
 def _write_findings(
@@ -699,6 +701,7 @@ def _write_findings(
             extent=_extent(first, column, (last, column or 0), len(one.rows)),
         )
         value, expected, difference, detail, problem = one.said
+        place = replace(place, is_example=one.differ)
         finding = make_finding(
             rule, place, value=value, expected=expected, difference=difference, detail=detail, problem=problem
         )
@@ -719,13 +722,13 @@ def _cause(rule: Rule, column_name: str, row: dict[str, Any]) -> tuple[str, str]
 def _joined(column: list[_Broken], table: Table) -> Iterable[_Broken]:
     """Cells of one column that break one rule, in the order of rows; those below each other that are wrong alike as one.
 
-    Alike: the same text; or, where no cell of the column is right, the same state.
+    Alike: the same text; or, where no cell of the column is right, the same state, and nothing said of one that is not true of all.
     """
     at = {row: number for number, row in enumerate(table.data_rows)}
     whole = len(column) == len(at) and len({one.cause and one.cause[0] for one in column}) == 1
     run: list[_Broken] = []
     for one in column:
-        alike = run and one.cause and (whole or one.cause == run[-1].cause)
+        alike = run and one.cause and (one.cause == run[-1].cause or (whole and one.said[3:] == run[-1].said[3:]))
         if alike and at.get(one.rows[0], -1) == at.get(run[-1].rows[0], -3) + 1:
             run.append(one)
             continue
@@ -737,7 +740,8 @@ def _joined(column: list[_Broken], table: Table) -> Iterable[_Broken]:
 def _as_one(run: list[_Broken]) -> list[_Broken]:
     if len(run) < _FEWEST_ALIKE:
         return run
-    return [replace(run[0], rows=tuple(one.rows[0] for one in run))]
+    differ = any(one.cause != run[0].cause for one in run)
+    return [replace(run[0], rows=tuple(one.rows[0] for one in run), differ=differ)]
 
 
 def explain(

@@ -5,14 +5,16 @@ down a column), so that one finding names their range and the remedy, and no oth
 its column's type is `tabulate`; what the rules say stands in `expectations/file.json`.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.characters import folded
+from pipelines.returns import Column
 from pipelines.screening.identify import Observation, Table
 from pipelines.screening.marked import marked_cells
-from pipelines.screening.rows import RowKind
+from pipelines.screening.rows import RowKind, holds
 from pipelines.screening.workbook import area_address, cell_address, column_letter, runs
 
 #: So many ranges a finding names; the rest are counted.
@@ -70,12 +72,22 @@ def _kind_of(table: Table, row: int) -> str:
     keyed = all(name in filled and defined.column(name).is_number for name in defined.key)
     if zeros and filled.keys() == zeros | errors and not keyed:
         return "zeros"
-    if len(filled) == 1 or (not names & filled.keys() and len(filled) <= len(table.columns) / 2):
+    lone = next(iter(filled)) if len(filled) == 1 else None
+    # What its column takes is a row that was begun; what it does not take has strayed.
+    if (lone and not (lone in names and _is_begun(defined.column(lone), filled[lone]))) or (
+        not names & filled.keys() and len(filled) <= len(table.columns) / 2
+    ):
         return "stray"
     stated = [column.name for column in defined.columns if column.required and column.name not in names]
     if len(stated) > 1 and filled.keys() <= names:
         return "unfilled"
     return ""
+
+
+def _is_begun(column: Column, text: str) -> bool:
+    """Whether a text is one that a column of names takes; a free text is a word at least."""
+    is_free = column.type == "text" and not column.pattern
+    return re.search(r"\w\w", folded(text)) is not None if is_free else holds(column, text)
 
 
 #: What a formula leaves that had nothing to count.
@@ -244,7 +256,9 @@ def _hidden(table: Table) -> Iterator[Observation]:
                 detail=_in_words(ordered, "行", lambda row: str(row + 1)), subject=_known_by(table, ordered),
             )  # fmt: skip
     names = {index: name for name, index in table.columns.items()}
-    columns = sheet.hidden_columns & names.keys()
+    columns = frozenset(
+        index for index in sheet.hidden_columns & names.keys() if any(sheet.cell(row, index) for row in table.data_rows)
+    )
     for rule_id, hidden in (
         ("FILE-1b-folded-group", columns & sheet.folded_columns),
         ("FILE-1b-hidden-data", columns - sheet.folded_columns),

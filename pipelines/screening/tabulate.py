@@ -125,7 +125,9 @@ def tabulate(
 
 def _with_included(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     """Cells answered 并入: which column holds their figure, and what is wrong where none does."""
-    holds_nothing = [CellState.INCLUDED_ELSEWHERE.value, CellState.NOT_APPLICABLE.value]
+    holds_nothing = [
+        CellState.INCLUDED_ELSEWHERE.value, CellState.NOT_APPLICABLE.value, CellState.NOT_REPORTED.value,
+    ]  # fmt: skip
     for column in defined.number_columns:
         if "included_elsewhere" not in column.missing:
             continue
@@ -146,7 +148,8 @@ def _with_included(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFra
     nowhere = [
         pl.when(
             pl.any_horizontal(
-                (pl.col(f"{column.name}__included_in") == other) & pl.col(f"{other}__state").is_in(holds_nothing)
+                (pl.col(f"{column.name}__included_in") == other)
+                & (pl.col(f"{other}__state").is_in(holds_nothing) | (pl.col(other) == 0))
                 for other in defined.may_hold(column.name)
             )
         )

@@ -29,11 +29,18 @@ _SAID = re.compile(
 )
 _WHOLE = re.compile(rf"\(?{_KIND}单位[:为是]?\(?(?P<units>{_UNITS})\)*")
 _LABEL = re.compile(rf"\(?{_KIND}单位[:)]*")
+#: Before a unit in running text: that it is not this one; that it was another year's; that one is turned into another.
+_DENIED = re.compile(r"(?:不[是再应得能要可宜用按]{0,2}|[并而绝]非|勿|没有)$")
+_OF_ANOTHER_YEAR = re.compile(
+    r"(?:^|:)(?:其中|而)?(?:上一?(?:学年|年|期|季)|去年|前年|往年|历年|以前年度)(?!.*(?:本年|今年|本期|均|都|一样|相同|一致))"
+)
+_TURNED = re.compile(r"(?<!已)[换折]算(?![为成后])")
 _ENDS_A_TITLE = re.compile(rf".{{3,}}\((?P<units>{_UNITS})\)")
 
 
 def units_said(text: str, beside: str | None = None, *, is_title: bool = False) -> list[str]:
-    """The units that a cell beside a table says its numbers stand in: 单位：万元. Empty for 填报单位：五台县.
+    """The units that a cell beside a table says its numbers stand in: 单位：万元. Empty for 填报单位：五台县, and of running text for a
+    unit that is denied, was that of another year, or is turned into another.
 
     `beside`: the next filled cell, where the unit stands when this one holds the label alone. `is_title`: whether a unit in
     brackets at the end speaks for the whole table.
@@ -47,15 +54,36 @@ def units_said(text: str, beside: str | None = None, *, is_title: bool = False) 
         match = _WHOLE.fullmatch(plain) or (
             _ENDS_A_TITLE.fullmatch(plain) if is_title and "单位" not in plain else None
         )
-    found = [match["units"]] if match else [hit["units"] or hit["as"] for hit in _SAID.finditer(plain)]
+    found = (
+        [match["units"]]
+        if match
+        else [hit["units"] or hit["as"] for hit in _SAID.finditer(plain) if not _is_unsaid(plain[: hit.start()])]
+    )
     return [unit.removeprefix("人民币") for units in found for unit in re.findall(_UNIT, units)]
 
 
-def asked_instead(said: Iterable[str], defined: ReturnDefinition, *, alone: bool = True) -> list[tuple[str, str]]:
+def _is_unsaid(before: str) -> bool:
+    """Whether what stands before a unit in a line takes it back."""
+    clause = re.split(r"[,;。()]", before)[-1]
+    return bool(
+        _DENIED.search(clause) or _OF_ANOTHER_YEAR.search(clause) or _TURNED.search(before.rsplit("。", maxsplit=1)[-1])
+    )
+
+
+def is_running_text(text: str) -> bool:
+    """Whether a cell says more than in which units its table stands: 本表以元为单位, and not 单位：元."""
+    plain = normalise_label(text)
+    return not (_WHOLE.fullmatch(plain) or _LABEL.fullmatch(plain))
+
+
+def asked_instead(
+    said: Iterable[str], defined: ReturnDefinition, *, alone: bool = True, in_passing: bool = False
+) -> list[tuple[str, str]]:
     """(unit said, units that the form asks for) of each unit of money or people that no number of the form stands in.
 
     What else is counted (所, 个) leaves money and people as they are. `alone`: whether it is said of this form alone, so that yuan are
-    wrong where the form counts people only; beside a unit that is right they are not.
+    wrong where the form counts people only; beside a unit that is right they are not. `in_passing`: whether it is said in running text,
+    in which a unit beside the right one of its kind is a remark.
     """
     units = list(dict.fromkeys(_base(one) for one in said))
     if not units:
@@ -66,6 +94,8 @@ def asked_instead(said: Iterable[str], defined: ReturnDefinition, *, alone: bool
     for unit in units:
         alike = sorted(one for one in asked if _is_money(one) == _is_money(unit) and _is_measured(one))
         if not asked or not _is_measured(unit) or unit in asked:
+            continue
+        if in_passing and any(one in asked and _is_money(one) == _is_money(unit) for one in units):
             continue
         if alike or alone or unit not in ("元", "人"):
             wrong.append((unit, "、".join(alike or sorted(filter(_is_measured, asked)) or sorted(asked))))
