@@ -13,7 +13,7 @@ from pipelines.characters import folded
 from pipelines.screening.identify import Observation, Table
 from pipelines.screening.marked import marked_cells
 from pipelines.screening.rows import RowKind
-from pipelines.screening.workbook import area_address, cell_address, column_letter, runs
+from pipelines.screening.workbook import area_address, cell_address, column_letter, rows_in_words, runs
 
 #: So many ranges a finding names; the rest are counted.
 _NAMED_RANGES = 10
@@ -88,7 +88,7 @@ def _astray(table: Table, rows: Sequence[int], kind: str) -> Observation:
     row, column = cells[0]
     value = sheet.cell(row, column) or ""
     first, last = rows[0], rows[-1]
-    where = f"第 {first + 1} 行" if first == last else f"第 {first + 1}–{last + 1} 行（共 {len(rows)} 行）"
+    where = rows_in_words(first, last) + (f"（共 {len(rows)} 行）" if len(rows) > 1 else "")
     place = {"sheet": sheet.name, "row": row, "column": column, "value": value}
     if kind == "unfilled":
         return Observation("FILE-1a-row-unfilled", **place, detail=where)  # type: ignore[arg-type]
