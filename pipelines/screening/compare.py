@@ -15,6 +15,7 @@ from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.findings import shown, signed
 from pipelines.screening.identify import Table, identify
 from pipelines.screening.screen import ScreenSettings, Submission
+from pipelines.screening.structure import as_judged
 from pipelines.screening.tabulate import tabulate
 from pipelines.screening.workbook import Refusal, cell_address
 from pipelines.screening.worker import ReadRequest, read_files
@@ -68,8 +69,8 @@ def changed_cells(
             source_counties=[receipt.county_code for receipt in submission.receipts],
             periods=settings.periods,
         )
-        mine = [table for table in found.tables if table.slot == slot]
-        if not mine:
+        mine = next((parts for parts, _ in as_judged(found) if parts[0].slot == slot), None)
+        if mine is None:
             raise NotComparable(f"{submission.file_name} 里没有这份填报。")
         filings.append(mine)
     before, after = (_rows(parts) for parts in filings)

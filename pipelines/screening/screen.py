@@ -36,7 +36,7 @@ from pipelines.screening.identify import (
 from pipelines.screening.personal_data import mask_personal, personal_data, without_misspelt_codes
 from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
-from pipelines.screening.structure import structure, subject
+from pipelines.screening.structure import as_judged, subject
 from pipelines.screening.tabulate import READ_STATES, UNREAD_STATES, UNSEEN, CellState, tabulate
 from pipelines.screening.units import suspected, suspected_within
 from pipelines.screening.validate import Validation, validate
@@ -336,14 +336,15 @@ def _identified(
         _reject_file(submission, [*lacking, *personal, *remarks, *replies], result, sheets)
         return []
     personal += [*remarks, *replies]
-    entries = [_Entry(submission, tables, sheets, found.other_sheets) for tables in found.filings]
-    for entry in entries:
+    judged = as_judged(found)
+    entries = [_Entry(submission, parts, sheets, found.other_sheets) for parts, _ in judged]
+    for entry, (_, astray) in zip(entries, judged, strict=True):
         received_at = _received_at(submission, entry.slot[1])
         entry.answers = answered_submission(outcome)
         entry.waived = frozenset(waivers(settings.decisions, *entry.slot, received_at))
         locked = list(_locked(entry, settings.decisions))
         own = [observation for table in entry.tables for observation in table.observations]
-        mine = [*found.observations, *personal, *own, *structure(entry.tables), *locked]
+        mine = [*found.observations, *personal, *own, *astray, *locked]
         for observation in mine:
             _observe(entry, observation)
     return entries

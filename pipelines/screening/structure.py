@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.characters import folded
-from pipelines.screening.identify import Observation, Table
+from pipelines.screening.identify import Identified, Observation, Table
 from pipelines.screening.marked import marked_cells
 from pipelines.screening.rows import RowKind
 from pipelines.screening.workbook import area_address, cell_address, column_letter, rows_in_words, runs
@@ -34,6 +34,11 @@ def structure(parts: Sequence[Table]) -> Iterator[Observation]:
     if seen and not any(table.data_rows for table in seen):
         table = seen[0]
         yield Observation("FILE-0-no-rows", table.sheet.name, table.header_row, _first_column(table))
+
+
+def as_judged(found: Identified) -> list[tuple[list[Table], list[Observation]]]:
+    """The parts of each filing as they are judged, the rows that are none out of their data, and what is wrong with them as tables."""
+    return [(parts, list(structure(parts))) for parts in found.filings]
 
 
 def _first_column(table: Table) -> int:
