@@ -89,9 +89,14 @@ def _rows(tables: Sequence[Table]) -> dict[str, _Row]:
     for row in tabulate(defined, list(enumerate(tables))).iter_rows(named=True):
         table = tables[row["entry"]]
         sheet = f"{table.sheet.name}!" if several else ""
-        known_by = [*(defined.total_row.per if defined.total_row else ())] if row["is_total"] else list(defined.key)
-        parts = [folded(row[f"{name}__text"] or "") for name in known_by]
-        subject = key = "/".join([_TOTAL, *filter(None, parts)] if row["is_total"] else parts)
+        if row["is_total"]:
+            group = [
+                folded(row[f"{name}__text"] or "") for name in (defined.total_row.per if defined.total_row else ())
+            ]
+            key = "/".join([_TOTAL, *filter(None, group)])
+        else:
+            key = table.key_of(row["source_row"] - 1)
+        subject = key
         while subject in rows:
             repeats[key] += 1
             subject = f"{key}（第 {repeats[key] + 1} 行）"

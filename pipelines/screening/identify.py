@@ -204,6 +204,18 @@ class Table:
         kinds = {RowKind.DATA: self.data_rows, RowKind.TOTAL: self.total_rows, **self.passed_over}
         return account(kinds, self.first_row, self.last_data_row)
 
+    def key_values(self, row: int) -> list[str]:
+        """What the key columns of a row hold, folded; blank where one holds nothing or is not there."""
+        return [folded(self._text(row, name)) for name in self.definition.key]
+
+    def key_of(self, row: int) -> str:
+        """What a data row is known by in another version or period."""
+        return "/".join(self.key_values(row))
+
+    def _text(self, row: int, name: str) -> str:
+        index = self.columns.get(name)
+        return (self.sheet.cell(row, index) or "") if index is not None else ""
+
     def is_data_row(self, row: int) -> bool:
         at = bisect_left(self.data_rows, row)
         return at < len(self.data_rows) and self.data_rows[at] == row
@@ -431,9 +443,8 @@ def _read_together(tables: list[Table]) -> list[Table]:
 
 def _keys(table: Table) -> Iterator[tuple[int, str]]:
     """(row, key) of the rows whose key is filled, its characters folded."""
-    columns = [table.columns.get(name) for name in table.definition.key]
     for row in table.data_rows:
-        values = [folded(table.sheet.cell(row, index) or "") if index is not None else "" for index in columns]
+        values = table.key_values(row)
         if all(values):
             yield row, "/".join(values)
 

@@ -9,7 +9,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.characters import folded
 from pipelines.screening.identify import Identified, Observation, Table
 from pipelines.screening.marked import marked_cells
 from pipelines.screening.rows import RowKind
@@ -276,11 +275,5 @@ def _in_words(numbers: Sequence[int], unit: str, name: Callable[[int], str]) -> 
 
 def _known_by(table: Table, rows: Sequence[int]) -> str:
     """Rows by the keys of the first and the last of them, and their number: the same in a version where they have moved."""
-    first, last = subject(table, rows[0]), subject(table, rows[-1])
+    first, last = table.key_of(rows[0]), table.key_of(rows[-1])
     return first if len(rows) == 1 else f"{first}–{last}（{len(rows)} 行）"
-
-
-def subject(table: Table, row: int) -> str:
-    """The key of a data row, by which the same row is known in another version or period."""
-    columns = [table.columns.get(name) for name in table.definition.key]
-    return "/".join(folded(table.sheet.cell(row, index) or "") if index is not None else "" for index in columns)
