@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 
 from pipelines.periods import Period, PeriodType, parse_period
-from pipelines.returns import current_definitions, definition
+from pipelines.returns import current_definitions
 from pipelines.warehouse.policy import Policy, load_policy
 
 #: Every judgement: `ok` null where it cannot be judged; `value` and `expected` scaled by `places`, or as words. `source_row`: the row
