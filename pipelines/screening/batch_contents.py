@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
 
-from pipelines.screening.archives import Unsafe, damage, member_name, open_archive
+from pipelines.screening.archives import OTHER_ARCHIVES, Unsafe, damage, member_name, open_archive
 
 BATCH_KIND = "batch"
 #: More files than this in one zip are no county's returns.
@@ -40,9 +40,6 @@ _PUT_ASIDE_STARTS = (".", "~$", "._", "~wrl", "~wrd", "~df")
 _PUT_ASIDE_ENDS = (".temp", ".bak", ".xlk", ".wbk", ".asd")
 #: Names under which editors and transfer programs keep files that are not finished.
 UNFINISHED = (".part", ".filepart", ".tmp", ".crdownload", ".swp", ".lock")
-_ARCHIVES = {
-    b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz",
-}  # fmt: skip
 _PIECE = 1 << 18
 
 
@@ -129,7 +126,7 @@ def _check(archive: zipfile.ZipFile, member: Member) -> None:
         raise Unsafe(f"压缩包内“{member.path}”：{damage(error)}") from error
     if size != member.info.file_size:
         raise Unsafe(f"压缩包内“{member.path}”已损坏（长度不符）")
-    kind = next((kind for start, kind in _ARCHIVES.items() if head.startswith(start)), None)
+    kind = next((kind for start, kind in OTHER_ARCHIVES.items() if head.startswith(start)), None)
     if kind or (head.startswith(b"PK") and _holds_an_archive(archive, member)):
         raise Unsafe(f"压缩包内“{member.path}”本身又是压缩包（{kind or 'zip'}）")
 

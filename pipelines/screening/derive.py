@@ -13,7 +13,7 @@ import polars as pl
 
 from pipelines.periods import Period
 from pipelines.returns import DateCheck, Identity, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, Present, Ratio, day_of
+from pipelines.returns.definition import Present, Ratio, day_of
 from pipelines.screening.levels import with_levels
 from pipelines.screening.rules import bounds_of
 from pipelines.screening.tabulate import READ_STATES, CellState
@@ -56,11 +56,6 @@ def derive(defined: ReturnDefinition, frame: pl.DataFrame, periods: Mapping[int,
     )
 
 
-def scale(defined: ReturnDefinition, column: str) -> int:
-    """Decimal places by which the column's integers are scaled."""
-    return DECIMAL_PLACES.get(defined.column(column).type, 0)
-
-
 def _countable(defined: ReturnDefinition, name: str) -> list[str]:
     """The states in which a cell can be added: read, or a missing code that its column allows and that adds nothing."""
     allowed = defined.column(name).missing
@@ -81,7 +76,7 @@ def _sum(defined: ReturnDefinition, names: tuple[str, ...]) -> pl.Expr:
 
 
 def _identity(defined: ReturnDefinition, identity: Identity, data: pl.Expr) -> list[pl.Expr]:
-    places = scale(defined, identity.left)
+    places = defined.column(identity.left).decimal_places
     expected: pl.Expr
     if identity.period_months:
         expected = pl.col("period_months").cast(pl.Int128)
@@ -89,7 +84,7 @@ def _identity(defined: ReturnDefinition, identity: Identity, data: pl.Expr) -> l
         expected = pl.lit(1, dtype=pl.Int128)
         for name in identity.product:
             expected = expected * _summand(defined, name).cast(pl.Int128)
-        extra = sum(scale(defined, name) for name in identity.product) - places
+        extra = sum(defined.column(name).decimal_places for name in identity.product) - places
         # To the place of the left side, rounded as a clerk rounds.
         expected = (expected + 10**extra // 2) // 10**extra if extra > 0 else expected * 10**-extra
     elif identity.selector:
@@ -118,10 +113,11 @@ def _ratio(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> list[pl.Ex
     bounds = bounds_of(defined.return_code, ratio.name)
     of = pl.col(ratio.of).cast(pl.Int128)
     if ratio.per is None:
-        per, places, judged = pl.lit(1, dtype=pl.Int128), scale(defined, ratio.of), data
+        per, places, judged = pl.lit(1, dtype=pl.Int128), defined.column(ratio.of).decimal_places, data
     else:
-        per, places = pl.col(ratio.per).cast(pl.Int128), scale(defined, ratio.of) - scale(defined, ratio.per)
-        least = max(int(bounds.get("least", 0) * 10 ** scale(defined, ratio.per)), 1)
+        of_per = defined.column(ratio.per).decimal_places
+        per, places = pl.col(ratio.per).cast(pl.Int128), defined.column(ratio.of).decimal_places - of_per
+        least = max(int(bounds.get("least", 0) * 10**of_per), 1)
         judged = data & (per >= least)
     # In thousandths, so that every product is a whole number.
     low, high = (round(bounds[name] * 1000) for name in ("low", "high"))
@@ -141,7 +137,8 @@ def _ratio(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> list[pl.Ex
 def _over_zero(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> pl.Expr:
     """Over nothing stands nothing: false where `per` is 0 and `of` is not, from the least on that counts for `per`."""
     assert ratio.per
-    least = max(int(bounds_of(defined.return_code, ratio.name).get("least", 0) * 10 ** scale(defined, ratio.of)), 1)
+    scale = 10 ** defined.column(ratio.of).decimal_places
+    least = max(int(bounds_of(defined.return_code, ratio.name).get("least", 0) * scale), 1)
     of, per = pl.col(ratio.of), pl.col(ratio.per)
     known = data & of.is_not_null() & per.is_not_null()
     return pl.when(known).then((per > 0) | (of < least)).otherwise(None).alias(f"ok__{ratio.over_zero}")

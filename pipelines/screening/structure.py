@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from pipelines.characters import folded
 from pipelines.returns import Column
-from pipelines.screening.identify import Observation, Table
+from pipelines.screening.identify import Identified, Observation, Table
 from pipelines.screening.marked import marked_cells
 from pipelines.screening.rows import RowKind, holds
-from pipelines.screening.workbook import area_address, cell_address, column_letter, runs
+from pipelines.screening.workbook import area_address, cell_address, column_letter, rows_in_words, runs
 
 #: So many ranges a finding names; the rest are counted.
 _NAMED_RANGES = 10
@@ -36,6 +36,11 @@ def structure(parts: Sequence[Table]) -> Iterator[Observation]:
     if seen and not any(table.data_rows for table in seen):
         table = seen[0]
         yield Observation("FILE-0-no-rows", table.sheet.name, table.header_row, _first_column(table))
+
+
+def as_judged(found: Identified) -> list[tuple[list[Table], list[Observation]]]:
+    """The parts of each filing as they are judged, the rows that are none out of their data, and what is wrong with them as tables."""
+    return [(parts, list(structure(parts))) for parts in found.filings]
 
 
 def _first_column(table: Table) -> int:
@@ -100,7 +105,7 @@ def _astray(table: Table, rows: Sequence[int], kind: str) -> Observation:
     row, column = cells[0]
     value = sheet.cell(row, column) or ""
     first, last = rows[0], rows[-1]
-    where = f"第 {first + 1} 行" if first == last else f"第 {first + 1}–{last + 1} 行（共 {len(rows)} 行）"
+    where = rows_in_words(first, last) + (f"（共 {len(rows)} 行）" if len(rows) > 1 else "")
     place = {"sheet": sheet.name, "row": row, "column": column, "value": value}
     if kind == "unfilled":
         return Observation("FILE-1a-row-unfilled", **place, detail=where)  # type: ignore[arg-type]
@@ -285,11 +290,5 @@ def _in_words(numbers: Sequence[int], unit: str, name: Callable[[int], str]) -> 
 
 def _known_by(table: Table, rows: Sequence[int]) -> str:
     """Rows by the keys of the first and the last of them, and their number: the same in a version where they have moved."""
-    first, last = subject(table, rows[0]), subject(table, rows[-1])
+    first, last = table.key_of(rows[0]), table.key_of(rows[-1])
     return first if len(rows) == 1 else f"{first}–{last}（{len(rows)} 行）"
-
-
-def subject(table: Table, row: int) -> str:
-    """The key of a data row, by which the same row is known in another version or period."""
-    columns = [table.columns.get(name) for name in table.definition.key]
-    return "/".join(folded(table.sheet.cell(row, index) or "") if index is not None else "" for index in columns)
