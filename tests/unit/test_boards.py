@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli.boards import _COLOURS, worded
 from pipelines.cli.main import app
+from pipelines.cli.terminal import speak
 from pipelines.home import Home
 from pipelines.warehouse.labels import labels
 
@@ -24,6 +25,7 @@ FIGURES = (
 
 @pytest.mark.parametrize("column", sorted(_COLOURS))
 def test_a_code_is_worded_as_in_the_published_file_and_every_one_has_a_colour(column: str):
+    speak("zh")  # another test may have asked for English
     words = labels().values[column]
     assert {code: worded(column, code) for code in _COLOURS[column]} == {code: words[code] for code in _COLOURS[column]}
     # Records are hidden in exports for others only; the terminal reads the whole file.
