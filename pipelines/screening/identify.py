@@ -33,7 +33,7 @@ from pipelines.screening.rows import (
     row_numbers,
     sort_rows,
 )
-from pipelines.screening.units import asked_instead, is_running_text, units_said
+from pipelines.screening.units import asked_instead, units_said
 from pipelines.screening.workbook import (
     FINDINGS_SHEET,
     METADATA_SHEET,
@@ -753,8 +753,7 @@ def _check_units(table: Table, covers: Sequence[Sheet]) -> None:
                 sheet.cell(below, column) for below in range(row + 1, table.first_data_row)
             ):
                 said += [unit for unit in [split_unit(text)[1]] if unit]  # of a group of columns: 工资构成（万元）
-            in_passing = is_running_text(text)
-            for unit, asked in asked_instead(said, table.definition, alone=kind is not None, in_passing=in_passing):
+            for unit, asked in asked_instead(said, table.definition, alone=kind is not None):
                 table.observations.append(
                     Observation("FILE-0-unit-conflict", sheet.name, row, column, text, expected=asked, detail=unit)
                 )

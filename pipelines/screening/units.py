@@ -70,20 +70,11 @@ def _is_unsaid(before: str) -> bool:
     )
 
 
-def is_running_text(text: str) -> bool:
-    """Whether a cell says more than in which units its table stands: 本表以元为单位, and not 单位：元."""
-    plain = normalise_label(text)
-    return not (_WHOLE.fullmatch(plain) or _LABEL.fullmatch(plain))
-
-
-def asked_instead(
-    said: Iterable[str], defined: ReturnDefinition, *, alone: bool = True, in_passing: bool = False
-) -> list[tuple[str, str]]:
+def asked_instead(said: Iterable[str], defined: ReturnDefinition, *, alone: bool = True) -> list[tuple[str, str]]:
     """(unit said, units that the form asks for) of each unit of money or people that no number of the form stands in.
 
     What else is counted (所, 个) leaves money and people as they are. `alone`: whether it is said of this form alone, so that yuan are
-    wrong where the form counts people only; beside a unit that is right they are not. `in_passing`: whether it is said in running text,
-    in which a unit beside the right one of its kind is a remark.
+    wrong where the form counts people only; beside a unit that is right they are not.
     """
     units = list(dict.fromkeys(_base(one) for one in said))
     if not units:
@@ -94,8 +85,6 @@ def asked_instead(
     for unit in units:
         alike = sorted(one for one in asked if _is_money(one) == _is_money(unit) and _is_measured(one))
         if not asked or not _is_measured(unit) or unit in asked:
-            continue
-        if in_passing and any(one in asked and _is_money(one) == _is_money(unit) for one in units):
             continue
         if alike or alone or unit not in ("元", "人"):
             wrong.append((unit, "、".join(alike or sorted(filter(_is_measured, asked)) or sorted(asked))))

@@ -305,11 +305,12 @@ REMARKS_ON_UNITS = [
 CLAIMS_IN_TEXT = [
     "注：不以元为单位，以万元为单位。", "注：口径与上年一致，以万元为单位。", "注：上年、本年均以万元为单位。", "注：已换算，单位：万元",
     "注：非税收入以万元为单位。", "注：沿用上年，金额单位：万元。", "单位：元、万元",
+    "注：工资以元为单位，奖金以万元为单位。",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", REMARKS_ON_UNITS)
-def test_a_unit_that_running_text_denies_or_names_beside_the_right_one_is_no_claim(text):
+def test_a_unit_that_running_text_denies_converts_or_says_of_another_year_is_no_claim(text):
     grid = Draft("teacher_pay").grid()
     assert wrong(("表", [*grid, [text]])) == wrong(("表", with_line("teacher_pay", [text]))) == []
 

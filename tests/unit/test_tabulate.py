@@ -351,6 +351,15 @@ def test_a_column_that_holds_no_figure_itself_holds_none_of_another():
     assert [state for state, _ in included(some).values()] == ["included_elsewhere", "value"]
 
 
+def test_a_row_of_nothing_may_be_included_like_the_others():
+    rows = faultless_rows("teacher_pay", "140902")[:2]
+    for row, amount in zip(rows, (0, 50_000), strict=True):
+        row |= {"other_yuan": "并入改革性补贴", "reform_allowance_yuan": amount}
+    table = table_of("teacher_pay", rows)
+    frame = tabulate(table.definition, [(0, table)])
+    assert frame["other_yuan__state"].to_list() == ["included_elsewhere"] * 2
+
+
 def test_a_column_that_cannot_be_included_says_so_whatever_is_named():
     assert typed(COUNT, "并入") == [(None, "included_elsewhere")]
     assert included({"boarders": "并入在校生数"}, "enrolment") == {"boarders": ("included_elsewhere", "students_total")}
