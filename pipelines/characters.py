@@ -55,7 +55,8 @@ def ranges_of(characters: str) -> str:
 
 
 _INVISIBLE = frozenset(INVISIBLE)
-_UNSEEN = _INVISIBLE | frozenset(BLANKS)
+#: What a text begins with of which nothing may be seen.
+UNSEEN = _INVISIBLE | frozenset(BLANKS)
 _FOLD = str.maketrans(FOLDS)
 _SEEN = str.maketrans(dict.fromkeys(INVISIBLE, "") | dict.fromkeys(BLANKS, " "))
 _NAME = _FOLD | _SEEN
@@ -107,7 +108,7 @@ def visible(text: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Whether nothing of a text can be seen."""
-    return not text or (text[0] in _UNSEEN and not text.translate(_SEEN).strip(" "))
+    return not text or (text[0] in UNSEEN and not text.translate(_SEEN).strip(" "))
 
 
 def is_digits(text: str) -> bool:

@@ -100,7 +100,7 @@ DASHBOARDS: dict[str, tuple[str, list[list[Chart]]]] = {
                 ),
                 Chart(
                     "overview_standards", "有标准的指标：全市值", "overview", "table", 6, 50,
-                    ("指标", "报告期", "指标值", "上期指标值", "标准", "达标情况"), {}, {"层级": CITY, "达标情况": ["达标", "未达标"]},
+                    ("指标", "单位", "报告期", "指标值", "标准", "达标情况", "数据状态", "计入县数"), {}, {"层级": CITY, "达标情况": ["达标", "未达标"]},
                     order=(("排列顺序", True),),
                 ),
             ],
@@ -114,7 +114,7 @@ DASHBOARDS: dict[str, tuple[str, list[list[Chart]]]] = {
             [
                 Chart(
                     "overview_city", "全市全部指标：本期与上期", "overview", "table", 12, 132,
-                    ("指标", "单位", "报告期", "指标值", "上期", "上期指标值", "比上期增减", "达标情况", "计入县数", "应报县数"), {}, {"层级": CITY},
+                    ("指标", "单位", "报告期", "指标值", "上期", "上期指标值", "比上期增减", "达标情况", "数据状态", "计入县数", "应报县数"), {}, {"层级": CITY},
                     order=(("排列顺序", True),),
                 ),
             ],
@@ -159,7 +159,7 @@ DASHBOARDS: dict[str, tuple[str, list[list[Chart]]]] = {
             [
                 Chart(
                     "enrolment_terms", "毛入学率的分子与分母：全市", "gross_enrolment", "table", 12, 72,
-                    ("报告期", "学段", "在校学生数", "学龄人口", "毛入学率", "计入县数", "应报县数"),
+                    ("报告期", "学段", "在校学生数", "学龄人口", "毛入学率", "数据状态", "计入县数", "应报县数"),
                     {}, {"层级": CITY, "是否默认口径": True}, (), {}, (("报告期", False), ("学段", True)),
                 ),
             ],
@@ -199,7 +199,7 @@ DASHBOARDS: dict[str, tuple[str, list[list[Chart]]]] = {
             [
                 Chart(
                     "pay_table", "最新一年工资比较明细", "teacher_pay_parity", "table", 12, 128,
-                    ("地区代码", "地区", "口径", "教师年平均工资", "公务员年平均工资", "工资之比", "人均差额", "补足所需资金", "达标情况"),
+                    ("地区代码", "地区", "口径", "教师年平均工资", "公务员年平均工资", "工资之比", "人均差额", "补足所需资金", "达标情况", "数据状态"),
                     {}, {"最新一期": True}, (), {}, (("地区代码", True), ("口径", True)),
                 ),
             ],
@@ -233,7 +233,7 @@ DASHBOARDS: dict[str, tuple[str, list[list[Chart]]]] = {
             [
                 Chart(
                     "subsidy_arrears", "最新一年各县生活补助：应发、实发与拖欠", "rural_subsidies", "table", 12, 74,
-                    ("地区代码", "地区", "报告期", "应发金额", "实发金额", "拖欠金额", "发放率", "实发人月数", "人均月实发"), {},
+                    ("地区代码", "地区", "报告期", "应发金额", "实发金额", "拖欠金额", "发放率", "实发人月数", "人均月实发", "数据状态"), {},
                     {"补助项目": "乡村教师生活补助", "是否合计": True, "报告期类型": "年度", "最新一期": True}, (), {},
                     (("地区代码", True),),
                 ),
@@ -241,7 +241,7 @@ DASHBOARDS: dict[str, tuple[str, list[list[Chart]]]] = {
             [
                 Chart(
                     "subsidy_tiers", "最新一年全市各项目、各档次", "rural_subsidies", "table", 12, 40,
-                    ("补助项目", "补助档次", "应发金额", "实发金额", "发放率", "人均月实发", "最低月标准", "最高月标准", "规定月标准", "月标准不符行数"),
+                    ("补助项目", "补助档次", "应发金额", "实发金额", "发放率", "人均月实发", "最低月标准", "最高月标准", "规定月标准", "月标准不符行数", "数据状态"),
                     {}, {"层级": CITY, "报告期类型": "年度", "最新一期": True, "是否合计": False}, (), {}, (("补助项目", True), ("补助档次", True)),
                 ),
             ],
@@ -278,17 +278,18 @@ def _filters(chart: Chart) -> list[dict[str, Any]]:
 _OPERATORS = {"IN": "IN", "==": "EQUALS", "IS NOT NULL": "IS_NOT_NULL"}
 
 
+#: How a column of a table is written, in d3's words: by how its name ends; the first that fits. Text has none.
+NUMBER_FORMATS = {
+    ("金额", "资金", "工资", "差额", "月实发", "月标准"): ",.2f",
+    ("数", "人口"): ",d",
+    ("率",): ".2f",
+    ("之比",): ".4f",
+    ("值", "增减", "标准"): ",.4~f",
+}
+
+
 def _number_format(column: str) -> str | None:
-    """How a column of a table is written, in d3's words; None for text."""
-    if column.endswith(("金额", "资金", "工资", "差额", "月补助", "月标准")):
-        return ",.2f"
-    if column.endswith(("数", "人口")):
-        return ",d"
-    if column.endswith("率"):
-        return ".2f"
-    if column.endswith("之比"):
-        return ".4f"
-    return ",.4~f" if column.endswith(("值", "增减", "标准")) else None
+    return next((d3 for endings, d3 in NUMBER_FORMATS.items() if column.endswith(endings)), None)
 
 
 def _params(chart: Chart) -> dict[str, Any]:

@@ -14,27 +14,31 @@ from pipelines.returns import current_definitions
 from pipelines.screening.reference import CENSUS, CENSUS_YEAR
 from pipelines.screening.rules import OUTCOMES
 from pipelines.screening.screen import Screening
+from pipelines.warehouse.labels import labels
 from pipelines.warehouse.quotient import quotient
 
-_OUTCOMES = {"error": ("错误", "red"), "query": ("核实", "yellow"), "info": ("提示", "blue")}
-_STATUS = {
-    "complete": ("完整", "green"),
-    "partial": ("部分", "yellow"),
-    "implausible": ("数值不合理", "red"),
-    "withheld": ("不发布", "red"),
-    "not_applicable": ("不适用", "dim"),
-    "error": ("有误", "red"),
-}
-VERDICTS = {
-    "accepted": ("接收", "green"),
-    "accepted_with_queries": ("接收，有核实", "yellow"),
-    "rejected": ("未接收", "red"),
+#: Colours of codes; their wordings are those of the published file (`labels.yaml`).
+_COLOURS = {
+    "outcome": {"error": "red", "query": "yellow", "info": "blue"},
+    "status": {
+        "complete": "green",
+        "partial": "yellow",
+        "implausible": "red",
+        "withheld": "red",
+        "not_applicable": "dim",
+        "error": "red",
+    },
+    "verdict": {"accepted": "green", "accepted_with_queries": "yellow", "rejected": "red"},
 }
 
 
-def _words(table: dict[str, tuple[str, str]], key: str) -> Text:
-    chinese, style = table.get(key, (key, ""))
-    return Text(say(chinese, key), style=style)
+def worded(column: str, code: str) -> str:
+    """A code of a published column (`status`, `outcome`, `verdict`) as the published file words it; in English the code."""
+    return say(labels().values[column].get(code, code), code)
+
+
+def _words(column: str, code: str) -> Text:
+    return Text(worded(column, code), style=_COLOURS[column].get(code, ""))
 
 
 def show_municipal(home: Home) -> None:
@@ -73,7 +77,7 @@ def show_municipal(home: Home) -> None:
             f"{figure(_value(row))} {row['unit']}",
             f"{_side(row, 'numerator')} ÷ {_side(row, 'denominator')}",
             f"{row['coverage_n']}/{row['expected_n']}",
-            _words(_STATUS, row["status"]),
+            _words("status", row["status"]),
             str(row["open_queries_n"] or ""),
             "" if row["published_value"] is None else figure(row["published_value"], 1),
         )
@@ -124,7 +128,7 @@ def _tell_queries(rows: list[dict[str, Any]]) -> None:
 def show_places(home: Home) -> None:
     """Where the published file, the findings and the receipts lie."""
     counts = dict(query(home, "SELECT outcome, count(*) FROM marts.mart_finding GROUP BY ALL ORDER BY ALL").iter_rows())
-    said = "，".join(f"{say(_OUTCOMES[key][0], key)} {number}" for key, number in counts.items())
+    said = "，".join(f"{worded('outcome', key)} {number}" for key, number in counts.items())
     release = query(home, "SELECT release_id FROM marts.release").item(0, 0)
     tell(say(f"指标库：{home.published}（发布 {release}）", f"Published file: {home.published} (release {release})"))
     tell(say(f"审核问题：marts.mart_finding（{said or '无'}），查看：xianbao findings",
@@ -227,7 +231,7 @@ def show_findings(
     summary = new_table(say("按规则汇总", "By rule"), (say("规则", "Rule"), "left"), (say("等级", "Outcome"), "left"),
                         (say("条数", "Findings"), "right"))  # fmt: skip
     for rule_id, kind, number in rows.group_by("rule_id", "outcome", maintain_order=True).len().iter_rows():
-        summary.add_row(rule_id, _words(_OUTCOMES, kind), str(number))
+        summary.add_row(rule_id, _words("outcome", kind), str(number))
     console.print(summary)
     console.print(_findings_table(rows.head(limit).iter_rows(named=True)))
     if rows.height > limit:
@@ -293,7 +297,7 @@ def _findings_table(rows: Iterable[dict[str, Any]]) -> Table:
         place = "!".join(part for part in (row["sheet"], row["cell"]) if part)
         labels = " / ".join(part for part in (row["form_label"], row["row_label"], row["column_label"]) if part)
         table.add_row(
-            _words(_OUTCOMES, row["outcome"]), county_text(row["file_name"]), county_text(place), county_text(labels),
+            _words("outcome", row["outcome"]), county_text(row["file_name"]), county_text(place), county_text(labels),
             Text(f"{row['message']}\n", end="") + Text(row["rule_id"], style="dim"), county_text(row["remedy"]),
         )  # fmt: skip
     return table
@@ -341,7 +345,7 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
             say(row["area_name"], row["area_name_en"]), f"{figure(row['value'], 4)} {row['unit']}",
             _side(row, "numerator"), _side(row, "denominator"),
             "" if row["standard"] is None else figure(row["standard"]),
-            f"{row['coverage_n']}/{row['expected_n']}", _words(_STATUS, row["status"]), str(row["open_queries_n"] or ""),
+            f"{row['coverage_n']}/{row['expected_n']}", _words("status", row["status"]), str(row["open_queries_n"] or ""),
             *([_gap_words(row)] if first["gap_wording"] else []),
         )  # fmt: skip
     console.print(table)
@@ -381,7 +385,7 @@ def show_check(result: Screening) -> None:
             f"{form} {filing.period or ''} {filing.county_code or ''}: {filing.rows_n} rows, {filing.errors_n} errors, "
             f"{filing.queries_n} queries, {filing.infos_n} infos: ",
         )
-        console.print(Text(said) + _words(VERDICTS, filing.verdict))
+        console.print(Text(said) + _words("verdict", filing.verdict))
         if filing.passed_over:
             told = json.loads(filing.passed_over)
             kinds = "、".join(f"{one['label']} {one['rows_n']}（{one['rows']}）" for one in told["kinds"])

@@ -44,10 +44,11 @@ def show_trace(
     home: Home, indicator: str, area: str | None, period: str | None, caliber: str | None, *, cells_n: int,
     json_file: Path | None, workbook: Path | None,
 ) -> int:  # fmt: skip
-    """Print the trace of a figure, or write it; by default the city's newest. Exit code 0; 1 when a level does not add up, which is
-    our fault."""
+    """Print the trace of a figure, or write it; by default the city's newest that is not withheld, newer ones told. Exit code 0; 1
+    when a level does not add up, which is our fault."""
     area = area or str(query(home, "SELECT area_code FROM marts.dim_area WHERE area_level = 'city'").item(0, 0))
-    period = period or _newest(home, indicator, area, caliber)
+    if period is None:
+        period = _newest(home, indicator, area, caliber)
     try:
         traced = trace(home.published, indicator, area, period_named(period).code, caliber)
     except NoSuchFigure:
@@ -73,22 +74,35 @@ def show_trace(
 
 
 def _newest(home: Home, indicator: str, area: str, caliber: str | None) -> str:
-    """The newest period of which a figure is given; refuses where there is none."""
+    """The newest period of which something is to be shown: a figure, or terms that give none. Tells which newer ones are withheld, and
+    why; where all are, the newest of them. Refuses where there is none."""
     found = query(
         home,
-        """SELECT fact.period FROM marts.fct_indicator AS fact
+        """SELECT fact.period, fact.status, fact.formula, fact.missing_areas, period.period_label
+           FROM marts.fct_indicator AS fact
            JOIN marts.dim_indicator AS indicator USING (indicator_code)
-           JOIN marts.dim_area AS area ON fact.area_code = area.area_code
+           JOIN (SELECT area_code, arg_max(area_name, valid_from) AS area_name, arg_max(area_name_en, valid_from) AS area_name_en
+                 FROM marts.dim_area GROUP BY area_code) AS area ON fact.area_code = area.area_code
            JOIN marts.dim_caliber AS caliber ON fact.caliber_id = caliber.caliber_id
            JOIN marts.dim_period AS period ON fact.period = period.period
            WHERE $1 IN (fact.indicator_code, indicator.indicator_name) AND $2 IN (area.area_code, area.area_name, area.area_name_en)
-             AND (($3 IS NULL AND caliber.is_default) OR $3 IN (fact.caliber_id, caliber.caliber_name)) AND fact.value IS NOT NULL
-           ORDER BY period.period_end DESC, period.period_start LIMIT 1""",
+             AND (($3 IS NULL AND caliber.is_default) OR $3 IN (fact.caliber_id, caliber.caliber_name))
+           ORDER BY period.period_end DESC, period.period_start""",
         [indicator, area, caliber],
-    )
-    if found.is_empty():
+    ).to_dicts()
+    if not found:
         _refuse_figure(home, indicator, area, None, caliber)
-    return str(found.item(0, 0))
+    chosen = next((row for row in found if row["status"] != "withheld"), found[0])
+    for newer in found[: found.index(chosen)]:
+        missing = newer["missing_areas"]
+        why = newer["formula"] + (say("，缺 ", ", without ") + missing if missing else "")
+        tell(
+            say(
+                f"{newer['period_label']}没有数（{why}），以下是{chosen['period_label']}的数。",
+                f"No figure for {newer['period']} ({why}); below is {chosen['period']}.",
+            )
+        )
+    return str(chosen["period"])
 
 
 def _refuse_figure(home: Home, indicator: str, area: str, period: str | None, caliber: str | None) -> NoReturn:
@@ -107,7 +121,7 @@ def _refuse_figure(home: Home, indicator: str, area: str, period: str | None, ca
            JOIN marts.dim_indicator USING (indicator_code) WHERE $1 IN (indicator_code, indicator_name) ORDER BY 1""",
         [indicator],
     ).to_series().to_list()  # fmt: skip
-    refuse(say(f"{period or '这里'}没有这个指标的数。有数的报告期与口径：{'、'.join(periods)}",
+    refuse(say(f"{period or '这里'}没有这个指标的数。可选的报告期与口径：{'、'.join(periods)}",
                f"No figure{f' for {period}' if period else ''}. Periods and calibers there are: {', '.join(periods)}"))  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pipelines.cli.boards import VERDICTS
+from pipelines.cli.boards import worded
 from pipelines.cli.naming import county_named, period_named, return_named
 from pipelines.cli.terminal import complain, console, county_text, new_table, query, refuse, say, tell
 from pipelines.home import Home
@@ -100,7 +100,7 @@ def show_affected(
         return "\n".join(f"{rule_id} × {number}" for rule_id, number in sorted(rules.items()))
 
     for one in affected:
-        was, now = (say(VERDICTS[key][0], key) for key in (one.verdict_before, one.verdict_after))
+        was, now = (worded("verdict", key) for key in (one.verdict_before, one.verdict_after))
         table.add_row(
             names.get(one.county_code, one.county_code), one.return_code, one.period,
             was if was == now else f"{was} → {now}", counted(one.new_rules), counted(one.gone_rules),

@@ -152,6 +152,11 @@ class Column(_Frozen):
         return self.type in DECIMAL_PLACES
 
     @property
+    def decimal_places(self) -> int:
+        """By how many its values are scaled as integers; 0 for what is no number."""
+        return DECIMAL_PLACES.get(self.type, 0)
+
+    @property
     def is_name(self) -> bool:
         """Free text: no number, date, choice or code, so that any character may stand in it."""
         return self.type == "text" and self.pattern is None

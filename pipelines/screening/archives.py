@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import IO
 
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
+#: How archives of other kinds begin, which nobody unpacks here, and what they are called.
+OTHER_ARCHIVES = {
+    b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz",
+}  # fmt: skip
 #: Text and XML pack well, but not like this: what unpacks to more than so many times its size is a bomb.
 MAX_UNPACK_RATIO = 400
 MAX_UNPACKED_BYTES = 1 << 30

@@ -5,14 +5,14 @@ intake, which keeps the members, and the reading process, which judges the zip i
 """
 
 import posixpath
-import re
 import zipfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 
-from pipelines.screening.archives import Unsafe, damage, member_name, open_archive
+from pipelines.screening.archives import OTHER_ARCHIVES, Unsafe, damage, member_name, open_archive
 
 BATCH_KIND = "batch"
 #: More files than this in one zip are no county's returns.
@@ -33,16 +33,13 @@ _DOCUMENT_PARTS = {
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "folder.htt", ".ds_store"}
 #: How the folders of systems and of automatic backups are called; so begins or ends what a program puts aside while it works.
 _SYSTEM_FOLDERS = {"__macosx", "$recycle.bin", "system volume information", "recycler", "@eadir", "lost+found"}
-_BACKUP_FOLDER = re.compile(
-    r"(?:wps|kingsoft|金山).*(?:backup|备份)|(?:backup|备份).*(?:wps|kingsoft|金山)", re.IGNORECASE
-)
+_BACKUP_FOLDERS = {"wps自动备份", "wps备份", "wps云备份", "wps backup", "wpsbackup", "wps_backup", "kingsoft backup"}
+#: The path under which WPS keeps its own copies, below its folder of settings.
+_BACKUP_PATH = ("office6", "backup")
 _PUT_ASIDE_STARTS = (".", "~$", "._", "~wrl", "~wrd", "~df")
 _PUT_ASIDE_ENDS = (".temp", ".bak", ".xlk", ".wbk", ".asd")
 #: Names under which editors and transfer programs keep files that are not finished.
 UNFINISHED = (".part", ".filepart", ".tmp", ".crdownload", ".swp", ".lock")
-_ARCHIVES = {
-    b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz",
-}  # fmt: skip
 _PIECE = 1 << 18
 
 
@@ -106,7 +103,8 @@ def is_left_behind(path: str) -> bool:
         or name.startswith(_PUT_ASIDE_STARTS)
         or name.endswith((*_PUT_ASIDE_ENDS, *UNFINISHED))
         or any(folder in _SYSTEM_FOLDERS or folder.startswith(".") for folder in folders)
-        or any(_BACKUP_FOLDER.search(folder) for folder in folders)
+        or any(folder in _BACKUP_FOLDERS for folder in folders)
+        or _BACKUP_PATH in pairwise(folders)
     )
 
 
@@ -128,7 +126,7 @@ def _check(archive: zipfile.ZipFile, member: Member) -> None:
         raise Unsafe(f"压缩包内“{member.path}”：{damage(error)}") from error
     if size != member.info.file_size:
         raise Unsafe(f"压缩包内“{member.path}”已损坏（长度不符）")
-    kind = next((kind for start, kind in _ARCHIVES.items() if head.startswith(start)), None)
+    kind = next((kind for start, kind in OTHER_ARCHIVES.items() if head.startswith(start)), None)
     if kind or (head.startswith(b"PK") and _holds_an_archive(archive, member)):
         raise Unsafe(f"压缩包内“{member.path}”本身又是压缩包（{kind or 'zip'}）")
 

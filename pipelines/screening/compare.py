@@ -15,6 +15,7 @@ from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.findings import shown, signed
 from pipelines.screening.identify import Table, identify
 from pipelines.screening.screen import ScreenSettings, Submission
+from pipelines.screening.structure import as_judged
 from pipelines.screening.tabulate import tabulate
 from pipelines.screening.workbook import Refusal, cell_address
 from pipelines.screening.worker import ReadRequest, read_files
@@ -68,8 +69,8 @@ def changed_cells(
             source_counties=[receipt.county_code for receipt in submission.receipts],
             periods=settings.periods,
         )
-        mine = [table for table in found.tables if table.slot == slot]
-        if not mine:
+        mine = next((parts for parts, _ in as_judged(found) if parts[0].slot == slot), None)
+        if mine is None:
             raise NotComparable(f"{submission.file_name} 里没有这份填报。")
         filings.append(mine)
     before, after = (_rows(parts) for parts in filings)
@@ -88,9 +89,14 @@ def _rows(tables: Sequence[Table]) -> dict[str, _Row]:
     for row in tabulate(defined, list(enumerate(tables))).iter_rows(named=True):
         table = tables[row["entry"]]
         sheet = f"{table.sheet.name}!" if several else ""
-        known_by = [*(defined.total_row.per if defined.total_row else ())] if row["is_total"] else list(defined.key)
-        parts = [folded(row[f"{name}__text"] or "") for name in known_by]
-        subject = key = "/".join([_TOTAL, *filter(None, parts)] if row["is_total"] else parts)
+        if row["is_total"]:
+            group = [
+                folded(row[f"{name}__text"] or "") for name in (defined.total_row.per if defined.total_row else ())
+            ]
+            key = "/".join([_TOTAL, *filter(None, group)])
+        else:
+            key = table.key_of(row["source_row"] - 1)
+        subject = key
         while subject in rows:
             repeats[key] += 1
             subject = f"{key}（第 {repeats[key] + 1} 行）"

@@ -21,6 +21,7 @@ _OTHER_SEPARATORS = {
     ";": "分号（;）", "|": "竖线（|）", "，": "中文逗号（，）", "；": "中文分号（；）", "｜": "全角竖线（｜）", "、": "顿号（、）",
     "^": "脱字符（^）", "~": "波浪号（~）",
 }  # fmt: skip
+_WITHIN_A_NUMBER = re.compile(r"(?<=[0-9]),(?=[0-9])")
 #: So much of a file tells what parts its columns.
 _SAMPLE, _SAMPLE_LINES = 1 << 16, 200
 
@@ -80,12 +81,13 @@ def _other_separator(text: str) -> str | None:
     sample = text[:_SAMPLE]
     lines = [line for line in re.sub(r'"[^"\n]*"', "", sample).splitlines() if line.strip()][:_SAMPLE_LINES]
 
-    def alike(separator: str) -> tuple[int, int]:
-        """Lines that have the same number of a separator, the most of them; and lines that have it at all."""
-        counts = [count for line in lines if (count := line.count(separator)) >= 2]
+    def alike(separator: str, least: int = 2, pieces: list[str] = lines) -> tuple[int, int]:
+        """Lines that have the same number of a separator, the most of them; and lines that have `least` of it."""
+        counts = [count for line in pieces if (count := line.count(separator)) >= least]
         return (Counter(counts).most_common(1)[0][1] if counts else 0), len(counts)
 
-    usual = max(alike(",")[0], alike("\t")[0])
+    # Two columns have one comma or tab, which is then none within a number.
+    usual = max(alike(",")[0], alike("\t", 1)[0], alike(",", 1, [_WITHIN_A_NUMBER.sub("", line) for line in lines])[0])
     found: list[tuple[int, str]] = []
     for separator, told in _OTHER_SEPARATORS.items():
         # The lines of a table have the same number of columns; those of a running text have not.

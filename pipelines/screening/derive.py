@@ -13,13 +13,15 @@ import polars as pl
 
 from pipelines.periods import Period
 from pipelines.returns import DateCheck, Identity, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, Present, Ratio, day_of
+from pipelines.returns.definition import Present, Ratio, day_of
 from pipelines.screening.levels import with_levels
 from pipelines.screening.rules import bounds_of
 from pipelines.screening.tabulate import READ_STATES, CellState
 
 #: Rows of a table from which up the one in their middle says what is usual.
 _ROWS_TO_TELL = 5
+#: As many columns as none can be wrong in: a block that is not there.
+_NOWHERE = 1 << 20
 _NOTHING_TO_ADD = ("not_applicable", "included_elsewhere")
 
 
@@ -54,11 +56,6 @@ def derive(defined: ReturnDefinition, frame: pl.DataFrame, periods: Mapping[int,
     )
 
 
-def scale(defined: ReturnDefinition, column: str) -> int:
-    """Decimal places by which the column's integers are scaled."""
-    return DECIMAL_PLACES.get(defined.column(column).type, 0)
-
-
 def _countable(defined: ReturnDefinition, name: str) -> list[str]:
     """The states in which a cell can be added: read, or a missing code that its column allows and that adds nothing."""
     allowed = defined.column(name).missing
@@ -79,7 +76,7 @@ def _sum(defined: ReturnDefinition, names: tuple[str, ...]) -> pl.Expr:
 
 
 def _identity(defined: ReturnDefinition, identity: Identity, data: pl.Expr) -> list[pl.Expr]:
-    places = scale(defined, identity.left)
+    places = defined.column(identity.left).decimal_places
     expected: pl.Expr
     if identity.period_months:
         expected = pl.col("period_months").cast(pl.Int128)
@@ -87,7 +84,7 @@ def _identity(defined: ReturnDefinition, identity: Identity, data: pl.Expr) -> l
         expected = pl.lit(1, dtype=pl.Int128)
         for name in identity.product:
             expected = expected * _summand(defined, name).cast(pl.Int128)
-        extra = sum(scale(defined, name) for name in identity.product) - places
+        extra = sum(defined.column(name).decimal_places for name in identity.product) - places
         # To the place of the left side, rounded as a clerk rounds.
         expected = (expected + 10**extra // 2) // 10**extra if extra > 0 else expected * 10**-extra
     elif identity.selector:
@@ -116,10 +113,11 @@ def _ratio(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> list[pl.Ex
     bounds = bounds_of(defined.return_code, ratio.name)
     of = pl.col(ratio.of).cast(pl.Int128)
     if ratio.per is None:
-        per, places, judged = pl.lit(1, dtype=pl.Int128), scale(defined, ratio.of), data
+        per, places, judged = pl.lit(1, dtype=pl.Int128), defined.column(ratio.of).decimal_places, data
     else:
-        per, places = pl.col(ratio.per).cast(pl.Int128), scale(defined, ratio.of) - scale(defined, ratio.per)
-        least = max(int(bounds.get("least", 0) * 10 ** scale(defined, ratio.per)), 1)
+        of_per = defined.column(ratio.per).decimal_places
+        per, places = pl.col(ratio.per).cast(pl.Int128), defined.column(ratio.of).decimal_places - of_per
+        least = max(int(bounds.get("least", 0) * 10**of_per), 1)
         judged = data & (per >= least)
     # In thousandths, so that every product is a whole number.
     low, high = (round(bounds[name] * 1000) for name in ("low", "high"))
@@ -139,23 +137,25 @@ def _ratio(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> list[pl.Ex
 def _over_zero(defined: ReturnDefinition, ratio: Ratio, data: pl.Expr) -> pl.Expr:
     """Over nothing stands nothing: false where `per` is 0 and `of` is not, from the least on that counts for `per`."""
     assert ratio.per
-    least = max(int(bounds_of(defined.return_code, ratio.name).get("least", 0) * 10 ** scale(defined, ratio.of)), 1)
+    scale = 10 ** defined.column(ratio.of).decimal_places
+    least = max(int(bounds_of(defined.return_code, ratio.name).get("least", 0) * scale), 1)
     of, per = pl.col(ratio.of), pl.col(ratio.per)
     known = data & of.is_not_null() & per.is_not_null()
     return pl.when(known).then((per > 0) | (of < least)).otherwise(None).alias(f"ok__{ratio.over_zero}")
 
 
 def _present(defined: ReturnDefinition, present: Present, data: pl.Expr) -> pl.Expr:
-    """False on the first row of a group (of the rows that are meant, where there are any) that lacks what must be there; null on
-    every other row, and where a cell of the group could not be read or is not reported."""
-    group = ["entry", *present.per]
+    """False on the first row of a filing's group (of the rows that are meant, where there are any) that lacks what must be there; null
+    on every other row, and where a cell of the filing could not be read or is not reported."""
+    group = ["filing", *present.per]
     meant = data & pl.all_horizontal([pl.col(name) == code for name, code in present.where.items()] or [pl.lit(True)])
     keyed = data & _all_read([*present.per, *present.where])
     unread = data & (~_all_read([*present.per, *present.where]) | (meant & _summand(defined, present.column).is_null()))
     total = pl.col(present.column).filter(meant).sum().over(group)
     any_meant = meant.any().over(group)
-    first = pl.col("source_row").filter(pl.when(any_meant).then(meant).otherwise(keyed)).min().over(group)
-    judged = keyed & (pl.col("source_row") == first) & ~unread.any().over("entry")
+    place = pl.col("entry").cast(pl.Int64) * 2**32 + pl.col("source_row")  # by part, and within it by row
+    first = place.filter(pl.when(any_meant).then(meant).otherwise(keyed)).min().over(group)
+    judged = keyed & (place == first) & ~unread.any().over("filing")
     return pl.when(judged).then(total > 0).otherwise(None).alias(f"ok__{present.name}")
 
 
@@ -215,54 +215,71 @@ def _complete(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _total_row(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
-    """On total rows: true when each number equals the sum of its column; `wrong__total` lists the columns that do not."""
+    """On total rows: true when each number equals the sum of its column; `wrong__total` lists the columns that do not.
+
+    A total row that names its group (a register, say) stands for the group. One that does not may close the block of rows above it
+    or head the one below it, up to the next total; it may stand for its table, or for all parts of its filing: it is held against
+    what it is nearest to.
+    """
     total = defined.total_row
     assert total
-    names = [column.name for column in defined.sum_columns]
-    is_total = pl.col("is_total")
-    # A total row that names its group (a register, say) stands for the group; one that does not closes the rows since the
-    # total before it, or heads those below it where the table begins with one. Without groups it stands for the table.
-    group = ["entry", *total.per]
-    named = _all_read(total.per)
-    heads = pl.col("is_total").first().over("entry")
-    closing = pl.when(heads).then(0).otherwise(pl.col("is_total").cast(pl.UInt32))
-    block = pl.col("is_total").cum_sum().over("entry") - closing
-    frame = frame.sort("entry", "source_row").with_columns(block.alias("_block"))
-    # A row whose group could not be read has its own finding; which total it belongs to is not known.
-    astray = ~pl.col("is_total") & ~_all_read(total.per)
-
-    def compared(within: str, expected: Callable[[pl.Expr], pl.Expr]) -> tuple[list[pl.Expr], pl.Expr]:
-        columns, wrong = [], []
-        for name in names:
-            known = [*_countable(defined, name), "not_reported"]
-            unread = (~is_total & ~pl.col(f"{name}__state").is_in(known)).any().over(within)
-            sums = expected(pl.col(name).filter(~is_total).sum())
-            judged = is_total & pl.col(name).is_not_null() & ~unread & ~astray.any().over(within)
-            columns.append(pl.when(judged).then(sums).otherwise(None).alias(f"total__{name}"))
-            wrong.append(pl.when(judged & (pl.col(name) != sums)).then(pl.lit(name)).otherwise(None))
-        listed = pl.concat_list(wrong).list.drop_nulls() if wrong else pl.lit([], dtype=pl.List(pl.String))
-        return columns, listed.alias("wrong__total")
-
-    columns, wrong = compared(
-        "entry", lambda sums: pl.when(named).then(sums.over(*group)).otherwise(sums.over("entry", "_block"))
+    totals_n = pl.col("is_total").cum_sum().over("entry")
+    frame = frame.sort("entry", "source_row").with_columns(
+        (totals_n - pl.col("is_total")).alias("_above"), totals_n.alias("_below")
     )
-    own = frame.with_columns(*columns, wrong)
+    wide = [_held_against(defined, frame, "entry")]
     if frame.select("entry", "filing").unique()["filing"].is_duplicated().any():
-        # In a filing of several parts a total may also close all of them: it is taken for whichever it is nearer to.
-        columns, wrong = compared(
-            "filing", lambda sums: pl.when(named).then(sums.over("filing", *total.per)).otherwise(sums.over("filing"))
-        )
-        whole = frame.with_columns(*columns, wrong)
-        judged = [f"total__{name}" for name in names]
-        nearer = (whole["wrong__total"].list.len() < own["wrong__total"].list.len()).fill_null(False)
-        frame = own.with_columns(
-            pl.when(nearer).then(whole[name]).otherwise(own[name]).alias(name) for name in (*judged, "wrong__total")
-        )
+        wide.append(_held_against(defined, frame, "filing"))
+    if total.per:
+        # Totals close their blocks or head them: a table is read the one way throughout, whichever its totals are nearer to.
+        sides = [_nearest([_held_against(defined, frame, "entry", side), *wide]) for side in ("_above", "_below")]
+        held = _nearest(sides, together="entry")
     else:
-        frame = own
+        held = _nearest(wide)  # the total of a block is none of the form: `rows` passes it over
+    frame = frame.drop("_above", "_below").with_columns(held.drop("entry", "_wrong_n", "_gap").get_columns())
     return frame.with_columns(
-        pl.when(is_total).then(pl.col("wrong__total").list.len() == 0).otherwise(None).alias("ok__total_row")
-    ).drop("_block")
+        pl.when("is_total").then(pl.col("wrong__total").list.len() == 0).otherwise(None).alias("ok__total_row")
+    )
+
+
+def _held_against(defined: ReturnDefinition, frame: pl.DataFrame, within: str, *block: str) -> pl.DataFrame:
+    """Every total row held against the sums of the rows `within` its table or filing (of its group, where it names one; else of its
+    `block`): `total__<column>` and `wrong__total`, and how far off it is in `_wrong_n` columns by `_gap`; a block without rows is none."""
+    assert defined.total_row
+    per, is_total = defined.total_row.per, pl.col("is_total")
+    named = _all_read(per)
+    # A row whose group could not be read has its own finding; which total it belongs to is not known.
+    astray = (~is_total & ~named).any().over(within)
+
+    def of_its_rows(figure: pl.Expr) -> pl.Expr:
+        return pl.when(named).then(figure.over(within, *per)).otherwise(figure.over(within, *block))
+
+    columns, wrong, gaps = [], [], []
+    for name in (column.name for column in defined.sum_columns):
+        known = [*_countable(defined, name), "not_reported"]
+        unread = (~is_total & ~pl.col(f"{name}__state").is_in(known)).any().over(within)
+        sums = of_its_rows(pl.col(name).filter(~is_total).sum())
+        judged = is_total & pl.col(name).is_not_null() & ~unread & ~astray
+        columns.append(pl.when(judged).then(sums).otherwise(None).alias(f"total__{name}"))
+        wrong.append(pl.when(judged & (pl.col(name) != sums)).then(pl.lit(name)).otherwise(None))
+        gaps.append(pl.when(judged).then((pl.col(name).cast(pl.Float64) - sums.cast(pl.Float64)).abs()).otherwise(0.0))
+    listed = pl.concat_list(wrong).list.drop_nulls() if wrong else pl.lit([], dtype=pl.List(pl.String))
+    is_there = pl.lit(True) if not block else pl.when(is_total).then(of_its_rows((~is_total).any())).otherwise(True)
+    return frame.select("entry", *columns, listed.alias("wrong__total"), is_there.alias("_is_there"),
+                        (pl.sum_horizontal(gaps) if gaps else pl.lit(0.0)).alias("_gap")).with_columns(
+        pl.when("_is_there").then(pl.col("wrong__total").list.len().fill_null(0)).otherwise(_NOWHERE).alias("_wrong_n")
+    ).drop("_is_there")  # fmt: skip
+
+
+def _nearest(candidates: Sequence[pl.DataFrame], *, together: str | None = None) -> pl.DataFrame:
+    """Of each row what is held against in fewest wrong columns, then by the smallest gap; of all rows `together` the same one."""
+    best, *others = candidates
+    figures = [pl.col(name).sum().over(together) if together else pl.col(name) for name in ("_wrong_n", "_gap")]
+    for other in others:
+        (wrong_n, gap), (other_wrong_n, other_gap) = (one.select(figures).get_columns() for one in (best, other))
+        nearer = (other_wrong_n < wrong_n) | ((other_wrong_n == wrong_n) & (other_gap < gap))
+        best = best.select(pl.when(nearer).then(other[name]).otherwise(best[name]).alias(name) for name in best.columns)
+    return best
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------

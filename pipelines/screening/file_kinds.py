@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Iterable
 
+from pipelines.screening.archives import OTHER_ARCHIVES
 from pipelines.screening.workbook import Refusal
 
 _TABLE, _NO_TABLE, _ARCHIVE = "FILE-0-type", "FILE-0-no-table", "FILE-0-archive"
@@ -27,11 +28,7 @@ _FIRST_BYTES: tuple[tuple[bytes, str, str], ...] = (
     (b"MZ\x90\x00", _NO_TABLE, "程序"),
     (b"SQLite format 3\x00", _TABLE, "SQLite 数据库"),
     (b"\x00\x01\x00\x00Standard ", _TABLE, "Access 数据库"),
-    (b"Rar!\x1a\x07", _ARCHIVE, "rar 压缩包，系统只收 .zip"),
-    (b"7z\xbc\xaf\x27\x1c", _ARCHIVE, "7z 压缩包，系统只收 .zip"),
-    (b"\x1f\x8b", _ARCHIVE, "gzip 压缩包，系统只收 .zip"),
-    (b"BZh", _ARCHIVE, "bzip2 压缩包，系统只收 .zip"),
-    (b"\xfd7zXZ\x00", _ARCHIVE, "xz 压缩包，系统只收 .zip"),
+    *((start, _ARCHIVE, f"{kind} 压缩包，系统只收 .zip") for start, kind in OTHER_ARCHIVES.items()),
     # Lotus 1-2-3, Works and Quattro Pro begin with a record that says so; so does Excel before it had a container.
     (b"\x00\x00\x02\x00\x04\x04", _TABLE, "Lotus 1-2-3 表格"),
     (b"\x00\x00\x02\x00\x05\x04", _TABLE, "Lotus 1-2-3 表格"),

@@ -51,7 +51,8 @@ class Finding:
 class Place:
     """Where a finding stands, as the file and its definition name it.
 
-    `extent`: the range, where more cells than `cell` break the rule in the same way. `unseen`: what keeps Excel from showing the place.
+    `extent`: the range, where more cells than `cell` break the rule in the same way; `is_example`: they hold other texts, and the value of
+    `cell` is quoted as one of them. `unseen`: what keeps Excel from showing the place.
     """
 
     submission_id: str
@@ -67,6 +68,7 @@ class Place:
     column_label: str = ""
     subject: str = ""
     extent: str = ""
+    is_example: bool = False
     unseen: str = ""
 
 
@@ -86,11 +88,13 @@ def make_finding(
     problem: str = "",
 ) -> Finding:
     """Word a broken rule. The id depends on the place and the rule alone, so the same fault has the same id in every run."""
+    like = "如" if place.is_example else ""
+    message = rule.message.replace("“{value}”", f"{like}“{{value}}”")
     value, detail, row_label = shown(value), shown(detail), shown(place.row_label)
     words = _Words(
         value=value,
         # A cell that holds nothing is not quoted.
-        stated=f"填的是“{value}”，" if value else "",
+        stated=f"填的{like or '是'}“{value}”，" if value else "",
         expected=expected,
         difference=difference,
         detail=detail,
@@ -133,7 +137,7 @@ def make_finding(
         value=value,
         expected=expected,
         difference=difference,
-        message=rule.message.format_map(words) + "".join(f"{more}。" for more in (place.extent, place.unseen) if more),
+        message=message.format_map(words) + "".join(f"{more}。" for more in (place.extent, place.unseen) if more),
         remedy=rule.remedy.format_map(words),
         subject=shown(place.subject),
     )

@@ -44,6 +44,7 @@ from pipelines.screening.workbook import (
     Sheet,
     Workbook,
     cell_address,
+    next_filled,
 )
 
 #: Columns that counties add to any form; they carry nothing that is loaded.
@@ -202,6 +203,18 @@ class Table:
         """Every row of the table counted by kind. Raises RowsUnaccounted when one is counted not at all or twice."""
         kinds = {RowKind.DATA: self.data_rows, RowKind.TOTAL: self.total_rows, **self.passed_over}
         return account(kinds, self.first_row, self.last_data_row)
+
+    def key_values(self, row: int) -> list[str]:
+        """What the key columns of a row hold, folded; blank where one holds nothing or is not there."""
+        return [folded(self._text(row, name)) for name in self.definition.key]
+
+    def key_of(self, row: int) -> str:
+        """What a data row is known by in another version or period."""
+        return "/".join(self.key_values(row))
+
+    def _text(self, row: int, name: str) -> str:
+        index = self.columns.get(name)
+        return (self.sheet.cell(row, index) or "") if index is not None else ""
 
     def is_data_row(self, row: int) -> bool:
         at = bisect_left(self.data_rows, row)
@@ -366,12 +379,13 @@ _NAMED_TWICE, _NAMED_WITH_KEY = 6, 3
 def _shown(tables: list[Table]) -> list[Table]:
     """The tables without those that stand on hidden sheets: what nobody sees is not read.
 
-    Beside a visible table of its return a hidden one is a copy, and asked about there; alone it is refused in words.
+    Beside a visible table of its return a hidden one is a copy, and asked about there; alone it is refused in words. A form in
+    which nothing is filled is nothing beside a visible table.
     """
     kept = [table for table in tables if not table.sheet.hidden]
     copies: dict[str, list[Table]] = {}
     for table in tables:
-        if table.sheet.hidden:
+        if table.sheet.hidden and (table.data_rows or not kept):
             copies.setdefault(table.definition.return_code, []).append(table)
     for return_code, hidden in copies.items():
         beside = next((table for table in kept if table.definition.return_code == return_code), None)
@@ -405,8 +419,10 @@ def _read_together(tables: list[Table]) -> list[Table]:
     A table that only repeats rows, or is of another version of the form, is named and not looked at any further.
     """
     kept: dict[tuple[str, str | None, str | None], list[Table]] = {}
+    #: Of each filing: key → the part in which it stands first, and its row there.
+    standing: dict[tuple[str, str | None, str | None], dict[str, tuple[Table, int]]] = {}
     for table in tables:
-        parts = kept.setdefault(table.slot, [])
+        parts, stands = kept.setdefault(table.slot, []), standing.setdefault(table.slot, {})
         if parts and table.definition is not parts[0].definition:
             places = f"“{parts[0].sheet.name}”与“{table.sheet.name}”的表头不是同一版本"
             at = min(table.columns.values(), default=0)
@@ -414,32 +430,31 @@ def _read_together(tables: list[Table]) -> list[Table]:
                 Observation("FILE-0-return-repeated", table.sheet.name, table.header_row, at, detail=places)
             )
             continue
-        if parts and (twice := _rows_twice(parts, table)):
+        keys = list(_keys(table))
+        if twice := [(key, *stands[key], row) for row, key in keys if key in stands]:
             parts[0].observations.append(_repeated(table, twice))
             if len(twice) == len(table.data_rows):
                 continue
         parts.append(table)
+        for row, key in keys:
+            stands.setdefault(key, (table, row))
     ids = {id(table) for parts in kept.values() for table in parts}
     return [table for table in tables if id(table) in ids]
 
 
-def _rows_twice(parts: list[Table], table: Table) -> list[tuple[str, Table, int, int]]:
-    """(key, the part in which it stands already, its row there, its row in the table) of each row that stands twice."""
-    stands = {key: (part, row) for part in reversed(parts) for row, key in reversed(list(_keys(part)))}
-    return [(key, *stands[key], row) for row, key in _keys(table) if key in stands]
-
-
 def _keys(table: Table) -> Iterator[tuple[int, str]]:
     """(row, key) of the rows whose key is filled, its characters folded."""
-    columns = [table.columns.get(name) for name in table.definition.key]
     for row in table.data_rows:
-        values = [folded(table.sheet.cell(row, index) or "") if index is not None else "" for index in columns]
+        values = table.key_values(row)
         if all(values):
             yield row, "/".join(values)
 
 
 def _repeated(table: Table, twice: list[tuple[str, Table, int, int]]) -> Observation:
-    """The rows that stand twice, at both places: few by their keys, many by their numbers alone."""
+    """The rows that stand twice, at both places: few by their keys, many by their numbers alone.
+
+    `twice`: (key, the part in which it stands already, its row there, its row in the table) of each.
+    """
     by_part: dict[str, list[tuple[str, int, int]]] = {}
     for key, part, there, row in twice:
         by_part.setdefault(part.sheet.name, []).append((key, there + 1, row + 1))
@@ -614,8 +629,8 @@ def _has_data(sheet: Sheet, first_row: int, column: int) -> bool:
 
 def _sort_rows(table: Table) -> None:
     """Tell data rows from totals and from what is passed over. What may be data is: nothing is dropped silently."""
-    sheet, columns, again = table.sheet, table.columns, table.passed_over.get(RowKind.HEADER_AGAIN, [])
-    under = [row for row in range(table.first_data_row, table.last_data_row + 1) if row not in set(again)]
+    sheet, columns, again = table.sheet, table.columns, {*table.passed_over.get(RowKind.HEADER_AGAIN, [])}
+    under = [row for row in range(table.first_data_row, table.last_data_row + 1) if row not in again]
     found = sort_rows(table.definition, sheet, columns, under)
     table.data_rows, table.total_rows = found.pop(RowKind.DATA, []), found.pop(RowKind.TOTAL, [])
     found[RowKind.HEADER_AGAIN] = sorted([*again, *found.get(RowKind.HEADER_AGAIN, [])])
@@ -661,9 +676,9 @@ def _read_cover_row(cover: Cover, sheet: Sheet, row: int) -> None:
         flat = folded_name(text)
         normal = normalise_label(text)
         if normal.rstrip(":") in _COVER_KEY:
-            value = next(((index, cells[index]) for index in range(column + 1, len(cells)) if cells[index]), None)
+            value = next_filled(cells, column)
             if value:
-                cover.add(_COVER_KEY[normal.rstrip(":")], folded_name(str(value[1])), sheet.name, row, value[0])
+                cover.add(_COVER_KEY[normal.rstrip(":")], folded_name(value[1]), sheet.name, row, value[0])
             continue
         for match in _COVER_PAIR.finditer(normal):
             if match["value"]:
@@ -732,8 +747,8 @@ def _check_units(table: Table, covers: Sequence[Sheet]) -> None:
         for column, text in enumerate(cells):
             if not text:
                 continue
-            following = next((one for one in cells[column + 1 :] if one), None)
-            said = units_said(text, following, is_title=kind in (RowKind.TITLE, None))
+            following = next_filled(cells, column)
+            said = units_said(text, following[1] if following else None, is_title=kind in (RowKind.TITLE, None))
             if kind is RowKind.HEADER and any(
                 sheet.cell(below, column) for below in range(row + 1, table.first_data_row)
             ):
@@ -780,7 +795,7 @@ def _sign_offs(sheet: Sheet, data_rows: set[int]) -> Iterable[tuple[str, str, in
             normal = normalise_label(text)
             bare = re.sub(r"\((?:签字|签章|签名|盖章)\)", "", normal).rstrip(":")
             if bare in _ROLE:
-                beside = next((cells[index] for index in range(column + 1, len(cells)) if cells[index]), None) or ""
+                _, beside = next_filled(cells, column) or (column, "")
                 named = normalise_label(beside).rstrip(":") not in _ROLE and not is_remark(beside)
                 yield _ROLE[bare], beside if named else "", row, column
                 continue
@@ -843,8 +858,7 @@ def _resolve_county(
         )
         # What one county sends stands on its own board, not on that of the county it names by mistake.
         table.county_code = min(sources)
-    named = _counties_in_name(file_name, counties)
-    hinted = next(iter(named)) if len(named) == 1 else None
+    hinted = _county_in_name(file_name, counties)
     if hinted and hinted not in (claimed, table.county_code):
         table.observations.append(
             Observation("FILE-0-name-conflict", value=file_name, expected=by_code[claimed].name,
@@ -859,16 +873,20 @@ def county_in(text: str, counties: Sequence[CountyName]) -> str | None:
     return max(found, key=lambda county: len(county.name)).code if found else None
 
 
-def _counties_in_name(file_name: str, counties: Sequence[CountyName]) -> set[str]:
-    """Codes of the counties that a file's name says in full, as names: 代县 within 现代县域 is none."""
-    normal = normalise_label(file_name)
-    found: set[str] = set()
+#: What a county's name follows in the name of a file, if anything: no hanzi (a separator, a digit), the city or province, a time.
+_BEFORE_A_COUNTY = r"(?:^|[^\u4e00-\u9fff]|[市省州盟]|地区|自治区|[年度月季期])"
+
+
+def _county_in_name(file_name: str, counties: Sequence[CountyName]) -> str | None:
+    """Code of the one county whose full name a file's name gives as a name; 代县 within 当代县区 is none. None where it gives several."""
+    text = folded(file_name)
+    found: dict[str, bool] = {}
     for county in sorted(counties, key=lambda county: -len(county.name)):
-        name = re.escape(normalise_label(county.name))
-        if re.search(rf"{name}(?![域级际])", normal):
-            found.add(county.code)
-            normal = re.sub(name, " ", normal)
-    return found
+        name = r"\s*".join(map(re.escape, normalise_label(county.name)))
+        if re.search(rf"{name}(?![域级际])", text):
+            found[county.code] = re.search(rf"{_BEFORE_A_COUNTY}{name}(?![域级际])", text) is not None
+            text = re.sub(name, " ", text)
+    return next((code for code, is_a_name in found.items() if is_a_name), None) if len(found) == 1 else None
 
 
 def _seen_at(table: Table, claim: Claim, hidden: frozenset[str]) -> tuple[str, int, int]:

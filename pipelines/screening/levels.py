@@ -13,7 +13,7 @@ from decimal import Decimal
 import polars as pl
 
 from pipelines.returns import Column, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, Level
+from pipelines.returns.definition import Level
 from pipelines.screening.rules import bounds_of
 from pipelines.screening.tabulate import CellState
 from pipelines.screening.units import suspected, suspected_within
@@ -88,14 +88,9 @@ def _in_words(defined: ReturnDefinition, levels: list[AbsurdLevel], bounds: Mapp
     return first.in_words(defined, bounds) + also
 
 
-def _scale(defined: ReturnDefinition, name: str) -> int:
-    """Decimal places by which the column's integers are scaled."""
-    return DECIMAL_PLACES.get(defined.column(name).type, 0)
-
-
 def _magnitude(defined: ReturnDefinition, name: str) -> pl.Expr:
     """A cell's size: its value, or what its text says where only another unit can explain the number."""
-    exact = pl.col(name).cast(pl.Float64) / 10 ** _scale(defined, name)
+    exact = pl.col(name).cast(pl.Float64) / 10 ** defined.column(name).decimal_places
     text = pl.col(f"{name}__text").str.replace_all(",", "").str.strip_chars().cast(pl.Float64, strict=False)
     return pl.when(pl.col(f"{name}__state").is_in(_OF_ANOTHER_UNIT)).then(text).otherwise(exact)
 
@@ -104,7 +99,7 @@ def _judged(defined: ReturnDefinition, level: Level, frame: pl.DataFrame, bounds
     """filing, _position, figure (null where a term is lacking or nothing), is_absurd; the rows of `frame` in their order."""
     figure = _magnitude(defined, level.of)
     for name in level.per:
-        figure = figure / (pl.col(name).cast(pl.Float64) / 10 ** _scale(defined, name))
+        figure = figure / (pl.col(name).cast(pl.Float64) / 10 ** defined.column(name).decimal_places)
     figure = pl.when(~pl.col("is_total") & figure.is_finite() & (figure > 0)).then(figure)
     if level.mean:
         # A zero is a figure of the mean; a table of nothing but zeros has no level.

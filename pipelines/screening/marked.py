@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from pipelines.returns import Column
 from pipelines.screening.identify import Observation, Table
-from pipelines.screening.workbook import STRUCK, WHOLE_CELL_MARKS, cell_address
+from pipelines.screening.workbook import STRUCK, WHOLE_CELL_MARKS, area_address, rows_in_words, runs
 
 _REFUSED, _ASKED = "FILE-1b-marked-figure", "FILE-1b-marked-text"
 #: So many cells of a column are told one by one; more are one act.
@@ -51,22 +51,25 @@ def _is_free_text(column: Column) -> bool:
 def marked_cells(table: Table) -> Iterable[Observation]:
     """One observation a cell; one for rows that are marked as a whole, and one for a column of which many cells are."""
     broken = _broken(table)
+    told_rows: set[int] = set()
     for first, last, columns in _whole_rows(table, set(broken)):
-        told = f"第 {first + 1} 行" if first == last else f"第 {first + 1} 至 {last + 1} 行"
-        area = f"{cell_address(first, columns[0])}:{cell_address(last, columns[-1])}"
+        area = area_address(first, columns[0], last, columns[-1])
         grave = any(broken.get((first, column)) == _REFUSED for column in columns)
-        yield _observed(table, _REFUSED if grave else _ASKED, (first, columns[0]), f"{told}（{area}）")
-        broken = {place: rule_id for place, rule_id in broken.items() if not first <= place[0] <= last}
+        detail = f"{rows_in_words(first, last)}（{area}）"
+        yield _observed(table, _REFUSED if grave else _ASKED, (first, columns[0]), detail)
+        told_rows.update(range(first, last + 1))
+    by_column: dict[tuple[str, int], list[int]] = {}
+    for (row, column), rule_id in sorted(broken.items()):
+        if row not in told_rows:
+            by_column.setdefault((rule_id, column), []).append(row)
     for rule_id in (_REFUSED, _ASKED):
         for name, index in table.columns.items():
-            rows = sorted(
-                row for (row, column), broken_rule in broken.items() if (column, broken_rule) == (index, rule_id)
-            )
+            rows = by_column.get((rule_id, index), [])
             if len(rows) <= _ONE_BY_ONE:
                 for row in rows:
                     yield _observed(table, rule_id, (row, index), "", name)
             else:
-                area = f"{cell_address(rows[0], index)}:{cell_address(rows[-1], index)}"
+                area = area_address(rows[0], index, rows[-1], index)
                 told = f"{area} 中的 {len(rows)} 个单元格"
                 yield _observed(table, rule_id, (rows[0], index), told, name)
     for row, column in sorted(table.sheet.marked_cells):
@@ -82,16 +85,13 @@ def marked_cells(table: Table) -> Iterable[Observation]:
 def _whole_rows(table: Table, marked: set[Place]) -> Iterable[tuple[int, int, list[int]]]:
     """(first row, last row, columns) of rows one below the other of which every filled cell is marked."""
     columns = sorted(table.columns.values())
-    rows = []
+    rows: dict[int, list[int]] = {}
     for row in sorted({*table.data_rows, *table.total_rows} & {row for row, _ in marked}):
         filled = [column for column in columns if table.sheet.cell(row, column)]
         if len(filled) > _ONE_BY_ONE and all((row, column) in marked for column in filled):
-            rows.append((row, filled))
-    while rows:
-        number = next((n for n in range(1, len(rows)) if rows[n][0] != rows[n - 1][0] + 1), len(rows))
-        block, rows = rows[:number], rows[number:]
-        places = sorted({column for _, filled in block for column in filled})
-        yield block[0][0], block[-1][0], places
+            rows[row] = filled
+    for first, last in runs(rows):
+        yield first, last, sorted({column for row in range(first, last + 1) for column in rows[row]})
 
 
 def _observed(table: Table, rule_id: str, place: Place, detail: str, column_name: str | None = None) -> Observation:

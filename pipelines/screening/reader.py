@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from pipelines.characters import UNSEEN
 from pipelines.screening.archives import ZIP_SIGNATURES, Unsafe, damage, open_archive
 from pipelines.screening.batch_contents import BATCH_KIND, batch_members, is_batch
 from pipelines.screening.delimited import read_text
@@ -32,6 +33,7 @@ from pipelines.screening.second_reading.ooxml import (
     read_marked_styles,
     read_ooxml_sheet,
     read_shared_strings,
+    read_table,
     read_workbook,
     refuse_entities,
     says_more,
@@ -46,10 +48,11 @@ from pipelines.screening.second_reading.package import (
     related_part,
     relations_of,
     stored,
+    table_parts,
     with_part,
 )
 from pipelines.screening.second_reading.xls import read_xls_globals, read_xls_sheet
-from pipelines.screening.second_reading.xlsb import Xlsb, read_xlsb_sheet, read_xlsb_sheets
+from pipelines.screening.second_reading.xlsb import Xlsb, read_xlsb_sheet, read_xlsb_sheets, read_xlsb_table
 from pipelines.screening.workbook import Refusal, Sheet, Workbook, cell_address, cell_text
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -276,7 +279,7 @@ def _texts(grid: list[list[Any]]) -> list[list[str | None]]:
             None
             if value == ""
             else value
-            if value.__class__ is str and not value.isspace()
+            if value.__class__ is str and value[0] not in UNSEEN
             else str(int(value))
             if value.__class__ is float and value.is_integer() and -1e15 < value < 1e15
             else cell_text(value)
@@ -302,7 +305,7 @@ def _with_reading(sheet: Sheet, reading: SheetReading) -> Sheet:
         while len(rows) <= row:
             rows.append([])
         rows[row].extend([None] * (column + 1 - len(rows[row])))
-        rows[row][column] = text
+        rows[row][column] = cell_text(text)
     marked = {
         place: what
         for place, what in reading.marked.items()
@@ -364,6 +367,8 @@ def _read_ooxml(
 
     def read(_: int, name: str, grid: list[list[Any]]) -> Seen | None:
         reading = SheetReading()
+        for content in table_parts(archive, names, parts[name]):
+            read_table(content, reading)
         return read_ooxml_sheet(contents[name], strings, reading, grid, styles), reading, from_1904
 
     return _read_calamine(source, "xlsx", read, remarks, max_cells=max_cells, before=before)
@@ -398,6 +403,8 @@ def _read_xlsb(
         if member is None:
             raise Contradiction(f"表“{name}”的内容不在文件中")
         reading = SheetReading()
+        for content in table_parts(archive, names, parts[name]):
+            read_xlsb_table(content, reading)
         return read_xlsb_sheet(archive.read(names[member]), book, reading), reading, from_1904
 
     return _read_calamine(source, "xlsb", read, remarks, max_cells=max_cells)

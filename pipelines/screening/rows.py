@@ -5,6 +5,7 @@ that could be either is `unclear` and refused where it stands, never dropped. Wh
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -115,6 +116,7 @@ _FIRST = frozenset(word[0] for word in (*_LEADING, *_NOTES))
 #: A cell that names who or when and leaves the answer to the next cell; one that gives both; a day.
 _ASKS = re.compile(f"{_WORDS}:?")
 _ANSWERS = re.compile(rf"{_LEADS}:?.+|{_WORDS}:.+|[\u4e00-\u9fff()]{{2,10}}:.*|.*(?:盖章|公章)\)?")
+_ASKS_A_NUMBER = re.compile(r"(?:.*(?:电话|手机|传真|日期|时间)):?")
 _DAY = re.compile(r"[0-9]{0,4}[年./-][0-9]{0,2}[月./-][0-9]{0,2}日?")
 _REMARK = re.compile(f"(?:{_LEADS}|{_NOTE_WORDS}):")
 
@@ -153,6 +155,8 @@ _SUBTOTAL = re.compile(
     f".{{0,30}}(?:小计数?|分计|subtotals?){_COUNTED}|.{{1,30}}{_TOTAL_WORD}{_COUNTED}|其中(?::.{{0,30}})?",
     re.IGNORECASE,
 )
+#: So a row of free text may be called as well that is a figure of its own: 教职工总数.
+_MAY_BE_A_NAME = re.compile(f".+(?:总数|总和|总共|累计数?|汇总数?){_COUNTED}")
 _HALVES = frozenset("合总共小")
 _MAY_BE_TOTAL = re.compile(r"[计計总總汇]|其\s*中|^\W*全|^\W*[合共小]\W*$|^\W*[TSGＴＳＧ]", re.IGNORECASE)
 
@@ -171,35 +175,40 @@ class _Form:
     mapped: list[int]
     keys: list[tuple[int, Column]]
     numbers: list[tuple[int, Column]]
-    labels: list[int]
+    named: list[int]
+    beside: list[int]
     total_labels: frozenset[str]
     groups: tuple[str, ...]
     patterns: dict[int, re.Pattern[str]]
 
     @classmethod
-    def of(cls, defined: ReturnDefinition, columns: Mapping[str, int], width: int) -> "_Form":
+    def of(cls, defined: ReturnDefinition, columns: Mapping[str, int]) -> "_Form":
         total = defined.total_row
         numbers = [(columns[one.name], one) for one in defined.number_columns if one.name in columns]
         keys = [(columns[name], defined.column(name)) for name in defined.key if name in columns]
         names = dict.fromkeys([*(total.label_columns if total else ()), *defined.key, defined.row_label])
         mapped = sorted(columns.values())
         first_number = min((index for index, one in numbers if one.name not in names), default=max(mapped, default=0))
-        beside = [index for index in range(min(first_number, width)) if index not in mapped]
         return cls(
             defined=defined,
             mapped=mapped,
             keys=keys,
             numbers=numbers,
-            labels=[*(columns[name] for name in names if name in columns), *beside],
+            named=[columns[name] for name in names if name in columns],
+            beside=[index for index in range(first_number) if index not in mapped],
             total_labels=frozenset(normalise_label(label) for label in (total.labels if total else ())),
             groups=tuple(code for name in (total.per if total else ()) for code in defined.column(name).codes),
             patterns={columns[one.name]: re.compile(one.pattern) for one in defined.columns
                       if one.pattern and one.name in columns},
         )  # fmt: skip
 
+    def labels_within(self, width: int) -> list[int]:
+        """The columns in which a row so wide may say that it is a total: those that name it first, then those beside the form's own."""
+        return [*self.named, *self.beside[: bisect_left(self.beside, width)]]
+
     def is_keyed(self, cells: Sequence[str | None]) -> bool:
         """Whether a row holds a key: a code or number of its own, or everything that the form knows a row by."""
-        held = [(column, _holds(column, _at(cells, index))) for index, column in self.keys]
+        held = [(column, holds(column, _at(cells, index))) for index, column in self.keys]
         return any(is_held and not column.codes for column, is_held in held) or (
             bool(held) and all(is_held for _, is_held in held)
         )
@@ -211,12 +220,32 @@ class _Form:
             for index, _ in self.numbers
         )  # fmt: skip
 
+    @property
+    def is_told_by_its_keys(self) -> bool:
+        """Whether the form has a key that can be told from any other text."""
+        return any(column.codes or column.pattern or column.is_number for _, column in self.keys)
+
+    def is_named_and_counted(self, cells: Sequence[str | None]) -> bool:
+        """Whether a row holds a key of free text and a figure that is not the answer to the cell before it: 联系电话, 3022331."""
+        if self.is_told_by_its_keys or not any(_at(cells, index) for index, _ in self.keys):
+            return False
+        keys = {index for index, _ in self.keys}
+        for index, _ in self.numbers:
+            text = _at(cells, index)
+            if index in keys or not text or not (folded(text) in MISSING_CODES or _number(text) is not None):
+                continue
+            before = next((one for one in reversed(cells[:index]) if one), "")
+            if not _ASKS_A_NUMBER.fullmatch(normalise_label(before)):
+                return True
+        return False
+
 
 def _at(cells: Sequence[str | None], index: int) -> str | None:
     return cells[index] if index < len(cells) else None
 
 
-def _holds(column: Column, text: str | None) -> bool:
+def holds(column: Column, text: str | None) -> bool:
+    """Whether a text is plainly one of a column's: a code of its list, of its pattern, a number. Of free text nothing is plain."""
     if not text:
         return False
     plain = folded(text)
@@ -242,7 +271,7 @@ def sort_rows(
     defined: ReturnDefinition, sheet: Sheet, columns: Mapping[str, int], rows: Iterable[int]
 ) -> dict[RowKind, list[int]]:
     """The rows under a header by kind. `columns`: column name → index in the sheet; `rows`: indexes from 0, in order."""
-    form = _Form.of(defined, columns, max((len(cells) for cells in sheet.rows), default=0))
+    form = _Form.of(defined, columns)
     found: dict[RowKind, list[int]] = {kind: [] for kind in ROW_KINDS}
     under_header = True  # the numbers of columns stand there, and nowhere else
     for row in rows:
@@ -278,7 +307,9 @@ def _kind(form: _Form, cells: Sequence[str | None], under_header: bool) -> RowKi
         if len(filled) == 1 and leading_at in form.mapped:
             return RowKind.NOTE
     elif _SIGN_OFF.match(plain) or "盖章" in plain:
-        if _signs_off([(index, text) for index, text in enumerate(cells) if text], form.patterns):
+        if not form.is_named_and_counted(cells) and _signs_off(
+            [(index, text) for index, text in enumerate(cells) if text], form.patterns
+        ):
             return RowKind.SIGN_OFF
     else:
         return RowKind.DATA
@@ -288,18 +319,23 @@ def _kind(form: _Form, cells: Sequence[str | None], under_header: bool) -> RowKi
 
 def _total_kind(form: _Form, cells: Sequence[str | None]) -> RowKind | None:
     """A total or subtotal by its label, None where the row is neither; one that has a key of its own is data whatever its name."""
-    for index in form.labels:
+    spread: str | None = None
+    for index in form.labels_within(len(cells)):
         text = _at(cells, index)
         if not text or is_digits(text) or not _MAY_BE_TOTAL.search(text):
             continue
         label = _total_label(text)
         if label in _HALVES:  # 合 and 计 in two cells, as they are spread over a wide column
-            label = "".join(_total_label(one) for at in sorted(form.labels) if (one := _at(cells, at)))
+            if spread is None:
+                places = sorted(form.labels_within(len(cells)))
+                spread = "".join(_total_label(one) for at in places if (one := _at(cells, at)))
+            label = spread
         is_total = label in form.total_labels or _TOTAL.fullmatch(label) is not None
         # Beside the form's own columns stand remarks too: there only a total's very word makes a row one.
         is_part = (
             _SUBTOTAL.fullmatch(label) is not None
             and not _NOTE.match(label)
+            and (form.is_told_by_its_keys or not _MAY_BE_A_NAME.fullmatch(label))
             and (index in form.mapped or label in ("小计", "合计"))
         )
         if not (is_total or is_part) or form.is_keyed(cells):
@@ -321,28 +357,27 @@ def _tell_subtotals(form: _Form, sheet: Sheet, found: dict[RowKind, list[int]]) 
         (index, column) for index, column in form.keys
         if column.codes and column.name not in total.per and column.name not in total.label_columns
     ]  # fmt: skip
-    for row in list(found[RowKind.TOTAL]):
+    values = {index: {folded(sheet.cell(row, index) or "") for row in data} for index, _ in parts}
+    of_part: set[int] = set()
+    for row in found[RowKind.TOTAL]:
         for index, column in parts:
-            if _holds(column, text := sheet.cell(row, index)):
-                part = folded(text or "")
-                if any(folded(sheet.cell(one, index) or "") != part for one in data):
-                    found[RowKind.TOTAL].remove(row)
-                    found[RowKind.SUBTOTAL].append(row)
-                    break
-    totals = found[RowKind.TOTAL]
-    if total.per or not any(data[0] < row < data[-1] for row in totals):
-        return
-    whole = _sums(form, sheet, data)
-    start = 0
-    for row in list(totals):
-        block = _sums(form, sheet, [one for one in data if start <= one < row])
-        start = row
-        is_within = data[0] < row < data[-1]
-        if _equals(sheet, row, whole):
-            continue
-        if _equals(sheet, row, block) or (is_within and len(totals) > 1):
-            found[RowKind.TOTAL].remove(row)
-            found[RowKind.SUBTOTAL].append(row)
+            if holds(column, text := sheet.cell(row, index)) and values[index] != {folded(text or "")}:
+                of_part.add(row)
+                break
+    totals = [row for row in found[RowKind.TOTAL] if row not in of_part]
+    if not total.per and any(data[0] < row < data[-1] for row in totals):
+        whole = _sums(form, sheet, data)
+        left, start = len(totals), 0
+        for row in totals:
+            end = bisect_left(data, row)
+            block = _sums(form, sheet, data[start:end])
+            start = end
+            is_within = data[0] < row < data[-1]
+            if not _equals(sheet, row, whole) and (_equals(sheet, row, block) or (is_within and left > 1)):
+                of_part.add(row)
+                left -= 1
+    found[RowKind.TOTAL] = [row for row in found[RowKind.TOTAL] if row not in of_part]
+    found[RowKind.SUBTOTAL] += of_part
 
 
 def _sums(form: _Form, sheet: Sheet, rows: Sequence[int]) -> dict[int, Decimal]:

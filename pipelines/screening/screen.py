@@ -22,7 +22,7 @@ from pipelines.periods import Period, parse_period
 from pipelines.returns import Column, DateCheck, ReturnDefinition, all_definitions, current_definitions
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, Ratio
 from pipelines.screening.batch_contents import BATCH_KIND
-from pipelines.screening.derive import derive, scale
+from pipelines.screening.derive import derive
 from pipelines.screening.explanations import read_explanations
 from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
 from pipelines.screening.identify import (
@@ -37,7 +37,7 @@ from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.personal_findings import personal_observations, without_misspelt_codes
 from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
-from pipelines.screening.structure import structure, subject
+from pipelines.screening.structure import as_judged
 from pipelines.screening.tabulate import READ_STATES, UNREAD_STATES, UNSEEN, CellState, tabulate
 from pipelines.screening.units import suspected, suspected_within
 from pipelines.screening.validate import Validation, validate
@@ -370,14 +370,15 @@ def _identified(
         _reject_file(submission, [*lacking, *personal, *remarks, *replies], result, sheets)
         return []
     personal += [*remarks, *replies]
-    entries = [_Entry(submission, tables, sheets, found.other_sheets) for tables in found.filings]
-    for entry in entries:
+    judged = as_judged(found)
+    entries = [_Entry(submission, parts, sheets, found.other_sheets) for parts, _ in judged]
+    for entry, (_, astray) in zip(entries, judged, strict=True):
         received_at = _received_at(submission, entry.slot[1])
         entry.answers = answered_submission(outcome)
         entry.waived = frozenset(waivers(settings.decisions, *entry.slot, received_at))
         locked = list(_locked(entry, settings.decisions))
         own = [observation for table in entry.tables for observation in table.observations]
-        mine = [*found.observations, *personal, *own, *structure(entry.tables), *locked]
+        mine = [*found.observations, *personal, *own, *astray, *locked]
         for observation in mine:
             _observe(entry, observation)
     return entries
@@ -430,7 +431,7 @@ def _observe(entry: _Entry, observation: Observation) -> None:
     row_label = known_by = ""
     for table in entry.tables:
         if row is not None and table.sheet.name == observation.sheet and table.is_data_row(row):
-            row_label, known_by = _row_label(table, row), subject(table, row)
+            row_label, known_by = _row_label(table, row), table.key_of(row)
     place = entry.place(
         observation.sheet,
         row,
@@ -673,7 +674,8 @@ def _checked(frame: pl.DataFrame, expectations: Sequence[dict[str, Any]]) -> dic
 class _Broken:
     """A rule broken at one cell, or in the same way at each of `rows` (positions in the sheet, from 0) of a column.
 
-    `cause`: what the cells of a column must have in common to be told as one; None where each is a matter of its own.
+    `cause`: what the cells of a column must have in common to be told as one; None where each is a matter of its own. `differ`: the
+    cells hold different texts, of which the first stands for all.
     """
 
     entry: int
@@ -683,6 +685,7 @@ class _Broken:
     cause: tuple[str, str] | None
     said: tuple[str, str, str, str, str]
     row: dict[str, Any]
+    differ: bool = False
 
 
 def _write_findings(
@@ -728,11 +731,12 @@ def _write_findings(
             first,
             column,
             row_label="全表" if of_the_table else row_label,
-            subject="" if row["is_total"] or of_the_table else subject(table, first),
+            subject="" if row["is_total"] or of_the_table else table.key_of(first),
             column_label=defined.column(one.column_name).label_in(row),
             extent=_extent(first, column, (last, column or 0), len(one.rows)),
         )
         value, expected, difference, detail, problem = one.said
+        place = replace(place, is_example=one.differ)
         finding = make_finding(
             rule, place, value=value, expected=expected, difference=difference, detail=detail, problem=problem
         )
@@ -753,13 +757,13 @@ def _cause(rule: Rule, column_name: str, row: dict[str, Any]) -> tuple[str, str]
 def _joined(column: list[_Broken], table: Table) -> Iterable[_Broken]:
     """Cells of one column that break one rule, in the order of rows; those below each other that are wrong alike as one.
 
-    Alike: the same text; or, where no cell of the column is right, the same state.
+    Alike: the same text; or, where no cell of the column is right, the same state, and nothing said of one that is not true of all.
     """
     at = {row: number for number, row in enumerate(table.data_rows)}
     whole = len(column) == len(at) and len({one.cause and one.cause[0] for one in column}) == 1
     run: list[_Broken] = []
     for one in column:
-        alike = run and one.cause and (whole or one.cause == run[-1].cause)
+        alike = run and one.cause and (one.cause == run[-1].cause or (whole and one.said[3:] == run[-1].said[3:]))
         if alike and at.get(one.rows[0], -1) == at.get(run[-1].rows[0], -3) + 1:
             run.append(one)
             continue
@@ -771,7 +775,8 @@ def _joined(column: list[_Broken], table: Table) -> Iterable[_Broken]:
 def _as_one(run: list[_Broken]) -> list[_Broken]:
     if len(run) < _FEWEST_ALIKE:
         return run
-    return [replace(run[0], rows=tuple(one.rows[0] for one in run))]
+    differ = any(one.cause != run[0].cause for one in run)
+    return [replace(run[0], rows=tuple(one.rows[0] for one in run), differ=differ)]
 
 
 def explain(
@@ -800,7 +805,7 @@ def explain(
                 yield column.name, row[f"{column.name}__text"] or "", "", "", "", ""
     elif rule.truth == "total_row":
         for name in row["wrong__total"]:
-            yield (name, *_compared(row[name], row[f"total__{name}"], scale(defined, name)), "", "")
+            yield (name, *_compared(row[name], row[f"total__{name}"], defined.column(name).decimal_places), "", "")
     elif rule.truth == "level":
         yield row["level__column"], "", "", "", row["level__words"], ""
     elif rule.truth == "complete":
@@ -811,7 +816,7 @@ def explain(
     elif ratio := next((ratio for ratio in defined.ratios if ratio.name == rule.truth), None):
         yield _out_of_range(defined, rule, ratio, row)
     elif zero := next((ratio for ratio in defined.ratios if ratio.per and ratio.over_zero == rule.truth), None):
-        yield zero.per or "", "0", "", "", plain_number(row[zero.of], scale(defined, zero.of)), ""
+        yield zero.per or "", "0", "", "", plain_number(row[zero.of], defined.column(zero.of).decimal_places), ""
     elif present := next((present for present in defined.present if present.name == rule.truth), None):
         group = "、".join([*present.where.values(), *(str(row[name]) for name in present.per)])
         yield present.column, "0", "", "", group, ""
@@ -823,22 +828,22 @@ def explain(
             yield (
                 left,
                 MISSING_LABELS.get(row[f"{left}__state"], ""),
-                plain_number(expected, scale(defined, left)),
+                plain_number(expected, defined.column(left).decimal_places),
                 "",
                 "",
                 "",
             )
         else:
-            yield (left, *_compared(value, expected, scale(defined, left)), "", "")
+            yield (left, *_compared(value, expected, defined.column(left).decimal_places), "", "")
 
 
 def _out_of_range(
     defined: ReturnDefinition, rule: Rule, ratio: Ratio, row: dict[str, Any]
 ) -> tuple[str, str, str, str, str, str]:
     """What `explain` says of a ratio: its value, the range, the distance to it, and the unit in which the figure may stand."""
-    value = Decimal(row[ratio.of]).scaleb(-scale(defined, ratio.of))
+    value = Decimal(row[ratio.of]).scaleb(-defined.column(ratio.of).decimal_places)
     if ratio.per:
-        value /= Decimal(row[ratio.per]).scaleb(-scale(defined, ratio.per))
+        value /= Decimal(row[ratio.per]).scaleb(-defined.column(ratio.per).decimal_places)
     low, high = rule.parameters["low"], rule.parameters["high"]
     rounded = value.quantize(Decimal(1) if high >= 100 else Decimal("0.01"))
     bound = Decimal(str(low if value < low else high))

@@ -5,15 +5,17 @@ down a column), so that one finding names their range and the remedy, and no oth
 its column's type is `tabulate`; what the rules say stands in `expectations/file.json`.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.characters import folded
-from pipelines.screening.identify import Observation, Table
+from pipelines.returns import Column
+from pipelines.screening.identify import Identified, Observation, Table
 from pipelines.screening.marked import marked_cells
-from pipelines.screening.rows import RowKind
-from pipelines.screening.workbook import area_address, cell_address, column_letter, runs
+from pipelines.screening.rows import RowKind, holds
+from pipelines.screening.workbook import area_address, cell_address, column_letter, rows_in_words, runs
 
 #: So many ranges a finding names; the rest are counted.
 _NAMED_RANGES = 10
@@ -34,6 +36,11 @@ def structure(parts: Sequence[Table]) -> Iterator[Observation]:
     if seen and not any(table.data_rows for table in seen):
         table = seen[0]
         yield Observation("FILE-0-no-rows", table.sheet.name, table.header_row, _first_column(table))
+
+
+def as_judged(found: Identified) -> list[tuple[list[Table], list[Observation]]]:
+    """The parts of each filing as they are judged, the rows that are none out of their data, and what is wrong with them as tables."""
+    return [(parts, list(structure(parts))) for parts in found.filings]
 
 
 def _first_column(table: Table) -> int:
@@ -70,12 +77,22 @@ def _kind_of(table: Table, row: int) -> str:
     keyed = all(name in filled and defined.column(name).is_number for name in defined.key)
     if zeros and filled.keys() == zeros | errors and not keyed:
         return "zeros"
-    if len(filled) == 1 or (not names & filled.keys() and len(filled) <= len(table.columns) / 2):
+    lone = next(iter(filled)) if len(filled) == 1 else None
+    # What its column takes is a row that was begun; what it does not take has strayed.
+    if (lone and not (lone in names and _is_begun(defined.column(lone), filled[lone]))) or (
+        not names & filled.keys() and len(filled) <= len(table.columns) / 2
+    ):
         return "stray"
     stated = [column.name for column in defined.columns if column.required and column.name not in names]
     if len(stated) > 1 and filled.keys() <= names:
         return "unfilled"
     return ""
+
+
+def _is_begun(column: Column, text: str) -> bool:
+    """Whether a text is one that a column of names takes; a free text is a word at least."""
+    is_free = column.type == "text" and not column.pattern
+    return re.search(r"\w\w", folded(text)) is not None if is_free else holds(column, text)
 
 
 #: What a formula leaves that had nothing to count.
@@ -88,7 +105,7 @@ def _astray(table: Table, rows: Sequence[int], kind: str) -> Observation:
     row, column = cells[0]
     value = sheet.cell(row, column) or ""
     first, last = rows[0], rows[-1]
-    where = f"第 {first + 1} 行" if first == last else f"第 {first + 1}–{last + 1} 行（共 {len(rows)} 行）"
+    where = rows_in_words(first, last) + (f"（共 {len(rows)} 行）" if len(rows) > 1 else "")
     place = {"sheet": sheet.name, "row": row, "column": column, "value": value}
     if kind == "unfilled":
         return Observation("FILE-1a-row-unfilled", **place, detail=where)  # type: ignore[arg-type]
@@ -244,7 +261,9 @@ def _hidden(table: Table) -> Iterator[Observation]:
                 detail=_in_words(ordered, "行", lambda row: str(row + 1)), subject=_known_by(table, ordered),
             )  # fmt: skip
     names = {index: name for name, index in table.columns.items()}
-    columns = sheet.hidden_columns & names.keys()
+    columns = frozenset(
+        index for index in sheet.hidden_columns & names.keys() if any(sheet.cell(row, index) for row in table.data_rows)
+    )
     for rule_id, hidden in (
         ("FILE-1b-folded-group", columns & sheet.folded_columns),
         ("FILE-1b-hidden-data", columns - sheet.folded_columns),
@@ -271,11 +290,5 @@ def _in_words(numbers: Sequence[int], unit: str, name: Callable[[int], str]) -> 
 
 def _known_by(table: Table, rows: Sequence[int]) -> str:
     """Rows by the keys of the first and the last of them, and their number: the same in a version where they have moved."""
-    first, last = subject(table, rows[0]), subject(table, rows[-1])
+    first, last = table.key_of(rows[0]), table.key_of(rows[-1])
     return first if len(rows) == 1 else f"{first}–{last}（{len(rows)} 行）"
-
-
-def subject(table: Table, row: int) -> str:
-    """The key of a data row, by which the same row is known in another version or period."""
-    columns = [table.columns.get(name) for name in table.definition.key]
-    return "/".join(folded(table.sheet.cell(row, index) or "") if index is not None else "" for index in columns)

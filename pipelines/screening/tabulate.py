@@ -125,7 +125,9 @@ def tabulate(
 
 def _with_included(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:
     """Cells answered 并入: which column holds their figure, and what is wrong where none does."""
-    holds_nothing = [CellState.INCLUDED_ELSEWHERE.value, CellState.NOT_APPLICABLE.value]
+    holds_nothing = [
+        CellState.INCLUDED_ELSEWHERE.value, CellState.NOT_APPLICABLE.value, CellState.NOT_REPORTED.value,
+    ]  # fmt: skip
     for column in defined.number_columns:
         if "included_elsewhere" not in column.missing:
             continue
@@ -146,7 +148,8 @@ def _with_included(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFra
     nowhere = [
         pl.when(
             pl.any_horizontal(
-                (pl.col(f"{column.name}__included_in") == other) & pl.col(f"{other}__state").is_in(holds_nothing)
+                (pl.col(f"{column.name}__included_in") == other)
+                & (pl.col(f"{other}__state").is_in(holds_nothing) | _holds_zero_throughout(column.name, other))
                 for other in defined.may_hold(column.name)
             )
         )
@@ -157,6 +160,13 @@ def _with_included(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFra
         if f"{column.name}__included_in" in frame.columns and defined.may_hold(column.name)
     ]
     return frame.with_columns(nowhere)
+
+
+def _holds_zero_throughout(name: str, other: str) -> pl.Expr:
+    """Whether a column is 0 in every row of the filing that says it holds the figures of another: a school without an allowance may
+    say so like the schools that have one."""
+    holds = (pl.col(f"{name}__included_in") == other) & (pl.col(other) > 0) & ~pl.col("is_total")
+    return (pl.col(other) == 0) & ~holds.any().over("filing")
 
 
 def _where(defined: ReturnDefinition, column: Column, text: str) -> tuple[CellState, str | None] | None:

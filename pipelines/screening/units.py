@@ -29,11 +29,18 @@ _SAID = re.compile(
 )
 _WHOLE = re.compile(rf"\(?{_KIND}单位[:为是]?\(?(?P<units>{_UNITS})\)*")
 _LABEL = re.compile(rf"\(?{_KIND}单位[:)]*")
+#: Before a unit in running text: that it is not this one; that it was another year's; that one is turned into another.
+_DENIED = re.compile(r"(?:不[是再应得能要可宜用按]{0,2}|[并而绝]非|勿|没有)$")
+_OF_ANOTHER_YEAR = re.compile(
+    r"(?:^|:)(?:其中|而)?(?:上一?(?:学年|年|期|季)|去年|前年|往年|历年|以前年度)(?!.*(?:本年|今年|本期|均|都|一样|相同|一致))"
+)
+_TURNED = re.compile(r"(?<!已)[换折]算(?![为成后])")
 _ENDS_A_TITLE = re.compile(rf".{{3,}}\((?P<units>{_UNITS})\)")
 
 
 def units_said(text: str, beside: str | None = None, *, is_title: bool = False) -> list[str]:
-    """The units that a cell beside a table says its numbers stand in: 单位：万元. Empty for 填报单位：五台县.
+    """The units that a cell beside a table says its numbers stand in: 单位：万元. Empty for 填报单位：五台县, and of running text for a
+    unit that is denied, was that of another year, or is turned into another.
 
     `beside`: the next filled cell, where the unit stands when this one holds the label alone. `is_title`: whether a unit in
     brackets at the end speaks for the whole table.
@@ -47,8 +54,20 @@ def units_said(text: str, beside: str | None = None, *, is_title: bool = False) 
         match = _WHOLE.fullmatch(plain) or (
             _ENDS_A_TITLE.fullmatch(plain) if is_title and "单位" not in plain else None
         )
-    found = [match["units"]] if match else [hit["units"] or hit["as"] for hit in _SAID.finditer(plain)]
+    found = (
+        [match["units"]]
+        if match
+        else [hit["units"] or hit["as"] for hit in _SAID.finditer(plain) if not _is_unsaid(plain[: hit.start()])]
+    )
     return [unit.removeprefix("人民币") for units in found for unit in re.findall(_UNIT, units)]
+
+
+def _is_unsaid(before: str) -> bool:
+    """Whether what stands before a unit in a line takes it back."""
+    clause = re.split(r"[,;。()]", before)[-1]
+    return bool(
+        _DENIED.search(clause) or _OF_ANOTHER_YEAR.search(clause) or _TURNED.search(before.rsplit("。", maxsplit=1)[-1])
+    )
 
 
 def asked_instead(said: Iterable[str], defined: ReturnDefinition, *, alone: bool = True) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ Light on purpose (standard library only): the reading process imports it, and st
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -129,6 +129,19 @@ def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
         else:
             found.append((number, number))
     return found
+
+
+def rows_in_words(first: int, last: int) -> str:
+    """Rows from 0 as a message names them: 第 5–9 行."""
+    return f"第 {first + 1} 行" if first == last else f"第 {first + 1}–{last + 1} 行"
+
+
+def next_filled(cells: Sequence[str | None], column: int) -> tuple[int, str] | None:
+    """The first filled cell of a row right of a column, and where it stands."""
+    for index in range(column + 1, len(cells)):
+        if text := cells[index]:
+            return index, text
+    return None
 
 
 def cell_text(value: Any) -> str | None:

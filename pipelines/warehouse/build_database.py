@@ -23,7 +23,6 @@ import polars as pl
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.returns import ReturnDefinition, current_definitions, reference_on
-from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.findings import Finding
 from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.screen import Screening
@@ -415,7 +414,7 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, return_code: str, rows: 
     defined = current_definitions()[return_code]
     selected = []
     for column in defined.columns:
-        places = DECIMAL_PLACES.get(column.type, 0)
+        places = column.decimal_places
         factor = f" * CAST('{10**-places:.{places}f}' AS DECIMAL({places + 1},{places}))" if places else ""
         selected.append(f'CAST("{column.name}"{factor} AS {column.sql_type})')
     connection.register("screened_rows", rows.to_arrow())

@@ -12,14 +12,11 @@ Their SQL is understood by PostgreSQL too, for the copy in `exports.postgres`.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import duckdb
-from ruamel.yaml import YAML
 
-from pipelines.returns import current_definitions
 from pipelines.times import BEIJING_HOURS
+from pipelines.warehouse.labels import labels
 
 SCHEMA = "指标"
 _DICTIONARY = {
@@ -31,7 +28,7 @@ _DICTIONARY = {
     "data_type": "数据类型",
     "unit": "计量单位；无单位为空",
     "description": "说明",
-    "explanation": "指标解释：报表的这一列由谁计入、按何时计；不是填报列的为空",
+    "explanation": "指标解释：所示的报表那一列由谁计入、按何时计；不是填报数或其合计的为空",
 }
 #: What is looked up beside a code: column → (table, its key, its name column, order of versions), unless the table has the name.
 _NAMES = {
@@ -42,30 +39,6 @@ _NAMES = {
 }
 _UNITS = frozenset(["%", "人", "元", "元/人", "元/人·月", "人·月", "校", "个", "件", "行", "天", "位", "比值"])
 _IN_BRACKETS = re.compile(r"（([^（）]*)）")
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What `labels.yaml` says."""
-
-    tables: dict[str, str]
-    columns: dict[str, str]
-    in_table: dict[str, dict[str, str]]
-    values: dict[str, dict[str, str]]
-    wide: str
-    narrow: str
-
-    def table(self, name: str) -> str:
-        """Chinese name of a table; its own name when it has none yet, which a test does not let pass."""
-        return self.tables.get(name, name)
-
-    def column(self, table: str, name: str) -> str:
-        """Chinese name of a column of that table."""
-        return self.in_table.get(table, {}).get(name) or self.columns.get(name, name)
-
-    def words(self, table: str, name: str) -> dict[str, str]:
-        """Code → wording of a coded column; empty when its values are words already."""
-        return self.values.get(f"{table}.{name}") or self.values.get(name, {})
 
 
 @dataclass(frozen=True)
@@ -85,13 +58,6 @@ class ChineseView:
     comment: str
     columns: tuple[tuple[str, str, str], ...]
     source: str
-
-
-@cache
-def labels() -> Labels:
-    """The names of everything that is published."""
-    said = YAML(typ="safe").load(Path(__file__).with_name("labels.yaml").read_text(encoding="utf-8"))
-    return Labels(said["tables"], said["columns"], said["in_table"], said["values"], said["wide"], said["narrow"])
 
 
 def unit_of(description: str) -> str | None:
@@ -148,7 +114,10 @@ def chinese_views(connection: duckdb.DuckDBPyConnection, schema: str = "marts") 
     """
     tables = catalogue(connection)
     views = [_view(table, comment, columns, tables.keys(), schema) for table, (comment, columns) in tables.items()]
-    return [*views, _wide_view(connection, schema), _narrow_view(schema)] if "mart_overview" in tables else views
+    if "mart_overview" not in tables:
+        return views
+    said = {column.name: column.description for column in tables["mart_overview"][1]}
+    return [*views, _wide_view(connection, schema, said), _narrow_view(schema, said)]
 
 
 def _write_dictionary(connection: duckdb.DuckDBPyConnection) -> None:
@@ -163,26 +132,11 @@ def _write_dictionary(connection: duckdb.DuckDBPyConnection) -> None:
         for number, column in enumerate(columns, start=1):
             label = names.column(table, column.name)
             unit = unit_of(column.description)
-            explained = _explanations().get(column.name)
+            explained = names.explanation(table, column.name)
             description = column.description.replace("（UTC）", f"（UTC；{SCHEMA} 中为北京时间）")
             rows.append((table, chinese, number, column.name, label, column.data_type, unit, description, explained))
     marks = ", ".join(f"({', '.join('?' for _ in _DICTIONARY)})" for _ in rows)
     connection.execute(f"INSERT INTO marts.data_dictionary VALUES {marks}", [value for row in rows for value in row])
-
-
-@cache
-def _explanations() -> dict[str, str]:
-    """Column of a return → its 指标解释; with the forms before it where several say it differently."""
-    found: dict[str, dict[str, str]] = {}
-    for defined in current_definitions().values():
-        for name, text in defined.explanations.items():
-            found.setdefault(name, {})[defined.form] = text
-    return {
-        name: next(iter(said.values()))
-        if len(set(said.values())) == 1
-        else "；".join(f"{form} {text}" for form, text in said.items())
-        for name, said in found.items()
-    }
 
 
 def _view(
@@ -226,12 +180,16 @@ def _newest(schema: str, table: str, key: str, column: str, version: str) -> str
     )
 
 
-def _wide_view(connection: duckdb.DuckDBPyConnection, schema: str) -> ChineseView:
-    """一览: a row an area, for each indicator of the catalogue this period, the last, the standard and the verdict."""
+def _wide_view(connection: duckdb.DuckDBPyConnection, schema: str, said: Mapping[str, str]) -> ChineseView:
+    """一览: a row an area, for each indicator of the catalogue this period with its status, the last, the standard and the verdict.
+
+    `said`: column of mart_overview → description.
+    """
     indicators = connection.execute(
         """SELECT indicator_code, indicator_name, unit, numerator_wording, denominator_wording
            FROM marts.dim_indicator ORDER BY sort_order, indicator_code"""
     ).fetchall()
+    status, status_said = _status_with_coverage()
     # There is one row an area and indicator: max() takes what stands there, and every database knows it.
     shown = [
         ("max(t.area_name)", "地区", "地区名称；市在最前"),
@@ -242,44 +200,58 @@ def _wide_view(connection: duckdb.DuckDBPyConnection, schema: str) -> ChineseVie
         formula = f"{numerator} ÷ {denominator}"
         shown += [
             (f"max(t.value) {which}", name, f"本期（{unit}）：{formula}；默认口径"),
+            (f"max({status}) {which}", f"{name}·状态", status_said),
             (f"max(t.period_label) {which}", f"{name}·本期", "本期是哪一期"),
             (f"max(t.previous_value) {which}", f"{name}·上期值", f"上期（{unit}）：{formula}；默认口径"),
             (f"max(t.standard) {which}", f"{name}·标准", f"标准（{unit}）；无标准为空"),
-            (
-                f"max(t.verdict) {which}",
-                f"{name}·达标情况",
-                "达标、未达标、不判定（数值不合理）、不评定（标准只评全市）、无标准、无数据",
-            ),
+            (f"max(t.verdict) {which}", f"{name}·达标情况", said["verdict"]),
         ]
     order = _newest(schema, "dim_area", "area_code", "sort_order", "valid_from")
     source = (
         f"FROM {_quoted(schema)}.mart_overview AS t LEFT JOIN {order} AS o ON t.area_code = o.area_code "
         "GROUP BY t.area_code, o.sort_order ORDER BY o.sort_order, t.area_code"
     )
-    comment = "粒度：地区。每个指标的本期、上期、标准与达标情况，各占一列；长表见 指标.指标对照。"
+    comment = "粒度：地区。每个指标的本期数及其状态、上期、标准与达标情况，各占一列；长表见 指标.指标对照。"
     return ChineseView(labels().wide, comment, tuple(shown), source)
 
 
-def _narrow_view(schema: str) -> ChineseView:
-    """速览: a row an area and indicator, in as many columns as a screen holds."""
-    words = labels().words("mart_overview", "status")
-    cases = " ".join(f"WHEN {_text(code)} THEN {_text(word)}" for code, word in words.items())
+def _narrow_view(schema: str, said: Mapping[str, str]) -> ChineseView:
+    """速览: a row an area and indicator, in as many columns as a screen holds. `said`: column of mart_overview → description."""
     order = _newest(schema, "dim_area", "area_code", "sort_order", "valid_from")
     return ChineseView(
         labels().narrow,
-        "粒度：地区 × 指标。每个指标的本期数与达标情况，一屏能看完；各列全的见 指标.指标对照，一地区一行的见 指标.一览。",
+        "粒度：地区 × 指标。每个指标的本期数、单位、达标情况与状态，一行不超过一屏宽；各列全的见 指标.指标对照，"
+        "一地区一行的见 指标.一览。",
         (
             ("t.area_name", "地区", "地区名称；市在最前"),
             ("t.indicator_name", "指标", "指标名称"),
             ("t.period_label", "报告期", "本期是哪一期"),
-            ("t.value", "数值", "本期数，单位见 指标.指标对照；默认口径"),
-            ("t.verdict", "达标情况", "达标、未达标、不判定（数值不合理）、无标准、无数据"),
-            (f"CASE t.status {cases} ELSE t.status END", "状态", "数据状态"),
+            ("t.value", "数值", "本期数，单位见下一列；默认口径"),
+            ("t.unit", "单位", said["unit"]),
+            ("t.verdict", "达标情况", said["verdict"]),
+            (_status_with_coverage()[0], "状态", _status_with_coverage()[1]),
         ),
         f"FROM {_quoted(schema)}.mart_overview AS t LEFT JOIN {order} AS o ON t.area_code = o.area_code "
         f"LEFT JOIN {_quoted(schema)}.dim_indicator AS i ON t.indicator_code = i.indicator_code "
         "ORDER BY o.sort_order, t.area_code, i.sort_order, t.indicator_code",
     )
+
+
+#: Codes of `status` that leave something out of a city's figure or withhold it for that reason.
+_OF_PART = ("partial", "implausible", "withheld")
+
+
+def _status_with_coverage() -> tuple[str, str]:
+    """SQL for the status of a row of mart_overview in words, of a city with the counties counted, and what it says: `部分 13/14`."""
+    words = labels().words("mart_overview", "status")
+    cases = " ".join(f"WHEN {_text(code)} THEN {_text(word)}" for code, word in words.items())
+    of_part = ", ".join(map(_text, _OF_PART))
+    counted = (
+        f"CASE WHEN t.status IN ({of_part}) AND t.expected_n > 1 AND t.coverage_n < t.expected_n "
+        "THEN ' ' || t.coverage_n || '/' || t.expected_n ELSE '' END"
+    )
+    said = "数据状态；市有县未计入的，后为 计入县数/应报县数，如 部分 13/14"
+    return f"CASE t.status {cases} ELSE t.status END || {counted}", said
 
 
 def create_described_table(

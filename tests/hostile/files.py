@@ -36,6 +36,16 @@ def with_parts(workbook: bytes, **changed: Callable[[bytes], bytes] | bytes) -> 
     return zipped(parts)
 
 
+def laughs(workbook: bytes) -> bytes:
+    """A workbook whose sheet is made of entities that unfold to gigabytes."""
+    entities = '<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
+    sheet = (
+        f'<?xml version="1.0"?><!DOCTYPE worksheet [{entities}]><worksheet xmlns="{MAIN}"><sheetData><row r="1">'
+        '<c r="A1" t="inlineStr"><is><t>&a11;</t></is></c></row></sheetData></worksheet>'
+    )
+    return with_parts(workbook, xl__worksheets__sheet1_dot_xml=sheet.encode())
+
+
 def bomb(size: int = 64 << 20, name: str = "xl/workbook.xml") -> bytes:
     """One member of zeros."""
     return zipped({name: bytes(size), "[Content_Types].xml": b"<Types/>"})

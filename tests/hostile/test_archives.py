@@ -31,23 +31,13 @@ def read(folder: Path, content: bytes, limits: ReadLimits = ReadLimits(seconds=2
     return next(read_files([ReadRequest(path, name)], limits, processes=1))
 
 
-def laughs() -> bytes:
-    """Entities that unfold to gigabytes, in the workbook part and in the sheet part."""
-    entities = '<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12))
-    sheet = (
-        f'<?xml version="1.0"?><!DOCTYPE worksheet [{entities}]><worksheet xmlns="{files.MAIN}"><sheetData><row r="1">'
-        '<c r="A1" t="inlineStr"><is><t>&a11;</t></is></c></row></sheetData></worksheet>'
-    )
-    return files.with_parts(bare_xlsx(""), xl__worksheets__sheet1_dot_xml=sheet.encode())
-
-
 BAD = {
     "bomb": (files.bomb(), "FILE-0-limits", "压缩炸弹"),
     "bomb in a batch": (files.bomb(name="a.csv").replace(b"[Content_Types].xml", b"[Content-Types].xml"), "FILE-0-limits", "压缩炸弹"),
     "overlapping members": (files.overlapping(50, 100_000), "FILE-0-limits", "占用同一段数据"),
     "too many members": (files.many_members(10_001), "FILE-0-limits", "10,000"),
     "too many files": (files.many_members(501), "FILE-0-limits", "501"),
-    "billion laughs": (laughs(), "FILE-0-unreadable", "实体"),
+    "billion laughs": (files.laughs(bare_xlsx("")), "FILE-0-unreadable", "实体"),
     "path out": (files.zipped({"../../etc/报表.xlsx": GOOD}), "FILE-0-archive", "../../etc/报表.xlsx"),
     "absolute path": (files.zipped({"/etc/报表.xlsx": GOOD}), "FILE-0-archive", "/etc/报表.xlsx"),
     "drive": (files.zipped({"C:\\报表.xlsx": GOOD}), "FILE-0-archive", "C:/报表.xlsx"),

@@ -12,13 +12,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines.home import PROJECT, Home
-from pipelines.warehouse.chinese import SCHEMA, catalogue, labels, unit_of, write_chinese_layer
+from pipelines.warehouse.chinese import SCHEMA, catalogue, unit_of, write_chinese_layer
+from pipelines.warehouse.labels import labels
 
 ENGINES = ("1.2.2", "1.3.2", "1.4.5", "1.5.6", "2.0.0")
 #: Reads every table and view whole, with all comments, by what every version has; one line of JSON.
 READ_ALL = """
 import duckdb, hashlib, json, sys
 connection = duckdb.connect(sys.argv[1], read_only=True)
+connection.execute("SET enable_progress_bar = false")  # it would stand among the JSON where a machine is slow
 names = connection.execute("SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal UNION ALL "
                            "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1, 2").fetchall()
 found = {"version": duckdb.__version__}
@@ -133,18 +135,18 @@ def test_the_unit_is_read_from_the_description(description: str, unit: str | Non
 
 def test_the_narrow_view_fits_a_screen_and_says_what_the_table_says(warehouse: duckdb.DuckDBPyConnection):
     shown = warehouse.sql('FROM "指标"."速览"')
-    assert shown.columns == ["地区", "指标", "报告期", "数值", "达标情况", "状态"]
+    assert shown.columns == ["地区", "指标", "报告期", "数值", "单位", "达标情况", "状态"]
     rows = shown.fetchall()
     facts = warehouse.execute(
-        "SELECT area_name, indicator_name, period_label, value, verdict FROM marts.mart_overview"
+        "SELECT area_name, indicator_name, period_label, value, unit, verdict FROM marts.mart_overview"
     ).fetchall()
-    assert sorted(map(repr, (row[:5] for row in rows))) == sorted(map(repr, facts))
-    assert rows[0][0] == "忻州市" and {row[5] for row in rows} <= set(labels().values["status"].values())
+    assert sorted(map(repr, (row[:6] for row in rows))) == sorted(map(repr, facts))
+    assert rows[0][0] == "忻州市" and {row[6] for row in rows} <= set(labels().values["status"].values())
     widths = [
         max(_width(str(value)) for value in (name, *column))
         for name, column in zip(shown.columns, zip(*rows, strict=True), strict=True)
     ]
-    assert sum(width + 3 for width in widths) + 1 <= 105, widths
+    assert sum(width + 3 for width in widths) + 1 <= 128, widths
 
 
 def _width(text: str) -> int:
@@ -156,6 +158,27 @@ def test_the_dictionary_explains_what_a_county_fills_in(warehouse: duckdb.DuckDB
         "SELECT column_name, explanation FROM marts.data_dictionary WHERE table_name = 'dim_school' AND column_n > 0"
     ).fetchall())  # fmt: skip
     assert "城乡划分代码" in found["location_code"] and "9 月 1 日" in found["school_type"]
+    explained = set(warehouse.execute(
+        "SELECT table_name, column_name FROM marts.data_dictionary WHERE explanation IS NOT NULL"
+    ).fetchall())  # fmt: skip
+    assert explained == {(table, column) for table, columns in labels().reported.items() for column in columns}
+
+
+def test_a_city_that_lacks_counties_says_so_in_both_views(faulty_home: Path):
+    with duckdb.connect(str(Home(faulty_home).published), read_only=True) as connection:
+        facts = connection.execute(
+            """SELECT area_name, indicator_name, coverage_n || '/' || expected_n FROM marts.mart_overview
+               WHERE status IN ('partial', 'implausible', 'withheld') AND expected_n > 1 AND coverage_n < expected_n"""
+        ).fetchall()
+        narrow = {
+            row[:2]: row[2] for row in connection.execute('SELECT "地区", "指标", "状态" FROM "指标"."速览"').fetchall()
+        }
+        wide = connection.sql('FROM "指标"."一览"')
+        city = dict(zip(wide.columns, wide.fetchall()[0], strict=True))
+    assert facts
+    for area, indicator, counted in facts:
+        assert narrow[area, indicator] == city[f"{indicator}·状态"]
+        assert narrow[area, indicator].endswith(f" {counted}")
 
 
 def test_the_wide_view_has_a_row_an_area_and_the_columns_of_each_indicator(warehouse: duckdb.DuckDBPyConnection):
@@ -163,7 +186,7 @@ def test_the_wide_view_has_a_row_an_area_and_the_columns_of_each_indicator(wareh
         "SELECT indicator_name FROM marts.dim_indicator ORDER BY sort_order, indicator_code"
     ).fetchall()]  # fmt: skip
     described = warehouse.execute('DESCRIBE "指标"."一览"').fetchall()
-    kinds = ("", "·本期", "·上期值", "·标准", "·达标情况")
+    kinds = ("", "·状态", "·本期", "·上期值", "·标准", "·达标情况")
     assert [row[0] for row in described] == [
         "地区",
         "地区代码",

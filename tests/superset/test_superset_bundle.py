@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from pipelines.home import PROJECT, Home
 
 sys.path.insert(0, str(PROJECT / "bi" / "superset"))
-from bundle import DASHBOARDS, FOLDER, bundle, zip_bundle  # type: ignore[import-not-found]
+from bundle import DASHBOARDS, FOLDER, NUMBER_FORMATS, bundle, zip_bundle  # type: ignore[import-not-found]
 
 
 def committed() -> dict[str, object]:
@@ -47,6 +47,39 @@ def test_every_chart_finds_its_columns_and_rows(published_home: Path, chart):
     if chart.metrics:
         # One row of the table is behind every mark, so that max() makes nothing up.
         assert len({row[: -len(chart.metrics)] for row in rows}) == len(rows)
+
+
+def tables() -> dict[str, list[str]]:
+    """Chart that is a table of figures → its columns."""
+    return {chart.name: list(chart.by) for _, rows in DASHBOARDS.values() for row in rows for chart in row
+            if chart.kind == "table" and chart.dataset != "release"}  # fmt: skip
+
+
+def test_every_number_of_a_table_has_a_format_and_no_text_has_one(published_home: Path):
+    files = committed()
+    with duckdb.connect(str(Home(published_home).published), read_only=True) as connection:
+        for name, columns in tables().items():
+            formats = files[f"charts/{name}.yaml"]["params"]["column_config"]
+            sql = files[f"datasets/xianbao/{_chart(name).dataset}.yaml"]["sql"]
+            kinds = {row[0]: row[1] for row in connection.execute(f"DESCRIBE {sql}").fetchall()}
+            numbers = {column for column in columns if kinds[column].startswith(("DECIMAL", "BIGINT", "INTEGER"))}
+            assert set(formats) == numbers, name
+
+
+def test_every_ending_of_a_number_format_fits_a_column_of_some_table():
+    columns = {column for shown in tables().values() for column in shown}
+    unused = [end for endings in NUMBER_FORMATS for end in endings if not any(one.endswith(end) for one in columns)]
+    assert unused == []
+
+
+def test_every_table_of_figures_says_how_complete_they_are_and_mixed_units_are_named():
+    for name, columns in tables().items():
+        assert "数据状态" in columns, name
+        assert "指标值" not in columns or "单位" in columns, name
+
+
+def _chart(name: str):
+    return next(chart for _, rows in DASHBOARDS.values() for row in rows for chart in row if chart.name == name)
 
 
 def test_the_zip_opens_the_given_file_read_only(tmp_path: Path):

@@ -114,3 +114,9 @@ def test_the_same_values_are_those_of_the_total_row_too(tmp_path):
     wrong.totals[0]["population_male"] += 1
     assert digest(wrong) != digest(one)
     assert digest(Draft("population")) != digest(one)
+
+
+def test_a_stray_cell_is_no_row_that_was_added(tmp_path):
+    old, new = Draft("teacher_pay"), Draft("teacher_pay")
+    new.notes = [*new.notes, [], [None, None, None, "."]]
+    assert changes(tmp_path, old, new, ("teacher_pay", XINFU.code, "2024")) == []

@@ -168,6 +168,20 @@ def test_commas_and_tabs_part_columns_whatever_stands_in_the_notes(tmp_path, del
     assert [(filing.verdict, filing.rows_n) for filing in result.filings] == [("accepted", len(draft.rows))]
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+@pytest.mark.parametrize("remark", ["甲、乙、丙", "甲;乙;丙", "一；二；三", "5、6、7"])
+def test_two_columns_are_parted_by_one_comma_or_tab(tmp_path, delimiter, remark):
+    rows = [["学校", "说明"], *([f"第{number}小学", remark] for number in range(6))]
+    outcome = read(tmp_path, "x.csv", csv_bytes(rows, delimiter=delimiter))
+    assert isinstance(outcome, Workbook) and outcome.sheets[0].rows[1] == ["第0小学", remark]
+
+
+def test_a_decimal_comma_in_each_line_parts_no_columns(tmp_path):
+    rows = ["学校;人数;金额", *(f"第{number}小学;{number};{number},5" for number in range(9))]
+    outcome = read(tmp_path, "x.csv", "\n".join(rows).encode())
+    assert isinstance(outcome, Refusal) and outcome.rule_id == "FILE-0-separator"
+
+
 def test_running_text_is_no_table_of_some_separator(tmp_path):
     lines = ["说明" + "，请按时报送" * number for number in range(2, 12)] + [
         "一、二、三",

@@ -157,6 +157,14 @@ def test_a_period_that_is_wrong_is_an_error_at_the_claim(cover, rule, cell):
         ("在校学生20231012(2) - 副本.xlsx", []),
         ("联系电话3022023-2024.xlsx", []),
         ("v2023_2023.xlsx", []),
+        ("当定襄县区在校学生.xlsx", []),
+        ("美丽定襄县在校学生.xlsx", []),
+        ("忻州市定襄县在校学生.xlsx", ["FILE-0-name-conflict"]),
+        ("XB02_定襄县在校学生.xlsx", ["FILE-0-name-conflict"]),
+        ("在校学生 定襄县.xlsx", ["FILE-0-name-conflict"]),
+        ("在校学生（定襄县）.xlsx", ["FILE-0-name-conflict"]),
+        ("2024-2025学年定襄县在校学生.xlsx", ["FILE-0-name-conflict"]),
+        ("2定襄县在校学生.xlsx", ["FILE-0-name-conflict"]),
         ("忻府区转定襄县在校学生.xlsx", []),  # two names: neither is said to be whose it is
         ("定襄县域教育2024-2025学年.xlsx", []),
         ("140921在校学生.xlsx", []),
@@ -288,6 +296,29 @@ NO_UNIT = [
     "单位：",
     "各单位人、财、物",
 ]
+
+
+REMARKS_ON_UNITS = [
+    "注：本表金额以元为单位，不以万元为单位。", "附：单位换算，1万元=10000元，单位：万元", "上年单位：万元，本年单位：元", "以元为单位（上年以万元为单位）",
+    "注：不得以万元为单位。", "说明：本表金额单位为元，不是万元", "注：单位：元；去年以千元为单位。", "注：金额以元为单位，折算表单位：万元",
+]  # fmt: skip
+CLAIMS_IN_TEXT = [
+    "注：不以元为单位，以万元为单位。", "注：口径与上年一致，以万元为单位。", "注：上年、本年均以万元为单位。", "注：已换算，单位：万元",
+    "注：非税收入以万元为单位。", "注：沿用上年，金额单位：万元。", "单位：元、万元",
+    "注：工资以元为单位，奖金以万元为单位。",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", REMARKS_ON_UNITS)
+def test_a_unit_that_running_text_denies_converts_or_says_of_another_year_is_no_claim(text):
+    grid = Draft("teacher_pay").grid()
+    assert wrong(("表", [*grid, [text]])) == wrong(("表", with_line("teacher_pay", [text]))) == []
+
+
+@pytest.mark.parametrize("text", CLAIMS_IN_TEXT)
+def test_a_unit_that_running_text_claims_is_one_whatever_else_it_says(text):
+    grid = Draft("teacher_pay").grid()
+    assert [rule for rule, _ in wrong(("表", [*grid, [text]]))] == ["FILE-0-unit-conflict"]
 
 
 @pytest.mark.parametrize("text", MYRIAD)

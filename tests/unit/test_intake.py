@@ -220,15 +220,16 @@ def test_unfinished_hidden_and_lock_files_are_not_listed(home):
 
 def test_what_systems_and_programs_leave_in_a_folder_is_passed_over_and_told_in_one_line(home):
     left = ["Thumbs.db", "desktop.ini", ".DS_Store", "~$报表.xlsx", ".~lock.报表.xlsx#", "._报表.xlsx", "报表.xlsx.bak", "__MACOSX/报表.xlsx",
-            "WPS自动备份/报表.xlsx", ".~trash/报表.xlsx", "$RECYCLE.BIN/报表.xlsx"]  # fmt: skip
+            "WPS自动备份/报表.xlsx", "Kingsoft/office6/backup/报表.xlsx", ".~trash/报表.xlsx", "$RECYCLE.BIN/报表.xlsx"]  # fmt: skip
     for name in left:
         drop(home, name, b"x")
     for name in ("1.tmp", "2.xlsx.part"):  # still being written: they come under a name of their own
         drop(home, name, b"x")
-    for name in ("报表.xlsx", "备份/报表.xlsx", "desktop.ini.xlsx", "~报表.xlsx", "联系电话3022000.xlsx"):
+    for name in ("报表.xlsx", "备份/报表.xlsx", "desktop.ini.xlsx", "~报表.xlsx", "联系电话3022000.xlsx",
+                 "金山区2024年数据备份/教师工资.xlsx", "wps导出（备份）/a.xlsx", "备份/WPS表格/b.xlsx"):  # fmt: skip
         drop(home, name, name.encode())
     result = collect(home, home.municipality.counties[0])
-    assert (len(result.landed), result.left, result.problem) == (5, [], None)
+    assert (len(result.landed), result.left, result.problem) == (8, [], None)
     (told,) = result.passed_over
     assert f"等 {len(left)} 个" in told and "不收取" in told and "报表.xlsx.part" not in told
 

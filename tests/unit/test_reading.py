@@ -10,15 +10,16 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+import xlsxwriter
 import xlwt
 from builders import SHARED_DATA, Draft, bare_xlsx, csv_bytes, xls
-from formats import in_format, record12, wide
+from formats import KINDS, in_format, record12, wide
 from msoffcrypto.format.ooxml import OOXMLFile
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
 from pipelines.screening.second_reading.cells import SheetReading
 from pipelines.screening.second_reading.xls import XlsReading, read_xls_sheet
-from pipelines.screening.second_reading.xlsb import Xlsb, read_xlsb_sheet
+from pipelines.screening.second_reading.xlsb import Xlsb, read_xlsb_sheet, read_xlsb_table
 from pipelines.screening.workbook import Refusal, Workbook, workbook_from_json, workbook_to_json
 from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
 from tests.hostile.files import ods_of, xlsb_of
@@ -284,6 +285,48 @@ def test_merged_folded_and_filtered_cells_are_known_in_every_format(tmp_path, na
     assert (sheet.hidden_rows, sheet.folded_rows, sheet.filtered_rows) == ({2, 3, 5, 8}, {2, 3}, filtered)
     assert (sheet.hidden_columns, sheet.folded_columns) == ({1, 3}, {1})
     assert sorted(sheet.merged) == [(0, 0, 1, 0), (0, 1, 0, 2)]
+
+
+def filtered_table(sheet_filter: str = "") -> bytes:
+    """Rows 3 and 4 under the filter of a table object (A2:B5), 8 under that of the sheet where it has one, 10 hidden by hand."""
+    target = io.BytesIO()
+    book = xlsxwriter.Workbook(target, {"in_memory": True})
+    sheet = book.add_worksheet("表")
+    for row in range(10):
+        sheet.write_row(row, 0, [row, row])
+    sheet.add_table("A2:B5", {"autofilter": True, "columns": [{"header": "甲"}, {"header": "乙"}]})
+    if sheet_filter:
+        sheet.autofilter(sheet_filter)
+    for row in (2, 3, 7, 9):
+        sheet.set_row(row, None, None, {"hidden": True})
+    book.close()
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(("sheet_filter", "filtered"), [("", {2, 3}), ("A7:B9", {2, 3, 7})])
+def test_the_filter_of_a_table_object_is_a_filter_like_that_of_the_sheet(tmp_path, sheet_filter, filtered):
+    (outcome,) = read_files(requests(tmp_path, {"a.xlsx": filtered_table(sheet_filter)}))
+    assert isinstance(outcome, Workbook), outcome
+    assert (outcome.sheets[0].hidden_rows, outcome.sheets[0].filtered_rows) == ({2, 3, 7, 9}, filtered)
+
+
+def test_a_record_of_a_table_part_says_where_its_filter_stands():
+    reading = SheetReading(hidden_rows={2, 8})
+    read_xlsb_table(record12(161, struct.pack("<IIII", 1, 4, 0, 1)), reading)
+    assert reading.filtered_rows == {2}
+
+
+def test_rows_under_overlapping_filters_are_counted_once():
+    reading = SheetReading(hidden_rows={1, 4, 6, 9}, filters=[(5, 8), (0, 6), (0, 2), (6, 7)])
+    assert reading.filtered_rows == {1, 4, 6}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cell_of_which_nothing_can_be_seen_is_blank_in_every_format(tmp_path, kind):
+    unseen = ["\u200b", "\u200b \ufeff", "\u3000", "\u200b甲"]
+    (outcome,) = read_files(requests(tmp_path, {f"a.{kind}": in_format(kind, [["学校", *unseen, 1]])}))
+    assert isinstance(outcome, Workbook), outcome
+    assert outcome.sheets[0].rows[0] == ["学校", None, None, None, "\u200b甲", "1"]
 
 
 def test_records_of_a_binary_workbook_say_what_is_merged_folded_and_filtered():

@@ -8,9 +8,9 @@ from builders import DINGXIANG, SETTINGS, SIGNED, XINFU, Draft, submission, xlsx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.returns import current_definitions, definition
+from pipelines.returns import ReturnDefinition, current_definitions, definition
 from pipelines.screening.identify import Table, identify
-from pipelines.screening.rows import RowKind, RowsUnaccounted, account, row_numbers
+from pipelines.screening.rows import RowKind, RowsUnaccounted, account, row_numbers, sort_rows
 from pipelines.screening.screen import screen
 from pipelines.screening.workbook import Sheet, Workbook, cell_text
 
@@ -158,6 +158,44 @@ def test_the_numbers_of_columns_stand_under_the_header_and_nowhere_else(return_c
     assert 4 in table.data_rows
 
 
+def posts(*rows: list[str | None], figures: int = 1, pattern: str | None = None) -> dict[str, list[int]]:
+    """The kinds of the rows of a form that knows them by a free text (or by one of a pattern), with so many figures beside it."""
+    key = {"name": "post", "label": "岗位", "type": "text", "required": True, "pattern": pattern}
+    counts = [{"name": f"people_{n}", "label": f"人数{n}", "type": "count", "required": True} for n in range(figures)]
+    defined = ReturnDefinition.model_validate(
+        {"return": "posts", "form": "XB90", "version": 1, "title": "岗位人数统计表", "title_en": "Posts", "period_types": ["calendar_year"],
+         "key": ["post"], "row_label": "post", "columns": [key, *counts]}
+    )  # fmt: skip
+    columns = {column.name: index for index, column in enumerate(defined.columns)}
+    sorted_ = sort_rows(defined, Sheet("表", [list(columns), *rows]), columns, range(1, len(rows) + 1))
+    return {kind.value: found for kind, found in sorted_.items()}
+
+
+@pytest.mark.parametrize(
+    "name", ["负责人", "填报人", "填表人", "联系人", "单位负责人", "教职工总数", "在校生总数", "注", "校长"]
+)
+def test_a_row_known_by_a_free_text_and_a_figure_is_data_whatever_it_is_called(name):
+    assert posts([name, "7"]) == {"data": [1]}
+    assert posts([name, "7", "缺报"], figures=2) == {"data": [1]}
+
+
+def test_who_signs_below_a_form_of_free_text_is_a_signature_all_the_same():
+    signed = [
+        ["填表人", "甲"],
+        ["填表人：甲", "审核人：乙"],
+        ["联系电话", "3022331"],
+        ["填表日期：", "2024"],
+        ["负责人：丙", None],
+    ]
+    assert posts(["校长", "5"], *signed) == {"data": [1], "sign_off": [2, 3, 4, 5, 6]}
+    assert posts(["负责人", "7", None, None, None], figures=4) == {"unclear": [1]}
+    assert posts(["小学小计", "7"], ["合计", "9"], ["教职工合计", "9"]) == {"subtotal": [1, 2, 3]}
+
+
+def test_a_total_of_any_name_is_a_subtotal_where_keys_can_be_told():
+    assert posts(["教职工总数", "7"], ["140902", "7"], pattern="^[0-9]{6}$") == {"subtotal": [1], "data": [2]}
+
+
 # --- totals -----------------------------------------------------------------------------------------------------------
 
 TOTALS = ["合计", "合计：", "合 计", "总 计", "共计", "全县总计", "忻府区合计", "定襄县总计：", "Total", "TOTAL", "Sum", "汇总", "合计（2所）",
@@ -290,6 +328,63 @@ def test_the_totals_of_groups_are_checked_whether_they_name_their_group_or_close
     draft.rows[0 if above else 18]["population_male"] += 1
     found = screen([submission(tmp_path, "报表.xlsx", draft.xlsx())], SETTINGS).findings
     assert [one.rule_id for one in found] == ["XB03-1c-total-row"]
+
+
+def population_in(order: str) -> Draft:
+    """XB03 with unnamed totals: A and B are its registers, a and b their totals, T the total of all."""
+    draft = Draft("population").with_total()
+    registers = sorted({row["register"] for row in draft.rows})
+    blocks = {
+        letter: [row for row in draft.rows if row["register"] == name]
+        for letter, name in zip("AB", registers, strict=True)
+    }
+    sums = {
+        letter: next(one for one in draft.totals if one["register"] == name)
+        for letter, name in zip("ab", registers, strict=True)
+    }
+    for total in sums.values():
+        total["register"] = None
+    people = [column.name for column in draft.definition.sum_columns]
+    whole = {name: sum(sums[letter][name] for letter in "ab" if letter.upper() in order) for name in people}
+    rows = {**blocks, **{letter: [total] for letter, total in sums.items()}}
+    draft.rows = [dict(row) for letter in order for row in rows.get(letter, [{"age": "总计", **whole}])]
+    draft.totals = []
+    return draft
+
+
+ORDERS = ["AaBbT", "TAaBb", "aAbBT", "TaAbB", "TAT", "TABT", "TAaBbT", "ABT", "TAB", "AT", "AaBb"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_unnamed_total_is_held_against_its_block_or_its_table_whichever_it_is_nearer_to(order, tmp_path):
+    draft = population_in(order)
+    (filing,) = (found := screen([submission(tmp_path, "报表.xlsx", draft.xlsx())], SETTINGS)).filings
+    assert (found.findings, filing.verdict) == ([], "accepted")
+    wrong = next(number for number, row in enumerate(draft.rows) if not isinstance(row["age"], int))
+    draft.rows[wrong]["population_male"] += 1
+    (finding,) = screen([submission(tmp_path, "报表.xlsx", draft.xlsx())], SETTINGS).findings
+    assert (finding.rule_id, finding.cell, finding.difference) == (
+        "XB03-1c-total-row", draft.cell(wrong, "population_male"), "+1",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["AaBb", "aAbB"])
+def test_the_total_of_another_block_is_a_wrong_total(order, tmp_path):
+    draft = population_in(order)
+    first, second = (row for row in draft.rows if not isinstance(row["age"], int))
+    second.update(first)
+    found = screen([submission(tmp_path, "报表.xlsx", draft.xlsx())], SETTINGS).findings
+    assert found and {one.rule_id for one in found} == {"XB03-1c-total-row"}
+
+
+@pytest.mark.parametrize("return_code", ["enrolment", "teacher_pay", "rural_subsidy", "civil_servant_pay"])
+def test_a_total_given_twice_is_held_against_all_rows_both_times(return_code, tmp_path):
+    draft = Draft(return_code).with_total()
+    grid = draft.grid()
+    at = draft.first_data_row + len(draft.rows)
+    twice = [*grid[:3], list(grid[at]), *grid[3:]]
+    found = screen([submission(tmp_path, "报表.xlsx", xlsx(others={"表": twice}))], SETTINGS)
+    assert (found.findings, [one.verdict for one in found.filings]) == ([], ["accepted"])
 
 
 # --- nothing is anything else -----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 import xlwt
 from builders import DINGXIANG, SETTINGS, XINFU, Draft, submission, table_of, xlsx
 
+from pipelines.returns import current_definitions
 from pipelines.screening.findings import Finding
 from pipelines.screening.identify import Observation
 from pipelines.screening.screen import Screening, screen
@@ -64,7 +65,7 @@ def halves(return_code: str = "enrolment", **more: Any) -> tuple[Draft, Draft]:
 # --- several sheets of one return -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("return_code", ["enrolment", "population", "teacher_pay", "school"])
+@pytest.mark.parametrize("return_code", sorted(current_definitions()))
 def test_a_return_on_two_sheets_is_one_filing(tmp_path, return_code):
     result = screened(tmp_path, xlsx(*halves(return_code)))
     (filing,) = result.filings
@@ -72,6 +73,22 @@ def test_a_return_on_two_sheets_is_one_filing(tmp_path, return_code):
     rows = result.rows[return_code]
     assert set(rows["sheet"]) == {"一", "二"} and rows["source_row"].min() == 4
     assert {column[2] for column in result.cell_columns} == {"一", "二"}
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("return_code", ["enrolment", "teacher_pay"])
+def test_what_must_be_there_may_stand_on_another_sheet_of_the_filing(tmp_path, return_code, at):
+    parts = halves(return_code)
+
+    def left_empty(part: Draft) -> None:
+        for row in part.rows:
+            row.update({name: 0 for name, value in row.items() if not isinstance(value, str)})
+
+    left_empty(parts[at])
+    assert found(tmp_path, xlsx(*parts)) == []
+    left_empty(parts[1 - at])
+    asked = [(one.rule_id[5:], one.sheet) for one in screened(tmp_path, xlsx(*parts)).findings]
+    assert asked == [("4-nobody", "一")]
 
 
 def test_every_row_of_every_sheet_of_a_filing_is_accounted_for(tmp_path):
@@ -229,6 +246,14 @@ def test_a_hidden_copy_is_asked_about_and_not_read(tmp_path):
     assert set(result.rows["enrolment"]["sheet"]) == {draft.sheet}
 
 
+@pytest.mark.parametrize("return_code", ["enrolment", "teacher_pay"])
+def test_a_hidden_form_in_which_nothing_is_filled_is_no_copy(tmp_path, return_code):
+    draft, blank = Draft("enrolment"), Draft(return_code, sheet="空表")
+    blank.rows, blank.notes = [], []
+    result = screened(tmp_path, xlsx(blank, draft, hidden_sheets=("空表",)))
+    assert (result.findings, [one.return_code for one in result.filings]) == ([], ["enrolment"])
+
+
 def test_a_hidden_copy_of_another_period_makes_no_filing(tmp_path):
     draft, old = Draft("enrolment"), Draft("enrolment", sheet="去年", period="2023-2024")
     result = screened(tmp_path, xlsx(draft, old, hidden_sheets=("去年",)))
@@ -268,6 +293,33 @@ def test_a_number_of_a_person_on_a_hidden_sheet_is_named_by_its_place_in_words(t
 
 
 # --- one act, one finding ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("return_code", "row"),
+    [
+        ("civil_servant_pay", {"staff_category": "参公人员"}),
+        ("enrolment", {"school_code": "1409020003"}),
+        ("enrolment", {"school_name": "东关小学"}),
+        ("enrolment", {"stage": "小学"}),
+        ("teacher_pay", {"school_code": "1409020003"}),
+        ("rural_subsidy", {"programme": "乡镇工作补贴"}),
+    ],
+)
+def test_a_row_of_which_one_name_is_filled_is_to_be_filled(tmp_path, return_code, row):
+    draft = Draft(return_code)
+    draft.rows = [draft.rows[0], row]
+    finding = only(tmp_path, draft.xlsx())
+    assert (finding.rule_id, finding.cell) == ("FILE-1a-row-unfilled", draft.cell(1, next(iter(row))))
+
+
+@pytest.mark.parametrize(
+    "row", [{"school_code": "见附件"}, {"school_name": "."}, {"stage": "共 3 类"}, {"boarders": 5}]
+)
+def test_a_lone_cell_that_its_column_does_not_take_has_strayed(tmp_path, row):
+    draft = Draft("enrolment")
+    draft.rows.append(row)
+    assert only(tmp_path, draft.xlsx()).rule_id == "FILE-0-stray-row"
 
 
 @pytest.mark.parametrize("address", ["H140", "A140", "B140", "D140"])
@@ -362,6 +414,23 @@ def test_what_hides_rows_is_asked_about_once_for_each_way(tmp_path):
     assert len({(one.rule_id, one.subject, one.column_label) for one in findings}) == 5
 
 
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_hidden_column_in_which_nothing_is_filled_is_nothing_to_ask_about(tmp_path, folded):
+    draft = Draft("school")
+    for row in draft.rows:
+        row["closed_on"] = None
+
+    def hidden(sheet: Any, *letters: str) -> None:
+        for letter in letters:
+            sheet.column_dimensions[letter].hidden = True
+            sheet.column_dimensions[letter].outlineLevel = int(folded)
+
+    blank, filled = (draft.header_cell(name)[0] for name in ("closed_on", "organiser"))
+    assert found(tmp_path, edited(draft.xlsx(), lambda sheet: hidden(sheet, blank))) == []
+    finding = only(tmp_path, edited(draft.xlsx(), lambda sheet: hidden(sheet, blank, filled)))
+    assert finding.message.startswith(f"第 {filled} 列") and blank not in finding.message.partition("，")[0]
+
+
 def test_rows_hidden_by_hand_in_an_xls_are_one_query(tmp_path):
     book = xlwt.Workbook(encoding="utf-8")
     page = book.add_sheet("表")
@@ -410,6 +479,28 @@ def test_a_column_of_percentages_is_one_finding_whatever_they_say(tmp_path):
     for number, row in enumerate(draft.rows):
         row["boarders"] = f"{number}.5%"
     assert only(tmp_path, draft.xlsx()).rule_id == "XB02-1a-boarders"
+
+
+def test_of_cells_told_together_that_hold_different_texts_one_is_an_example(tmp_path):
+    draft = schools(5, "teacher_pay")
+    for row, text in zip(draft.rows, ["9①", "十", "约8", "7人", "二十"], strict=True):
+        row["teachers_average"] = text
+    one, other = screened(tmp_path, draft.xlsx()).findings
+    assert "填的是“9①”" in one.message and "①”（" in one.message and "都是如此" not in one.message
+    assert "填的如“十”，不是数字。" in other.message and "共 4 个单元格都是如此" in other.message
+    assert "①" not in other.message
+
+
+def test_what_all_cells_told_together_share_is_said_of_all(tmp_path):
+    draft = schools(4, "teacher_pay")
+    for number, row in enumerate(draft.rows):
+        row["teachers_average"] = f"{number}①"
+    message = only(tmp_path, draft.xlsx()).message
+    assert "填的如“0①”，不是数字，其中有“①”" in message and "共 4 个单元格都是如此" in message
+    for number, row in enumerate(draft.rows):
+        row["teachers_average"] = f"1,00{number}"
+    told = [one.message for one in screened(tmp_path, draft.xlsx()).findings if one.rule_id == "FILE-1a-text-number"]
+    assert len(told) == 1 and told[0].startswith("数字带有千分位或全角字符（如“1,000”已按 1000 读取）。")
 
 
 def test_cells_that_are_wrong_each_in_its_own_way_are_told_one_by_one(tmp_path):

@@ -301,7 +301,7 @@ def test_tables_of_a_batch_keep_their_rows_apart():
 
 def included(row: dict[str, object], return_code: str = "teacher_pay") -> dict[str, tuple[str, str | None]]:
     """Column → (state, the column that holds its figure) of the cells of one row that are answered otherwise than by a number."""
-    table = table_of(return_code, [faultless_rows(return_code, "140902")[0] | row])
+    table = table_of(return_code, [faultless_rows(return_code, "140902")[0] | {"other_yuan": 5} | row])
     frame = tabulate(table.definition, [(0, table)])
     return {name: (frame[f"{name}__state"][0], frame[f"{name}__included_in"][0]) for name in row}
 
@@ -344,7 +344,20 @@ def test_a_column_that_holds_no_figure_itself_holds_none_of_another():
     nothing = {"other_yuan": "并入改革性补贴", "reform_allowance_yuan": "不适用"}
     assert [state for state, _ in included(nothing).values()] == [nowhere, "not_applicable"]
     unknown = {"other_yuan": "并入改革性补贴", "reform_allowance_yuan": "缺报"}
-    assert [state for state, _ in included(unknown).values()] == ["included_elsewhere", "not_reported"]
+    assert [state for state, _ in included(unknown).values()] == [nowhere, "not_reported"]
+    zero = {"other_yuan": "并入改革性补贴", "reform_allowance_yuan": 0}
+    assert [state for state, _ in included(zero).values()] == [nowhere, "value"]
+    some = {"other_yuan": "并入改革性补贴", "reform_allowance_yuan": 0.01}
+    assert [state for state, _ in included(some).values()] == ["included_elsewhere", "value"]
+
+
+def test_a_row_of_nothing_may_be_included_like_the_others():
+    rows = faultless_rows("teacher_pay", "140902")[:2]
+    for row, amount in zip(rows, (0, 50_000), strict=True):
+        row |= {"other_yuan": "并入改革性补贴", "reform_allowance_yuan": amount}
+    table = table_of("teacher_pay", rows)
+    frame = tabulate(table.definition, [(0, table)])
+    assert frame["other_yuan__state"].to_list() == ["included_elsewhere"] * 2
 
 
 def test_a_column_that_cannot_be_included_says_so_whatever_is_named():

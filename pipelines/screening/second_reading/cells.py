@@ -6,6 +6,7 @@ Belongs here: comparing, and the notes. How cells are stored is the business of 
 import math
 import re
 import struct
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -74,11 +75,14 @@ class SheetReading:
 
     @property
     def filtered_rows(self) -> set[int]:
-        """The hidden rows under a filter. A sheet has one; whatever else a file says of filters is not followed."""
-        if not self.filters:
-            return self.known_filtered
-        first, last = self.filters[0]
-        return {row for row in self.hidden_rows - self.folded_rows if first <= row <= last}
+        """The hidden rows under a filter: that of the sheet, or of one of its tables."""
+        under: set[int] = set()
+        last_seen = -1  # filters may overlap: no row is looked at twice
+        hidden = sorted(self.hidden_rows - self.folded_rows)
+        for first, last in sorted(self.filters):
+            under.update(hidden[bisect_left(hidden, max(first, last_seen + 1)) : bisect_right(hidden, last)])
+            last_seen = max(last_seen, last)
+        return under | self.known_filtered
 
     def hide_columns(self, first: int, last: int, *, folded: bool) -> None:
         """Note hidden columns; what a sheet of ours could hold is far below the limit."""

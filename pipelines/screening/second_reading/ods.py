@@ -226,7 +226,7 @@ class _Content(_Styled):
             value = SOME
         elif kind == "string" and cell.get("string-value"):
             value = cell["string-value"]
-        elif text.strip():
+        elif text:
             value = text
         formula = cell.get("formula")
         if formula:

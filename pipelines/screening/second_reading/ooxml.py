@@ -196,6 +196,12 @@ def read_ooxml_sheet(
     yield from _Sheet(strings, reading, styles).over(content)
 
 
+def read_table(content: bytes, reading: SheetReading) -> None:
+    """Note the filter of a table object, which stands in a part of its own."""
+    for _ in _Table(reading).over(content):
+        pass
+
+
 def _slices(text: str, start: int, end: int) -> Iterator[str]:
     """The rows of a sheet in pieces."""
     while start < end:
@@ -543,6 +549,18 @@ class _Sheet(_MainWalk):
             self.formula_text += text
         else:
             self.rich.text(text)
+
+
+class _Table(_MainWalk):
+    """A table part: its filter is the same element as a sheet's."""
+
+    def __init__(self, reading: SheetReading) -> None:
+        super().__init__()
+        self.reading = reading
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "autoFilter":
+            _areas([], [attributes.get("ref", "")], self.reading)
 
 
 _ADDRESS = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")

@@ -72,6 +72,16 @@ def main_part(archive: zipfile.ZipFile, names: dict[str, str]) -> str | None:
     return next((name for part in (*related, *_USUAL_MAIN) if (name := stored(names, part))), None)
 
 
+def table_parts(archive: zipfile.ZipFile, names: dict[str, str], sheet_part: str) -> list[bytes]:
+    """The parts of the table objects of a sheet; most sheets have none, and no relations at all."""
+    try:
+        relations = relations_of(archive, names, sheet_part)
+    except Contradiction:
+        return []
+    found = dict.fromkeys(stored(names, one.part) for one in relations if one.kind == "table")
+    return [archive.read(names[name]) for name in found if name]
+
+
 def related_part(relations: Sequence[Relation], names: dict[str, str], kind: str, usual: str) -> str | None:
     """The one part of a kind: as related, or where it usually lies when the relation is wrong or missing."""
     related = next((name for one in relations if one.kind == kind and (name := stored(names, one.part))), None)

@@ -159,6 +159,14 @@ def read_xlsb_sheet(content: bytes, book: Xlsb, reading: SheetReading) -> Iterat
             yield row, column, value
 
 
+def read_xlsb_table(content: bytes, reading: SheetReading) -> None:
+    """Note the filter of a table object, which stands in a part of its own."""
+    for kind, data in _records12(content):
+        if kind == 161 and len(data) >= 16:
+            top, bottom = struct.unpack_from("<II", data, 0)
+            reading.filters.append((top, bottom))
+
+
 def _value12(
     kind: int, data: bytes, at: int, strings: SharedTexts, place: tuple[int, int], reading: SheetReading
 ) -> Value | None:

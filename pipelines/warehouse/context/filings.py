@@ -9,7 +9,7 @@ from pipelines.returns import definition
 from pipelines.screening.rules import Rule, bounds_of
 from pipelines.screening.units import FACTORS, NEAR, too_large, too_small
 from pipelines.warehouse.context.between import Between
-from pipelines.warehouse.context.scene import Scene, judged, scale, summed_rows
+from pipelines.warehouse.context.scene import Scene, judged, summed_rows
 
 Rules = Mapping[str, Rule]
 Judgements = dict[str, pl.DataFrame]
@@ -143,7 +143,7 @@ def _units(scene: Scene, return_code: str, least: float) -> pl.DataFrame:
         *(pl.when(nearly[name]).then(agrees.sum()).otherwise(0).alias(name) for name, agrees in near.items()),
     )
     unit = {column.name: column.unit.split("/")[0] if column.unit else "" for column in columns}
-    places = {column.name: scale(return_code, column.name) for column in columns}
+    places = {column.name: column.decimal_places for column in columns}
     words = {
         **{f"small_{factor}": {name: too_small(factor, unit[name]) for name in names} for factor in FACTORS},
         **{f"large_{factor}": {name: too_large(factor, unit[name]) for name in names} for factor in FACTORS},

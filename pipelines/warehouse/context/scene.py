@@ -13,8 +13,7 @@ import duckdb
 import polars as pl
 
 from pipelines.periods import Period, PeriodType, parse_period
-from pipelines.returns import current_definitions, definition
-from pipelines.returns.definition import DECIMAL_PLACES
+from pipelines.returns import current_definitions
 from pipelines.warehouse.policy import Policy, load_policy
 
 #: Every judgement: `ok` null where it cannot be judged; `value` and `expected` scaled by `places`, or as words. `source_row`: the row
@@ -121,11 +120,6 @@ def summed_rows(*, adjacent: bool = False) -> list[pl.Expr]:
     return [pl.when(whole).then(first).alias("first_row"), pl.when(whole).then(last).alias("last_row")]
 
 
-def scale(return_code: str, column: str) -> int:
-    """Decimal places by which a column's integers are scaled."""
-    return DECIMAL_PLACES.get(definition(return_code).column(column).type, 0)
-
-
 _ROW_LABELS = {
     "enrolment": ("{}（{}）", ("school_name", "stage")),
     "teacher_pay": ("{}（{}）", ("school_name", "stage")),
@@ -215,7 +209,7 @@ class Scene:
         defined = current_definitions()[return_code]
         selected = []
         for column in defined.columns:
-            places = DECIMAL_PLACES.get(column.type, 0)
+            places = column.decimal_places
             name = f'landed."{column.name}"'
             selected.append(f'CAST({name} * {10**places} AS BIGINT) AS "{column.name}"' if places else name)
         filings = self.of_return(return_code)

@@ -1,0 +1,124 @@
+"""The work on a file grows with its size and no faster, whatever stands in it: counted in steps and in cells looked at, never in seconds."""
+
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+from builders import SETTINGS, Draft
+
+from pipelines.screening import identify as identifying
+from pipelines.screening.identify import identify
+from pipelines.screening.structure import structure
+from pipelines.screening.tabulate import tabulate
+from pipelines.screening.workbook import Sheet, Workbook, cell_text
+
+
+class Counted(list[Any]):
+    """Cells of a row that count how many of them are handed out, one by one or in a slice."""
+
+    looked_at = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        Counted.looked_at += len(range(*index.indices(len(self)))) if isinstance(index, slice) else 1
+        return super().__getitem__(index)
+
+    def __iter__(self) -> Iterator[Any]:
+        Counted.looked_at += len(self)
+        return super().__iter__()
+
+
+def work(made: Sheet | Workbook) -> int:
+    """Steps of the program and cells that it looked at while the file was identified, judged as tables and typed."""
+    book = made if isinstance(made, Workbook) else Workbook("xlsx", [made])
+    for sheet in book.sheets:
+        sheet.rows[:] = [Counted(cells) for cells in sheet.rows]
+    steps_n = 0
+
+    def step(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal steps_n
+        if not frame.f_code.co_filename.endswith(OURS):
+            return None
+        steps_n += 1
+        return step
+
+    def counted_set(items: Any = ()) -> set[Any]:
+        Counted.looked_at += len(items) if isinstance(items, list) else 0
+        return set(items)
+
+    Counted.looked_at = 0
+    patch = pytest.MonkeyPatch()
+    patch.setattr(identifying, "set", counted_set, raising=False)
+    before = sys.gettrace()
+    sys.settrace(step)
+    try:
+        found = identify(
+            book, file_name="报表.xlsx", counties=SETTINGS.counties, source_counties=(), periods=SETTINGS.periods
+        )
+        for parts in found.filings:
+            list(structure(parts))
+            tabulate(parts[0].definition, list(enumerate(parts)))
+    finally:
+        sys.settrace(before)
+        patch.undo()
+    return steps_n + Counted.looked_at
+
+
+OURS = ("identify.py", "rows.py", "marked.py", "structure.py", "tabulate.py", "workbook.py")
+
+
+def texts(grid: list[list[Any]]) -> list[list[str | None]]:
+    return [[cell_text(value) for value in row] for row in grid]
+
+
+_SUBSIDY = texts(Draft("rural_subsidy").grid())
+_PAY = texts(Draft("teacher_pay").grid())
+
+
+def rows_of(grid: list[list[str | None]], number: int) -> list[list[str | None]]:
+    """So many rows like the first, each with a key of its own."""
+    return [[f"{1409020000 + one:010d}", *grid[3][1:]] for one in range(number)]
+
+
+def totals(number: int) -> Sheet:
+    total = ["合计", *[None] * (len(_SUBSIDY[3]) - 3), "7", None]
+    return Sheet("表", [*_SUBSIDY[:3], *(row for one in rows_of(_SUBSIDY, number) for row in (one, total))])
+
+
+def headers_again(number: int) -> Sheet:
+    return Sheet("表", [*_SUBSIDY[:3], *(row for one in rows_of(_SUBSIDY, number) for row in (one, _SUBSIDY[2]))])
+
+
+def struck_out(number: int) -> Sheet:
+    rows = [*_SUBSIDY[:3], *rows_of(_SUBSIDY, 2 * number)]
+    marked = {
+        (row, column): "删除线" for row in range(3, len(rows), 2) for column, text in enumerate(rows[row]) if text
+    }
+    return Sheet("表", rows, marked_cells=marked)
+
+
+def wide_note(number: int) -> Sheet:
+    return Sheet("表", [*_SUBSIDY[:3], *rows_of(_SUBSIDY, 2), ["注：甲", *[None] * 20, *["说明"] * 10 * number]])
+
+
+def halves_of_a_total(number: int) -> Sheet:
+    return Sheet("表", [[*["合"] * number, *row] for row in [*_SUBSIDY[:3], *rows_of(_SUBSIDY, 2)]])
+
+
+def parts(number: int) -> Sheet:
+    """Tables of one filing below each other, each with its columns in another order than the one before."""
+    rows = list(_PAY[:2])
+    for one, row in enumerate(rows_of(_PAY, number)):
+        header = list(_PAY[2])
+        if one % 2:
+            header[-1], header[-2] = header[-2], header[-1]
+            row[-1], row[-2] = row[-2], row[-1]
+        rows += [header, row]
+    return Sheet("表", rows)
+
+
+@pytest.mark.parametrize("made", [totals, headers_again, struck_out, wide_note, halves_of_a_total, parts])
+def test_four_times_the_file_is_four_times_the_work(made: Callable[[int], Sheet]) -> None:
+    small, large = work(made(50)), work(made(200))
+    assert large < 4.1 * small, f"{small:,} → {large:,}"
