@@ -161,7 +161,7 @@ def read_xlsb_sheet(content: bytes, book: Xlsb, reading: SheetReading) -> Iterat
 
 def read_xlsb_table(content: bytes, reading: SheetReading) -> None:
     """Note the filter of a table object, which stands in a part of its own."""
-    for kind, data in _records12(content):
+    for kind, data in records12(content):
         if kind == 161 and len(data) >= 16:
             top, bottom = struct.unpack_from("<II", data, 0)
             reading.filters.append((top, bottom))
