@@ -205,9 +205,11 @@ def _run(
     home.municipality  # noqa: B018 - a wrong configuration is told before anything is done
     with _progress(say("审核报送件", "Screening submissions")) as advance:
         ran = run_update(home, again=again, progress=advance)
+    names = {county.code: county.name for county in home.municipality.counties}
     for code, problem in ran.problems.items():
-        complain(say(f"来源 {code} 收取失败：{problem}", f"Source {code} could not be read: {problem}"))
-    for left in (*ran.left, *ran.passed_over):
+        source = f"{names[code]}（{code}）" if code in names else code
+        complain(say(f"来源 {source} 读不出来：{problem}", f"Source {source} could not be read: {problem}"))
+    for left in (*ran.remarks, *ran.left, *ran.passed_over):
         complain(left)
     for where, problem in ran.uncopied.items():
         complain(say(f"PostgreSQL 副本（{where}）：{problem}", f"Copy in PostgreSQL ({where}): {problem}"))

@@ -56,7 +56,7 @@ def _deliver(home: Home, county: County) -> str:
         gone = sorted(set(files) - set(local))
         if not new and not gone and not changed:
             return ""
-        with opened(uri) as (system, root):
+        with opened(uri, county.host_keys) as (system, root):
             try:
                 system.makedirs(root, exist_ok=True)
                 for name in new:

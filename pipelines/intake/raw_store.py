@@ -2,11 +2,12 @@
 
     raw/submissions/ab/abcd…         the bytes
     raw/submissions/ab/abcd….json    {"submission_id", "size_bytes", "receipts": [{county_code, file_name, source_uri,
-                                      modified_at, collected_at, received_at, batch_id if it came in a zip}],
+                                      modified_at, collected_at, received_at, batch_id if it came in a zip,
+                                      place: where in the source it lay}],
                                       "batch": {"members": [submission ids]} if it is a zip of returns}
 
-The same bytes are kept once, however often and from wherever they come; each arrival is a receipt. Nothing here is ever
-changed or removed, and everything in the warehouse follows from it.
+The same bytes are kept once, however often and from wherever they come; each time that they were sent is a receipt (what counts as
+sending, `intake.sendings` says). Nothing here is ever changed or removed, and everything in the warehouse follows from it.
 """
 
 import fcntl
@@ -16,12 +17,11 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from pipelines.files import replace_file, sync_folder
-from pipelines.screening.screen import Receipt, Submission
+from pipelines.screening.screen import Receipt, Sending, Submission
 from pipelines.times import utc
 
 _CHUNK = 1 << 20
@@ -33,7 +33,8 @@ class TooLarge(Exception):
 
 @dataclass(frozen=True)
 class Arrival:
-    """One receipt as the sidecar holds it; times are ISO 8601 in UTC. `batch_id`: the zip that it came in, if any."""
+    """One receipt as the sidecar holds it; times are ISO 8601 in UTC. `batch_id`: the zip that it came in, if any; `place`: where it
+    lay within the source, which stays when the whole source is moved (None: kept before places were)."""
 
     county_code: str
     file_name: str
@@ -42,6 +43,7 @@ class Arrival:
     collected_at: str
     received_at: str
     batch_id: str | None = None
+    place: str | None = None
 
     def as_json(self) -> dict[str, str]:
         """The fields that are set."""
@@ -64,22 +66,28 @@ class RawSubmission:
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
-        """The earliest receipt of each county, with every time that it sent the bytes."""
-        earliest: dict[str, Arrival] = {}
-        collected: dict[str, list[datetime]] = {}
-        for arrival in sorted(self.arrivals, key=lambda arrival: (arrival.received_at, arrival.file_name)):
-            earliest.setdefault(arrival.county_code, arrival)
-            collected.setdefault(arrival.county_code, []).append(utc(arrival.collected_at))
+        """What each county sent: under which name first, and every time that it did."""
+        of_county: dict[str, list[Arrival]] = {}
+        for arrival in sorted(self.arrivals, key=lambda one: (one.received_at, one.file_name)):
+            of_county.setdefault(arrival.county_code, []).append(arrival)
         return tuple(
-            Receipt(code, arrival.file_name, utc(arrival.received_at), tuple(sorted(collected[code])))
-            for code, arrival in sorted(earliest.items())
+            Receipt(
+                code,
+                own[0].file_name,
+                utc(own[0].received_at),
+                tuple(sorted({Sending(utc(one.received_at), utc(one.collected_at)) for one in own})),
+            )
+            for code, own in sorted(of_county.items())
         )
 
     @property
     def receipts_digest(self) -> str:
-        """Changes when a receipt is added that could change the screening: another county's, or an earlier one. (What a lock kept
-        out is looked at again with every arrival.)"""
-        plain = [(receipt.county_code, receipt.received_at.isoformat()) for receipt in self.receipts]
+        """Changes with every receipt that is added: what was sent again is judged again, for it may stand otherwise now."""
+        plain = [
+            (receipt.county_code, sending.received_at.isoformat(), sending.collected_at.isoformat())
+            for receipt in self.receipts
+            for sending in receipt.sendings
+        ]
         return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
 
 
@@ -138,10 +146,9 @@ class RawStore:
         known = self.get(submission_id)
         arrivals = list(known.arrivals) if known else []
         members = batch_members or (known.batch_members if known else ())
-        place = (arrival.county_code, arrival.source_uri, arrival.modified_at)
-        is_new_place = all(place != (other.county_code, other.source_uri, other.modified_at) for other in arrivals)
-        if is_new_place or (known and members != known.batch_members):
-            arrivals += [arrival] if is_new_place else []
+        is_new_arrival = arrival not in arrivals
+        if is_new_arrival or (known and members != known.batch_members):
+            arrivals += [arrival] if is_new_arrival else []
             self.write(RawSubmission(submission_id, size_bytes, tuple(arrivals), members))
         return known is None
 

@@ -87,6 +87,8 @@ def _collected_metadata(home: Home, results: Sequence[Collected]) -> dict[str, A
         "submission_ids": dg.MetadataValue.json([one for result in results for one in result.landed]),
         "left_for_next_time": dg.MetadataValue.json([one for result in results for one in result.left]),
         "passed_over": dg.MetadataValue.json([one for result in results for one in result.passed_over]),
+        # The same of every county where it is the machine's.
+        "remarks": dg.MetadataValue.json(list(dict.fromkeys(one for result in results for one in result.remarks))),
         **_told(_names(home), problems),
     }
 

@@ -96,4 +96,4 @@ def _list(
 
 
 def _list_county(home: Home, county: County) -> list[SourceFile]:
-    return list_source(home.municipality.source_uri(county, home.root))
+    return list_source(home.municipality.source_uri(county, home.root), county.host_keys)

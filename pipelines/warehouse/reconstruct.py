@@ -17,6 +17,7 @@ from pipelines.files import folder_aside, replace_file
 from pipelines.home import Home
 from pipelines.intake.deadlines import last_observed_on
 from pipelines.intake.raw_store import RawStore, RawSubmission
+from pipelines.intake.source_notes import all_notes, note_files
 from pipelines.times import end_of_day, utc
 from pipelines.warehouse.publish import Stamped, stamp, swap_in
 from pipelines.warehouse.release import (
@@ -68,6 +69,9 @@ def home_aside(home: Home, inputs: Inputs, configuration: bytes) -> Iterator[Hom
         for path in sorted((home.raw / "lateness").glob("*.json")) if inputs.lateness_until else ():
             if last_day is not None and path.stem <= last_day:
                 _link(path, aside.raw / "lateness" / path.name)
+        for path, note in list(zip(note_files(home), all_notes(home), strict=True))[: inputs.source_notes_n]:
+            if moment is None or utc(note.observed_at) <= moment:
+                _link(path, aside.raw / "sources" / path.name)
         if (home.raw / "reply.key").exists():
             _link(home.raw / "reply.key", aside.raw / "reply.key")
         yield aside
@@ -117,6 +121,7 @@ def publish_as_of(
         {entry.submission_id: len(entry.arrivals) for entry in RawStore(home.raw)},
         decisions=home.decisions.head(),
         lateness_until=observed_on.isoformat() if (observed_on := last_observed_on(home)) else None,
+        source_notes_n=len(note_files(home)),
         as_of=day,
     )
     with home_aside(home, inputs, home.configuration.read_bytes()) as aside:

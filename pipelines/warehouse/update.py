@@ -13,6 +13,8 @@ import duckdb
 from pipelines.home import Home
 from pipelines.intake.deadlines import all_late, as_rows, last_observed_on
 from pipelines.intake.raw_store import RawStore, RawSubmission
+from pipelines.intake.source_notes import all_notes
+from pipelines.intake.source_notes import as_rows as note_rows
 from pipelines.screening.identify import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import rule_set_version
@@ -77,6 +79,7 @@ def land_new(
     with open_build_database(home) as connection:
         write_control(connection, home, status_on=last_observed_on(home))
         _land_lateness(connection, home)
+        _land_source_notes(connection, home)
         decided = land_decisions(connection, settings.decisions, home.decisions)
         if get_state(connection, "models") != dbt.project_digest():
             mark_dirty(connection, [ALL_RETURNS])
@@ -166,6 +169,7 @@ def _together(screening: Screening, census: list[ReferenceScreening]) -> Screeni
         screening,
         filings=[*screening.filings, *(one.filing for one in census)],
         findings=[*screening.findings, *(finding for one in census for finding in one.findings)],
+        sendings=[*screening.sendings, *(row for one in census for row in one.sendings)],
     )
 
 
@@ -199,6 +203,18 @@ def _land_lateness(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
     connection.commit()
 
 
+def _land_source_notes(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    notes = all_notes(home)
+    if str(len(notes)) == (get_state(connection, "source_notes_n") or "0"):
+        return
+    connection.begin()
+    connection.execute("DELETE FROM landing.source_note")
+    insert_rows(connection, "landing.source_note", note_rows(notes))
+    set_state(connection, "source_notes_n", str(len(notes)))
+    mark_dirty(connection, [FINDINGS_ONLY])
+    connection.commit()
+
+
 def received_filings(home: Home) -> set[tuple[str, str, str]]:
     """(return, county, period) of which a version is in force. The caller holds `home.writing()`."""
     with open_build_database(home) as connection:
@@ -210,7 +226,13 @@ def received_filings(home: Home) -> set[tuple[str, str, str]]:
 _NEWEST = f"""SELECT filing.submission_id, filing.screening_seq, filing.return_code, filing.county_code, filing.period
     FROM landing.filing_version AS filing
     SEMI JOIN ({LATEST}) AS latest USING (submission_id, screening_seq)
-    QUALIFY row_number() OVER (PARTITION BY return_code, county_code, period ORDER BY received_at DESC, submission_id DESC) = 1"""
+    LEFT JOIN landing.sent_last AS sent
+        ON filing.submission_id = sent.submission_id AND filing.screening_seq = sent.screening_seq
+        AND filing.return_code = sent.return_code AND filing.county_code = sent.county_code AND filing.period = sent.period
+    QUALIFY row_number() OVER (
+        PARTITION BY filing.return_code, filing.county_code, filing.period
+        ORDER BY coalesce(sent.sent_at, filing.received_at) DESC, filing.submission_id DESC
+    ) = 1"""
 #: The latest evaluation of every version in force: what the rules against other periods and returns are held against.
 _EVALUATED = """SELECT submission_id, return_code, county_code, period, max(evaluation_seq) AS evaluation_seq
     FROM landing.context_evaluation SEMI JOIN landing.filing_in_force USING (submission_id, return_code, county_code, period)

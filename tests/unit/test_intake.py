@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.home import Home
-from pipelines.intake.collect import Collected, collect, list_source, listing_digest
+from pipelines.intake.collect import Collected, NotThere, collect, list_source, listing_digest
 from pipelines.intake.raw_store import Arrival, RawStore, RawSubmission, TooLarge
 from pipelines.sample import write_sample_municipality
 
@@ -183,7 +183,8 @@ def test_the_receipts_digest_changes_only_with_what_could_change_the_screening()
         return RawSubmission("ab" * 32, 4, places).receipts_digest
 
     alone = digest(arrival())
-    assert digest(arrival(), arrival(name="again.xlsx", at=NOW + timedelta(days=1))) == alone
+    assert digest(arrival(), arrival()) == alone
+    assert digest(arrival(), arrival(name="again.xlsx", at=NOW + timedelta(days=1))) != alone
     assert digest(arrival(), arrival("140921")) != alone
     assert digest(arrival(), arrival(name="older.xlsx", at=NOW - timedelta(days=1))) != alone
 
@@ -260,9 +261,11 @@ def test_a_link_out_of_the_folder_is_not_followed(home, tmp_path):
     assert list_source(str(home.root / "counties/140902")) == []
 
 
-def test_a_folder_that_is_not_there_yet_is_empty(home):
-    assert list_source(str(home.root / "counties/none")) == []
-    assert pull(home, "140921") == Collected("140921")
+def test_a_folder_that_is_not_there_yet_is_told_as_what_it_is(home):
+    with pytest.raises(NotThere):
+        list_source(str(home.root / "counties/none"))
+    problem = pull(home, "140921").problem
+    assert problem and problem.startswith("收件夹还没有建立：") and "counties/140921" in problem
 
 
 def test_the_listing_digest_changes_with_every_file_added_removed_or_altered(home):
@@ -518,6 +521,7 @@ def test_a_sidecar_is_plain_json_of_the_declared_fields(home):
                 "modified_at": NOW.isoformat(),
                 "collected_at": NOW.isoformat(),
                 "received_at": NOW.isoformat(),
+                "place": "a.xlsx",
             }
         ],
     }
