@@ -96,7 +96,11 @@ def run_update(
         undelivered=dict(metadata.get("warehouse/outbox", {}).get("problems") or {}),
         left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
         passed_over=[text for one in pulled for text in (one.get("passed_over") or [])],
-        remarks=list(dict.fromkeys(text for one in pulled for text in (one.get("remarks") or []))),
+        remarks=list(
+            dict.fromkeys(
+                text for one in (*pulled, metadata.get("landing/submission", {})) for text in (one.get("remarks") or [])
+            )
+        ),
     )
 
 

@@ -50,9 +50,11 @@ _AGAIN_IN_ZIPS = 10_000
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a listing. `stamp` changes whenever the file does (size, time, and the store's own tag if it has one)."""
+    """One file of a listing. `stamp` changes whenever the file does (size, time, and the store's own tag if it has one); `place`: where
+    it lies within the source."""
 
     path: str
+    place: str
     name: str
     size_bytes: int
     modified_at: datetime
@@ -89,6 +91,12 @@ class Collected:
     passed_over: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     problem: str | None = None
+
+
+def place_in(root: str, path: str) -> str:
+    """Where a file lies within its source: what stays when the whole of it is moved."""
+    inside = path.removeprefix(root).strip("/") if path.rstrip("/") != root.rstrip("/") else ""
+    return _readable(inside or posixpath.basename(path))
 
 
 def list_source(uri: str, host_keys: Sequence[str] = ()) -> list[SourceFile]:
@@ -153,7 +161,9 @@ def _list(system: Any, root: str) -> Listing:
             modified = _modified_at(system, path, info)
             tag = str(info.get("ETag") or info.get("etag") or "")
             size = int(info.get("size") or 0)
-            listing.files.append(SourceFile(path, name, size, modified, f"{size}:{modified.isoformat()}:{tag}"))
+            listing.files.append(
+                SourceFile(path, place_in(root, path), name, size, modified, f"{size}:{modified.isoformat()}:{tag}")
+            )
     if left_behind:
         listing.passed_over.append(_told(left_behind))
     listing.files.sort(key=lambda file: (file.modified_at, file.path))
@@ -304,6 +314,12 @@ def _emptied(place: str, before_n: int) -> str:
     )
 
 
+def not_taken(home: Home, source: County | Reference, files: Sequence[tuple[str, str]]) -> int:
+    """How many of the files of a listing ((place, stamp)) no pull has dealt with, or `raw/` has lost since."""
+    inbox = Inbox(home, _code(source), "")
+    return sum(not inbox.is_seen(place, stamp) for place, stamp in files)
+
+
 def unfinished(home: Home, source: County | Reference) -> str:
     """A token of how far the last pull came that did not come to its end; blank when it did.
 
@@ -338,11 +354,6 @@ class _Pulling:
     now: Callable[[], datetime]
     listing: Listing
 
-    def place(self, path: str) -> str:
-        """Where a file lies within the source: what stays when the whole of it is moved."""
-        inside = path.removeprefix(self.root).strip("/") if path.rstrip("/") != self.root.rstrip("/") else ""
-        return _readable(inside or posixpath.basename(path))
-
 
 @dataclass
 class _Kept:
@@ -369,7 +380,7 @@ def _pull_new(home: Home, result: Collected, source: _Pulling, inbox: Inbox, dea
     failed_in_a_row = 0
     is_finished = True
     for number, file in enumerate(files):
-        place = source.place(file.path)
+        place = file.place
         if inbox.is_taken(place, file.stamp):
             continue
         if deadline is not None and time.monotonic() > deadline:
@@ -409,7 +420,7 @@ class _Pull:
     def __init__(self, home: Home, result: Collected, source: _Pulling, inbox: Inbox) -> None:
         self.home, self.result, self.source, self.inbox = home, result, source, inbox
         self.store = RawStore(home.raw)
-        self.listed = {source.place(file.path): file.stamp for file in source.listing.files}
+        self.listed = {file.place: file.stamp for file in source.listing.files}
         self._again: list[_Kept] = []
         self._moments: Moments | None = None
 

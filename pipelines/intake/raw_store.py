@@ -164,6 +164,15 @@ class RawStore:
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
         replace_file(self._sidecar(entry.submission_id), text.encode())
 
+    def has(self, submission_id: str) -> bool:
+        """Whether both its bytes and its sidecar are there."""
+        return self.path(submission_id).exists() and self._sidecar(submission_id).exists()
+
+    @property
+    def submission_ids(self) -> set[str]:
+        """Every submission, none of them opened."""
+        return {sidecar.stem for sidecar in self.folder.glob("[0-9a-f][0-9a-f]/*.json")}
+
     def get(self, submission_id: str) -> RawSubmission | None:
         sidecar = self._sidecar(submission_id)
         return _read(sidecar) if sidecar.exists() else None

@@ -155,9 +155,16 @@ class Inbox:
             return False
         return not lying.submission_id or self._holds(lying.submission_id, lying.collected_at)
 
+    def is_seen(self, place: str, stamp: str) -> bool:
+        """As `is_taken`, as far as it shows without opening anything in `raw/`."""
+        lying = self._now.get(place)
+        if lying is None or lying.stamp != stamp:
+            return False
+        return not lying.submission_id or self._store.has(lying.submission_id)
+
     def _holds(self, submission_id: str, collected_at: str) -> bool:
         if submission_id not in self._entries:
-            entry = self._store.get(submission_id) if self._store.path(submission_id).exists() else None
+            entry = self._store.get(submission_id) if self._store.has(submission_id) else None
             whole = entry is not None and all(self._store.get(member) for member in entry.batch_members)
             self._entries[submission_id] = (
                 frozenset((arrival.county_code, arrival.collected_at) for arrival in entry.arrivals)

@@ -293,6 +293,7 @@ def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None
             if name == "submission":
                 metadata |= {"screened": landed.submissions_n, "rule_set_versions": dg.MetadataValue.json(versions)}
                 metadata["faults"] = dg.MetadataValue.json(landed.faults)
+                metadata["remarks"] = dg.MetadataValue.json(landed.remarks)
                 metadata["submission_ids"] = dg.MetadataValue.json(sorted({f.submission_id for f in landed.filings}))
             elif name == "filing_version":
                 metadata |= {"verdicts": dg.MetadataValue.json(verdicts)}

@@ -30,6 +30,7 @@ from pipelines.warehouse.build_database import (
     land,
     mark_dirty,
     open_build_database,
+    remove_build,
     set_state,
     to_screen,
     write_control,
@@ -54,13 +55,19 @@ class Scope:
 @dataclass
 class Landed:
     """What a batch came to. `filings`: one verdict a return found; findings by outcome; rows landed by return code; `faults`:
-    submissions at which we failed, or returns whose rules across filings we could not ask, and how."""
+    submissions at which we failed, or returns whose rules across filings we could not ask, and how; `remarks`: what else is to be known,
+    in Chinese words."""
 
     submissions_n: int = 0
     filings: list[Filing] = field(default_factory=list)
     findings_n: Counter[str] = field(default_factory=Counter)
     rows_n: Counter[str] = field(default_factory=Counter)
     faults: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+class RawIsEmpty(RuntimeError):
+    """`raw/` holds no submission and the warehouse does (Chinese): nothing is built of that."""
 
 
 def land_new(
@@ -71,10 +78,16 @@ def land_new(
 ) -> Landed:
     """Screen every submission in `raw/` that is not yet screened (and those of `again`), and land the batch at once.
 
-    The caller holds `home.writing()`.
+    What `raw/` does not hold is not in the warehouse either: where it came from an older backup, everything is landed anew. The caller
+    holds `home.writing()`. Raises RawIsEmpty.
     """
     store = RawStore(home.raw)
     landed = Landed()
+    if lost_n := _not_in_raw(home, store):
+        remove_build(home)
+        landed.remarks.append(
+            f"raw/ 里没有仓库已有的 {lost_n} 件报送件（是从较早的备份恢复的？）：已按 raw/ 重建仓库，这些件不再计入"
+        )
     settings = home.screen_settings()
     with open_build_database(home) as connection:
         write_control(connection, home, status_on=last_observed_on(home))
@@ -114,6 +127,20 @@ def land_new(
     _count(landed, batch.screening, context)
     landed.filings += [census_screening.filing for census_screening in batch.census]
     return landed
+
+
+def _not_in_raw(home: Home, store: RawStore) -> int:
+    """How many submissions were landed that `raw/` no longer holds. Raises RawIsEmpty."""
+    with open_build_database(home) as connection:
+        landed = {
+            row[0] for row in connection.execute("SELECT DISTINCT submission_id FROM landing.screened").fetchall()
+        }
+    held = store.submission_ids
+    if landed and not held:
+        raise RawIsEmpty(
+            f"raw/ 里一件报送件也没有，而仓库里有 {len(landed)} 件：raw/ 没有挂上，或被清空。请挂上或从备份恢复 raw/ 后再运行；已发布的指标库保持不变。"
+        )
+    return len(landed - held)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from builders import DINGXIANG, SETTINGS, XINFU, Draft, bare_xlsx, submission
 
 from pipelines.home import Home
 from pipelines.intake.batches import unpack
-from pipelines.screening.batch_contents import plain_name
 from pipelines.intake.collect import collect
 from pipelines.intake.raw_store import RawStore
+from pipelines.screening.batch_contents import plain_name
 from pipelines.screening.screen import screen
 from pipelines.screening.workbook import Refusal, Workbook
 from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
