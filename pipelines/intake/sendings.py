@@ -204,7 +204,8 @@ class Inbox:
             hinted = read_period_in_name(name)
             known = {read_period_in_name(arrival.file_name) for arrival in mine}
             return Sent.AGAIN if hinted and hinted not in known and None not in known else Sent.NOT
-        return Sent.AGAIN if all((name, modified_at) != (one.file_name, one.modified_at) for one in mine) else Sent.NOT
+        is_copy = any((name, modified_at) == (one.file_name, one.modified_at) for one in mine)
+        return Sent.NOT if is_copy or not (self._is_whole or is_newer) else Sent.AGAIN
 
     def sent_last(self, submission_id: str) -> tuple[str, str]:
         """When these bytes were last sent before this look, to sort by."""

@@ -2,11 +2,13 @@
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect
@@ -15,6 +17,8 @@ from pipelines.intake.source_notes import all_notes
 from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.build_database import open_build_database
 from pipelines.warehouse.publish import publish
+from pipelines.warehouse.reconstruct import verify
+from pipelines.warehouse.release import ReleaseLog
 from pipelines.warehouse.update import build_marts, land_new
 from tests.faults import Outcome, case
 from tests.homes import rows, small_home
@@ -407,3 +411,74 @@ def clock_behind(folder: Path) -> Outcome:
         look(home, BEGIN + 2 * DAY)
         outcomes.append((bool(told), second, in_force(home) == sha256(c)))
     return Outcome(f"told and in force: {outcomes}", all(all(one) for one in outcomes))
+
+
+# --- the whole way --------------------------------------------------------------------------------------------------
+
+
+def _receipt(home: Home, content: bytes) -> dict[str, Any]:
+    (path,) = (home.outbox / CODE).glob(f"*{sha256(content)[:16]}_回执.json")
+    return dict(json.loads(path.read_text(encoding="utf-8"))["filings"][0])
+
+
+@case("40-operations", "versions, receipts and board after a version was taken back, and again under a lock", slow=True)
+def taken_back_the_whole_way(folder: Path) -> Outcome:
+    home = home_at(folder, "collected")
+    a, b = population(300), population(310)
+    for number, content in enumerate((a, b, a)):
+        put(home, "人口.xlsx", content, BEGIN + number * DAY)
+        look(home, BEGIN + number * DAY)
+    published(home)
+    names = {sha256(a)[:6]: "A", sha256(b)[:6]: "B"}
+    taken = [(number, names[one], standing) for number, one, standing in versions(home)]
+    told = [_receipt(home, a), _receipt(home, b)]
+    home.decisions.append("lock", by="甲", reason="已上报", now=BEGIN + 4 * DAY, period="2024")
+    put(home, "人口.xlsx", b, BEGIN + 5 * DAY)
+    look(home, BEGIN + 5 * DAY)
+    published(home)
+    locked = [(number, names[one], standing) for number, one, standing in versions(home)]
+    kept_out = _receipt(home, b)
+    board = rows(
+        home, "SELECT state, verdict, newest_is_locked_out FROM marts.mart_submission_status WHERE is_received"
+    )
+    right = (
+        taken == [(1, "A", False), (2, "B", False), (3, "A", True)]
+        and (told[0]["is_in_force"], told[0]["version_n"], told[0]["earlier_versions"]) == (True, 3, [1])
+        and "已被第 3 版取代" in told[1]["next_step"]
+        and locked == [*taken, (4, "B", False)]
+        and "本期已锁定" in kept_out["next_step"]
+        and "第 3 版继续有效" in kept_out["next_step"]
+        and board == [("in_force_newer_rejected", "rejected", True)]
+    )
+    return Outcome(f"{locked}; {kept_out['next_step']}", right)
+
+
+@case(
+    "40-operations",
+    "a home with receipts is copied: the outboxes stay; a source that is gone stands on the board",
+    slow=True,
+)
+def copied_and_told_the_whole_way(folder: Path) -> Outcome:
+    home = home_at(folder / "old", "collected")
+    put(home, "人口.xlsx", population(300), BEGIN)
+    look(home, BEGIN)
+    published(home)
+    before = _content(home, home.raw, home.outbox)
+    shutil.copytree(home.root, folder / "new", copy_function=shutil.copyfile)
+    moved = Home(folder / "new")
+    look(moved, BEGIN + 3 * DAY)
+    published(moved)
+    same = _content(moved, moved.raw, moved.outbox) == before
+    shutil.rmtree(moved.root / "counties" / CODE)
+    look(moved, BEGIN + 4 * DAY)
+    published(moved)
+    told = rows(
+        moved,
+        "SELECT DISTINCT county_code, source_problem FROM marts.mart_submission_status WHERE source_problem IS NOT NULL",
+    )
+    manifest = ReleaseLog(moved).find("current")
+    holds = verify(moved, manifest).holds
+    right = same and [code for code, _ in told] == [CODE] and "找不到来源" in told[0][1] and holds
+    return Outcome(
+        f"{'nothing differs' if same else 'the copy differs'}; {told}; verify {'holds' if holds else 'fails'}", right
+    )
