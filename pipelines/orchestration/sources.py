@@ -79,9 +79,9 @@ def look_for_news(
     if changed:
         pause(home.municipality.limits.settle_seconds)
         again, _ = _list(home, changed, patience_seconds)
-        for county in changed:
-            before = {file.path: file.stamp for file in listings[county.code]}
-            listings[county.code] = [file for file in again.get(county.code, []) if before.get(file.path) == file.stamp]
+        for code, listing in again.items():
+            before = {file.path: file.stamp for file in listings[code]}
+            listings[code] = [file for file in listing if before.get(file.path) == file.stamp]
         # A source that did not answer the second time is left as it was, for the next look.
         changed = [county for county in changed if county.code in again and is_news(county)]
     # An empty inbox that was never seen holds nothing to collect.

@@ -75,7 +75,7 @@ def test_every_dbt_source_is_an_asset_and_every_writer_shares_the_one_slot(home:
 def test_a_broken_file_and_an_unreachable_county_leave_the_run_green(home: Home, school_return: Path):
     deliver(home, "140926", school_return)
     broken = home.root / "counties" / "140925" / "坏文件.xlsx"
-    broken.parent.mkdir(parents=True)
+    broken.parent.mkdir(parents=True, exist_ok=True)
     broken.write_bytes(b"PK\x03\x04 not a workbook")
     configuration = home.configuration.read_text().replace("counties/140902", "sftp://127.0.0.1:1/inbox")
     home.configuration.write_text(configuration)
