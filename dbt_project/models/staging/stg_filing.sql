@@ -94,20 +94,27 @@ sent as (
             and judged.period is not distinct from sending.period
 ),
 
--- Sent again with nothing in between it is the version that it was. A reply, or a file that fills no filing, counts once.
 turn as (
     select
         *,
         row_number() over filing as turn_n,
-        case
-            when has_turns then lag(submission_id) over filing is distinct from submission_id
-            else row_number() over (
-                partition by return_code, county_code, period, submission_id, is_reply
-                order by received_at
-            ) = 1
-        end as is_version
+        lag(submission_id) over filing as before_it,
+        row_number() over repeat as time_n
     from sent
-    window filing as (partition by return_code, county_code, period, is_reply order by received_at, submission_id)
+    window
+        filing as (partition by return_code, county_code, period, is_reply order by received_at, submission_id),
+        repeat as (
+            partition by return_code, county_code, period, is_reply, submission_id order by received_at
+        )
+),
+
+-- Sent again with nothing in between it is the version that it was. A reply counts once, and so does a file that fills
+-- no filing.
+counted as (
+    select
+        *,
+        case when has_turns then coalesce(before_it != submission_id, true) else time_n = 1 end as is_version
+    from turn
 ),
 
 version as (
@@ -118,12 +125,12 @@ version as (
             order by turn_n
             rows between unbounded preceding and current row
         ) as nth
-    from turn
+    from counted
 ),
 
 standing as (
     select
-        version.*,
+        *,
         -- Taken when it was sent outside of a lock even once.
         bool_and(is_sent_into_lock) over (
             partition by
