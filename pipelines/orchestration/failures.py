@@ -28,20 +28,17 @@ def last_failure(instance: dg.DagsterInstance, job_name: str) -> Failure | None:
 
 
 def _words(instance: dg.DagsterInstance, run_id: str) -> str:
-    """The innermost cause of the first step that failed, else of the run, on one line."""
-    for kind in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE):
+    """The innermost cause of the first step that failed, on one line; else why the run did not even begin, or came to its end."""
+    told = ""
+    # A run that cannot read its configuration has no step: Dagster's engine says why it did not begin.
+    for kind in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE):
         for entry in instance.all_logs(run_id, of_type=kind):
             event = entry.dagster_event
-            if event is None:
-                continue
-            error = (
-                event.step_failure_data.error
-                if kind is dg.DagsterEventType.STEP_FAILURE
-                else event.job_failure_data.error
-            )
+            error = getattr(event.event_specific_data, "error", None) if event is not None else None
             while error is not None and error.cause is not None:
                 error = error.cause
-            text = " ".join((error.message if error is not None else event.message or "").split())
-            if text:
-                return text[:_LONGEST]
-    return ""
+            if error is not None:
+                return " ".join(error.message.split())[:_LONGEST]
+            if event is not None and kind is dg.DagsterEventType.RUN_FAILURE:
+                told = told or " ".join((event.message or "").split())
+    return told[:_LONGEST]
