@@ -129,6 +129,19 @@ def _as_source(value: object) -> str:
     return source
 
 
+def _as_host_keys(value: object) -> tuple[str, ...]:
+    found = []
+    for one in value if isinstance(value, list) else [value]:
+        text = one.strip().rstrip("=") if isinstance(one, str) else ""
+        if not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", text):
+            _refuse(
+                f"{_shown(one)}不是主机密钥的指纹",
+                '写成 "SHA256:…"（SHA256 后 43 个字符，加引号），由对方管理员用 ssh-keygen -lf 得出；有几个的写成列表',
+            )
+        found.append(text)
+    return tuple(found)
+
+
 def _protocols(source: str) -> list[str]:
     links = source.split("::")
     return [link.split("://")[0] for link in links if "://" in link] + [
@@ -149,6 +162,7 @@ AreaCode = Annotated[str, BeforeValidator(_as_code)]
 Day = Annotated[date, PlainValidator(_as_date)]
 PeriodCode = Annotated[Period, PlainValidator(_as_period)]
 Source = Annotated[str, BeforeValidator(_as_source)]
+HostKeys = Annotated[tuple[str, ...], BeforeValidator(_as_host_keys)]
 PositiveInteger = Annotated[int, Field(strict=True, gt=0)]
 
 
@@ -207,6 +221,7 @@ class County(_Area):
     valid_to: Day | None = None
     source: Source
     outbox: Source | None = None
+    host_keys: HostKeys = Field(default=(), alias="host_key")
     contact: Name | None = None
 
     @field_validator("code")
@@ -288,6 +303,7 @@ class Reference(_Entry):
 
     name: Name
     source: Source
+    host_keys: HostKeys = Field(default=(), alias="host_key")
 
 
 class Due(_Entry):

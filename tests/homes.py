@@ -55,7 +55,7 @@ def small_home(
     *,
     references: dict[str, str] | None = None,
 ) -> Home:
-    """A home of a few counties ((code, name, English name)) with empty inboxes."""
+    """A home of a few counties ((code, name, English name)); their inboxes are made when something is put there, or collected."""
     entries = "".join(
         f'  - {{code: "{code}", name: {name}, name_en: {name_en}, valid_from: 1983-01-01, source: "counties/{code}"}}\n'
         for code, name, name_en in counties
@@ -94,6 +94,8 @@ def deliver(
 def collect_all(home: Home, codes: Iterable[str] | None = None) -> None:
     for county in home.municipality.counties:
         if codes is None or county.code in codes:
+            if not Path(county.source).is_absolute() and "://" not in county.source:
+                (home.root / county.source).mkdir(parents=True, exist_ok=True)
             result = collect(home, county)
             assert result.problem is None, result.problem
     for reference in home.municipality.references:

@@ -177,6 +177,14 @@ def show_status(home: Home, period: str | None) -> None:
     console.print(table)
     expected, in_force = rows.height, rows["in_force_submission_id"].is_not_null().sum()
     tell(say(f"应报 {expected}，有效 {in_force}。", f"{expected} expected, {in_force} in force."))
+    # A county whose files cannot be read has not sent nothing.
+    for code, problem in query(
+        home,
+        """SELECT DISTINCT county_code, source_problem FROM marts.mart_submission_status
+           WHERE source_problem IS NOT NULL ORDER BY ALL""",
+    ).iter_rows():
+        name = next((say(one, english) for known, one, english in counties.iter_rows() if known == code), code)
+        tell(say(f"来源读不出来：{name}：{problem}", f"Source could not be read: {name}: {problem}"))
 
 
 def _filing_cell(row: dict[str, Any] | None) -> Text:
@@ -185,7 +193,8 @@ def _filing_cell(row: dict[str, Any] | None) -> Text:
     if row["state"] == "pending":
         return Text(say("未到期", "not yet due"), style="dim")
     if not row["is_received"]:
-        return Text(say("未报", "missing"), style="red")
+        unread = say("（来源读不出来）", " (source unreadable)") if row["source_problem"] else ""
+        return Text(say("未报", "missing") + unread, style="red")
     late = (
         ""
         if row["is_on_time"] or not row["days_late"]
@@ -194,6 +203,9 @@ def _filing_cell(row: dict[str, Any] | None) -> Text:
     if row["state"] in ("returned", "in_force_newer_returned"):
         kept = say("，旧版有效", ", earlier in force") if row["in_force_submission_id"] else ""
         return Text(say("市局退回", "returned") + kept + late, style="red")
+    if row["newest_is_locked_out"]:
+        kept = say("，旧版有效", ", earlier in force") if row["in_force_submission_id"] else ""
+        return Text(say("锁定后报送，未接收", "sent after the lock") + kept + late, style="red")
     if row["open_errors_n"]:
         kept = say("，旧版有效", ", earlier in force") if row["in_force_submission_id"] else ""
         return Text(say("未接收", "rejected") + f" {row['open_errors_n']}" + kept + late, style="red")

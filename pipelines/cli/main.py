@@ -259,8 +259,10 @@ def _run(
         ran = run_update(home, again=again, progress=advance)
     for told in ran.told:
         complain(told)
+    names = {county.code: county.name for county in home.municipality.counties}
     for code, problem in ran.problems.items():
-        complain(say(f"来源 {code} 收取失败：{problem}", f"Source {code} could not be read: {problem}"))
+        source = f"{names[code]}（{code}）" if code in names else code
+        complain(say(f"来源 {source} 读不出来：{problem}", f"Source {source} could not be read: {problem}"))
     for left in (*ran.left, *ran.passed_over):
         complain(left)
     for where, problem in ran.uncopied.items():

@@ -26,7 +26,7 @@ _CHINESE = re.compile(r"[^\n]*[\u4e00-\u9fff]")
 @dataclass(frozen=True)
 class Ran:
     """What a run came to, from the metadata of its materialisations. `failure`: the failing step's words, None when none; `told`:
-    what was not as it should be and has been put right (Chinese)."""
+    what was not as it should be and what was done about it (Chinese)."""
 
     failure: str | None
     landed_n: int
@@ -64,6 +64,8 @@ def run_update(
 ) -> Ran:
     """Collect, screen, model and publish, while no other run does. Raises ConfigurationError before anything is done when the
     configuration is wrong, HomeBusy when another run does not end, and Interrupted when the process is told to stop."""
+    import dagster  # noqa: F401 - what is not installed is told before the home is held
+
     with closed_to_others(), noted() as which:
         try:
             with whole_run(home):

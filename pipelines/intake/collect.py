@@ -12,8 +12,8 @@ import posixpath
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,10 +25,13 @@ from pipelines.intake.batches import unpack
 from pipelines.intake.parallel import in_parallel
 from pipelines.intake.places import masked, opened, what_failed
 from pipelines.intake.raw_store import AlreadyErased, Arrival, Erasure, RawStore, TooLarge
+from pipelines.intake.sendings import Inbox, Lying, Moments, Sent, sources_folder
+from pipelines.intake.source_notes import note_source
 from pipelines.municipality import ConfigurationError, County, Reference
 from pipelines.screening.archives import ZIP_SIGNATURES
 from pipelines.screening.batch_contents import UNFINISHED, is_left_behind, plain_name
 from pipelines.screening.personal_data import mask_personal
+from pipelines.times import beijing_minute, utc
 
 #: So many files in a row that cannot be read are no fault of the files.
 _FAILURES_OF_A_SOURCE = 3
@@ -45,12 +48,17 @@ _NAMED = 5
 #: The list of files seen is kept after so many, so that a long pull that is cut short has not been for nothing.
 _KEEP_SEEN_AFTER = 500
 
+#: Moments kept free for files in zips that have come before.
+_AGAIN_IN_ZIPS = 10_000
+
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a listing. `stamp` changes whenever the file does (size, time, and the store's own tag if it has one)."""
+    """One file of a listing. `stamp` changes whenever the file does (size, time, and the store's own tag if it has one); `place`: where
+    it lies within the source."""
 
     path: str
+    place: str
     name: str
     size_bytes: int
     modified_at: datetime
@@ -58,9 +66,25 @@ class SourceFile:
 
 
 @dataclass
+class Listing:
+    """What stands in a source: files to be collected, and in words what else. `is_empty`: nothing at all, not even a folder;
+    `is_whole`: no folder of it stayed closed."""
+
+    files: list[SourceFile] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+    is_empty: bool = True
+    is_whole: bool = True
+
+
+class NotThere(Exception):
+    """A source that cannot be found."""
+
+
+@dataclass
 class Collected:
     """What pulling one source came to. `landed`: submissions new to the store, members of a zip included; `known`: bytes it already
-    held; `left`: files for the next pull, or never; `passed_over`: what is no file to be collected. The last two in Chinese words.
+    held; `left`: files for the next pull, or never; `passed_over`: what is no file to be collected; `remarks`: what else is to be
+    known. The last three in Chinese words.
     """
 
     code: str
@@ -69,34 +93,62 @@ class Collected:
     known: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     problem: str | None = None
 
 
-def list_source(uri: str) -> list[SourceFile]:
-    """The files of a source, by time and path. A folder that does not exist yet is empty.
+def place_in(root: str, path: str) -> str:
+    """Where a file lies within its source: what stays when the whole of it is moved. Numbers of persons in it are masked."""
+    inside = path.removeprefix(root).strip("/") if path.rstrip("/") != root.rstrip("/") else ""
+    return _without_persons(_readable(inside or posixpath.basename(path)))
 
-    Raises whatever the file system raises when it cannot be reached.
+
+def _without_persons(place: str) -> str:
+    """A place with the numbers of persons in it masked, and told from others that look alike then: by too little to guess one from."""
+    told = mask_personal(place)
+    if told == place:
+        return place
+    return f"{told}#{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:3]}"
+
+
+def list_source(uri: str, host_keys: Sequence[str] = ()) -> list[SourceFile]:
+    """The files of a source, by time and path.
+
+    Raises NotThere where there is no such place, and whatever the file system raises when it cannot be reached.
     """
-    with opened(uri) as (system, root):
-        return _list(system, root)[0]
+    with opened(uri, host_keys) as (system, root):
+        return _list(system, root).files
 
 
-def _list(system: Any, root: str) -> tuple[list[SourceFile], list[str]]:
-    """The files, and in words what stands in the source and will not be collected."""
+#: Stores that know no folders: a place without files cannot be told from one that is not there.
+_WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "memory"}
+
+
+def _list(system: Any, root: str) -> Listing:
+    """What stands in the source. Raises NotThere, and whatever the file system raises."""
     from fsspec.implementations.local import LocalFileSystem
 
     system.invalidate_cache()
     is_local = isinstance(system, LocalFileSystem)
-    files: list[SourceFile] = []
-    passed_over: list[str] = []
+    protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
+    listing = Listing()
     left_behind: list[str] = []
     try:
-        if "sftp" in system.protocol:
-            found = _walk_sftp(system, root, passed_over)
+        if "sftp" in protocols:
+            found = _walk_sftp(system, root, listing)
         else:
+            if not protocols & _WITHOUT_FOLDERS:
+                system.info(root)  # the walk takes a place that is not there for an empty one
+            if is_local and not os.access(root, os.R_OK | (os.X_OK if Path(root).is_dir() else 0)):
+                raise PermissionError("文件夹打不开")
             found = system.find(root, detail=True, withdirs=True) if is_local else system.find(root, detail=True)
-    except FileNotFoundError:
-        return [], []
+            # The folder itself is no entry in it.
+            found = {path: info for path, info in found.items() if path != root or info.get("type") != "directory"}
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if protocols & _WITHOUT_FOLDERS:
+            return listing
+        raise NotThere from error
+    listing.is_empty = listing.is_empty and not found
     for path, info in sorted(found.items()):
         name = _readable(posixpath.basename(path))
         shown = plain_name(name)
@@ -106,24 +158,28 @@ def _list(system: Any, root: str) -> tuple[list[SourceFile], list[str]]:
                 left_behind.append(shown)
             continue
         if info.get("islink"):
-            passed_over.append(f"{shown}: 是链接，不收取")
+            listing.passed_over.append(f"{shown}: 是链接，不收取")
         elif _OWN_ANSWER.search(name):
-            passed_over.append(f"{shown}: 是系统给出的回执，不是报表，不收取")
+            listing.passed_over.append(f"{shown}: 是系统给出的回执，不是报表，不收取")
         elif info.get("type") == "directory":
             # The walk leaves out without a word what it may not enter.
             if is_local and not os.access(path, os.R_OK | os.X_OK):
-                passed_over.append(f"{shown}: 文件夹打不开，其中的文件没有收取")
+                listing.passed_over.append(f"{shown}: 文件夹打不开，其中的文件没有收取")
+                listing.is_whole = False
         elif info.get("type") != "file":
-            passed_over.append(f"{shown}: 不是普通文件，不收取")
+            listing.passed_over.append(f"{shown}: 不是普通文件，不收取")
         else:
             info = info or system.info(path)  # nothing is told of a place that is itself a file
             modified = _modified_at(system, path, info)
             tag = str(info.get("ETag") or info.get("etag") or "")
             size = int(info.get("size") or 0)
-            files.append(SourceFile(path, name, size, modified, f"{size}:{modified.isoformat()}:{tag}"))
+            listing.files.append(
+                SourceFile(path, place_in(root, path), name, size, modified, f"{size}:{modified.isoformat()}:{tag}")
+            )
     if left_behind:
-        passed_over.append(_told(left_behind))
-    return sorted(files, key=lambda file: (file.modified_at, file.path)), passed_over
+        listing.passed_over.append(_told(left_behind))
+    listing.files.sort(key=lambda file: (file.modified_at, file.path))
+    return listing
 
 
 def _told(left_behind: Sequence[str]) -> str:
@@ -132,7 +188,7 @@ def _told(left_behind: Sequence[str]) -> str:
     return f"{names}: 是系统或软件自己留下的文件，不收取"
 
 
-def _walk_sftp(system: Any, root: str, passed_over: list[str]) -> dict[str, dict[str, Any]]:
+def _walk_sftp(system: Any, root: str, listing: Listing) -> dict[str, dict[str, Any]]:
     """Path → what the server says of it. By itself fsspec takes a folder that breaks off, or may not be entered, for an empty one.
 
     Links are listed, not followed. Raises FileNotFoundError when there is no such place.
@@ -147,10 +203,12 @@ def _walk_sftp(system: Any, root: str, passed_over: list[str]) -> dict[str, dict
         try:
             entries = {entry["name"]: entry for entry in system.ls(folder, detail=True)}
         except PermissionError:
-            passed_over.append(f"{plain_name(posixpath.basename(folder))}: 文件夹打不开，其中的文件没有收取")
+            listing.passed_over.append(f"{plain_name(posixpath.basename(folder))}: 文件夹打不开，其中的文件没有收取")
+            listing.is_whole = False
             continue
         except FileNotFoundError:
             continue  # removed in the meantime
+        listing.is_empty = listing.is_empty and not entries
         folders += [path for path, entry in entries.items() if entry["type"] == "directory"]
         found |= {path: entry for path, entry in entries.items() if entry["type"] != "directory"}
     return found
@@ -212,33 +270,69 @@ def collect(
 ) -> Collected:
     """Pull what is new from a county's (or a reference's) source.
 
-    A file that changes while it is read is left for the next pull; what was already pulled, by path and stamp, is not read
+    A file that changes while it is read is left for the next pull; what was already pulled and is still in `raw/` is not read
     again. After `seconds` the rest is left for the next pull too. Never raises for a source that fails: the result says so.
     """
     deadline = time.monotonic() + seconds if seconds is not None else None
     result = Collected(_code(source))
-    seen_file = home.private / "sources" / f"{result.code}.json"
-    seen = _read_seen(seen_file)
     uri = ""
+    inbox: Inbox | None = None
     is_finished = False
     try:
         municipality = home.municipality
         uri = municipality.source_uri(source, home.root)
-        with opened(uri) as (system, root):
-            files, result.passed_over = _list(system, root)
-            result.listed = len(files)
-            is_finished = _pull_new(home, result, _Pulling(system, root, uri, now), files, seen, seen_file, deadline)
+        with opened(uri, source.host_keys) as (system, root):
+            inbox = Inbox(home, result.code, _without_secret(uri, root))
+            listing = _list(system, root)
+            result.listed, result.passed_over = len(listing.files), listing.passed_over
+            if listing.is_empty and (before_n := inbox.held_files):
+                raise Emptied(before_n)
+            pulling = _Pulling(system, root, uri, now, listing)
+            is_finished = _pull_new(home, result, pulling, inbox, deadline)
     except ConfigurationError as error:
         result.problem = str(error)
+    except NotThere:
+        inbox = inbox or Inbox(home, result.code, uri)
+        result.problem = _not_there(_without_secret(uri, uri), is_new=not inbox.has_ever_sent)
+    except Emptied as emptied:
+        result.problem = _emptied(_without_secret(uri, uri), emptied.before_n)
     except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
         result.problem = what_failed(error, uri)
     # What is told goes into logs and onto boards: a name may hold the number of a person.
     result.left = [mask_personal(line) for line in result.left]
     result.passed_over = [mask_personal(line) for line in result.passed_over]
-    if result.landed or result.known or result.left:
-        _write_seen(seen_file, seen)
-    _mark_unfinished(home, result.code, None if is_finished else seen)
+    if inbox is not None and (result.landed or result.known or result.left or is_finished):
+        inbox.keep()
+    _mark_unfinished(home, result.code, None if is_finished or inbox is None else inbox)
+    note_source(home, result.code, result.problem, now=now())
     return result
+
+
+class Emptied(Exception):
+    """A source that held files at the last look and holds nothing at all now."""
+
+    def __init__(self, before_n: int) -> None:
+        super().__init__(before_n)
+        self.before_n = before_n
+
+
+def _not_there(place: str, *, is_new: bool) -> str:
+    if is_new:
+        return f"收件夹还没有建立：{place}（从未收到过它的文件）。请建立这个文件夹，或改正配置里的 source"
+    return f"找不到来源：{place}（以前从这里收到过文件）。请查看是否改名、移走，或共享没有挂上"
+
+
+def _emptied(place: str, before_n: int) -> str:
+    return (
+        f"来源是空的：{place}，上次查看时有 {before_n} 个文件，现在一个也没有。请查看共享是否挂上；"
+        "确是县区自己清空的，在其中建一个任意名称的子文件夹即可"
+    )
+
+
+def not_taken(home: Home, source: County | Reference, files: Sequence[tuple[str, str]]) -> int:
+    """How many of the files of a listing ((place, stamp)) no pull has dealt with, or `raw/` has lost since."""
+    inbox = Inbox(home, _code(source), "")
+    return sum(not inbox.is_seen(place, stamp) for place, stamp in files)
 
 
 def unfinished(home: Home, source: County | Reference) -> str:
@@ -253,79 +347,211 @@ def unfinished(home: Home, source: County | Reference) -> str:
 
 
 def _unfinished_file(home: Home, code: str) -> Path:
-    return home.private / "sources" / f"{code}.unfinished"
+    return sources_folder(home) / f"{code}.unfinished"
 
 
-def _mark_unfinished(home: Home, code: str, seen: dict[str, str] | None) -> None:
-    """`seen`: what was pulled so far; None when the pull came to its end."""
+def _mark_unfinished(home: Home, code: str, inbox: Inbox | None) -> None:
+    """`inbox`: what was pulled so far; None when the pull came to its end, or never began."""
     marker = _unfinished_file(home, code)
-    if seen is None:
+    if inbox is None:
         marker.unlink(missing_ok=True)
     else:
-        replace_file(marker, hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16].encode())
+        replace_file(marker, inbox.progress().encode())
 
 
 @dataclass(frozen=True)
 class _Pulling:
-    """A source that is open, and the clock to go by."""
+    """A source that is open, what stands in it, and the clock to go by."""
 
     system: Any
     root: str
     uri: str
     now: Callable[[], datetime]
+    listing: Listing
 
 
-def _pull_new(
-    home: Home,
-    result: Collected,
-    source: _Pulling,
-    files: Sequence[SourceFile],
-    seen: dict[str, str],
-    seen_file: Path,
-    deadline: float | None,
-) -> bool:
-    """Pull what `seen` does not hold yet and enter it there; returns whether the listing was gone through to its end."""
-    store = RawStore(home.raw)
-    kept = 0
+@dataclass
+class _Kept:
+    """A file whose bytes lie in the store, with its place and how it was sent; `members` of a zip likewise. `holds_erased`: it is a zip in
+    which bytes lie once more that the bureau has erased."""
+
+    file: SourceFile
+    place: str
+    submission_id: str
+    size_bytes: int
+    how: Sent
+    members: list["_Kept"] = field(default_factory=list)
+    holds_erased: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing of it has been sent before."""
+        return all(one.how in (Sent.FIRST, Sent.NOT) for one in (self, *self.members)) and self.how is Sent.FIRST
+
+
+def _pull_new(home: Home, result: Collected, source: _Pulling, inbox: Inbox, deadline: float | None) -> bool:
+    """Pull what is new to the inbox and enter it there; returns whether the listing was gone through to its end."""
+    files = source.listing.files
+    pull = _Pull(home, result, source, inbox)
+    kept_n = 0
     failed_in_a_row = 0
+    is_finished = True
     for number, file in enumerate(files):
-        # Hashed: the URI may carry a password.
-        key = hashlib.sha256(f"{source.uri}|{file.path}".encode(errors="surrogateescape")).hexdigest()
-        if seen.get(key) == file.stamp:
+        place = file.place
+        if inbox.is_taken(place, file.stamp):
             continue
         if deadline is not None and time.monotonic() > deadline:
             result.left.append(f"其余 {len(files) - number} 个文件未及收取，下次再收")
-            return False
-        if len(result.landed) + len(result.known) > kept + _KEEP_SEEN_AFTER:
-            kept = len(result.landed) + len(result.known)
-            _write_seen(seen_file, seen)
+            is_finished = False
+            break
+        if len(result.landed) + len(result.known) > kept_n + _KEEP_SEEN_AFTER:
+            kept_n = len(result.landed) + len(result.known)
+            inbox.keep()
         try:
-            pulled = _pull(home, store, source, file, result.code)
+            is_still = pull.take(file, place)
         except TooLarge:
             mebibytes = home.municipality.limits.file_mebibytes
             result.left.append(f"{plain_name(file.name)}: 超过 {mebibytes} MiB，未收取")
-            seen[key] = file.stamp
+            inbox.note(place, Lying(file.stamp))
         except AlreadyErased:
             result.left.append(f"{plain_name(file.name)}: {_ERASED}，没有再收，请从收件夹里删去")
-            seen[key] = file.stamp
+            inbox.note(place, Lying(file.stamp))
         except Exception as error:  # noqa: BLE001 - one file that cannot be read is that file's alone
             reason = what_failed(error, source.uri)
             result.left.append(f"{plain_name(file.name)}: 读不出来（{reason}），下次再收")
             failed_in_a_row += 1
             if failed_in_a_row == _FAILURES_OF_A_SOURCE:
                 result.problem = reason
-                return False
+                is_finished = False
+                break
         else:
             failed_in_a_row = 0
-            if pulled is None:
+            if not is_still:
                 result.left.append(f"{plain_name(file.name)}: 读取时文件仍在变化，下次再收")
-                continue
-            members, passed_over = pulled
-            result.passed_over += passed_over
-            for submission_id, is_new in members:
-                (result.landed if is_new else result.known).append(submission_id)
-            seen[key] = file.stamp
-    return True
+    pull.record_what_came_again()
+    if is_finished and source.listing.is_whole:
+        inbox.forget_all_but(pull.listed)
+    return is_finished
+
+
+class _Pull:
+    """Taking files one by one: what comes for the first time is recorded at once, what has come before at the end."""
+
+    def __init__(self, home: Home, result: Collected, source: _Pulling, inbox: Inbox) -> None:
+        self.home, self.result, self.source, self.inbox = home, result, source, inbox
+        self.store = RawStore(home.raw)
+        self.listed = {file.place: file.stamp for file in source.listing.files}
+        self._again: list[_Kept] = []
+        self._moments: Moments | None = None
+
+    @property
+    def moments(self) -> Moments:
+        """The moments of this look; made when the first is needed."""
+        if self._moments is None:
+            self._moments = Moments(self.inbox.history.newest, self.source.now, len(self.listed) + _AGAIN_IN_ZIPS)
+            if behind := self._moments.behind:
+                self.result.remarks.append(
+                    f"本机时钟是 {beijing_minute(utc(self._moments.clock.isoformat()))}，早于 raw/ 已有的最近时间 "
+                    f"{beijing_minute(utc(behind.isoformat()))}（北京时间）：这次收到的文件按其后一刻记收到时间。请校准时钟"
+                )
+        return self._moments
+
+    def take(self, file: SourceFile, place: str) -> bool:
+        """Keep one file, and the files in it if it is a zip of returns; False when it changed while it was read. Raises TooLarge."""
+        max_bytes = self.home.municipality.limits.file_mebibytes * 2**20
+        system = self.source.system
+        with _open(system, self.source.root, file.path) as stream:
+            submission_id, size = self.store.keep(stream, max_bytes=max_bytes)
+        after = system.info(file.path)
+        # The size in the listing too: some servers tell the time in whole seconds.
+        if {size, int(after.get("size") or 0)} != {file.size_bytes} or _modified_at(
+            system, file.path, after
+        ) != file.modified_at:
+            return False
+        how = self._how(file, file.name, place, submission_id)
+        kept = _Kept(file, place, submission_id, size, how)
+        if _is_zip(self.store, submission_id):
+            unpacked = unpack(self.store, submission_id, max_bytes=max_bytes)
+            for member in unpacked.members if unpacked else ():
+                inside = _without_persons(f"{place}!/{plain_name(member.path, longest=1000)}")
+                of_member = self._how(file, member.name, inside, member.submission_id)
+                # A zip that is sent once more sends all that is in it.
+                if of_member is not Sent.FIRST and how in (Sent.AGAIN, Sent.BACK):
+                    of_member = how
+                renamed = replace(file, name=member.name)
+                kept.members.append(_Kept(renamed, inside, member.submission_id, member.size_bytes, of_member))
+            if unpacked and unpacked.passed_over:
+                names = [plain_name(path) for path in unpacked.passed_over]
+                self.result.passed_over.append(f"{plain_name(file.name)} 中的 {_told(names)}")
+            if unpacked and unpacked.erased:
+                kept.holds_erased = True
+                erased = "、".join(unpacked.erased)
+                self.result.passed_over.append(
+                    f"{plain_name(file.name)} 中的 {erased}: {_ERASED}，没有再收，压缩包也没有留存"
+                )
+        if kept.is_first:
+            self._record(kept, self.moments.first(), {})
+        elif any(one.how is not Sent.NOT for one in (kept, *kept.members)):
+            self._again.append(kept)
+        else:
+            self.inbox.note(place, Lying(file.stamp, submission_id, self.inbox.collected_at(place, submission_id)))
+            self.result.known += [one.submission_id for one in (kept, *kept.members)]
+        return True
+
+    def _how(self, file: SourceFile, name: str, place: str, submission_id: str) -> Sent:
+        return self.inbox.how_sent(
+            place, mask_personal(plain_name(name)), file.stamp, file.modified_at.isoformat(), submission_id, self.listed
+        )
+
+    def record_what_came_again(self) -> None:
+        """Record what was put off: in the order in which it came before."""
+        again = [one for kept in self._again for one in (kept, *kept.members) if one.how in (Sent.AGAIN, Sent.BACK)]
+        ordered = sorted({one.submission_id for one in again}, key=self.inbox.sent_last)
+        ranks = {submission_id: rank for rank, submission_id in enumerate(ordered)}
+        for kept in self._again:
+            self._record(kept, self.moments.first(), ranks)
+
+    def _record(self, kept: _Kept, collected_at: datetime, ranks: Mapping[str, int]) -> None:
+        """The members first: a zip that is recorded is unpacked, whenever the process ends."""
+        members = tuple(dict.fromkeys(one.submission_id for one in kept.members))
+        told: list[tuple[str, bool]] = []
+        own = self.inbox.collected_at(kept.place, kept.submission_id)
+        for one in (*kept.members, kept):
+            is_new = False
+            if one.how is not Sent.NOT:
+                moment = collected_at if one.how is Sent.FIRST else self.moments.again(ranks[one.submission_id])
+                arrival = self._arrival(one, moment, kept.submission_id if one is not kept else None)
+                is_new = self.store.record(
+                    one.submission_id, one.size_bytes, arrival, batch_members=members if one is kept else ()
+                )
+                own = arrival.collected_at if one is kept else own
+            told.append((one.submission_id, is_new))
+        for submission_id, is_new in (told[-1], *told[:-1]):
+            (self.result.landed if is_new else self.result.known).append(submission_id)
+        if kept.holds_erased:
+            why = "压缩包里有市局删除过的含个人信息的文件"
+            self.store.erase(kept.submission_id, Erasure(collected_at.isoformat(), "系统", why))
+        self.inbox.note(kept.place, Lying(kept.file.stamp, kept.submission_id, own))
+
+    def _arrival(self, kept: _Kept, moment: datetime, batch_id: str | None) -> Arrival:
+        file = kept.file
+        received_at = moment
+        # What was put back with the time it had before does not tell by it when it was put back.
+        if self.home.municipality.received_at == "modified" and not (
+            kept.how is Sent.BACK and self.inbox.is_behind(file.modified_at)
+        ):
+            received_at = min(file.modified_at, moment)
+        _, inside, member = kept.place.partition("!/") if batch_id else ("", "", "")
+        return Arrival(
+            county_code=self.inbox.code,
+            file_name=plain_name(file.name),
+            source_uri=_without_secret(self.source.uri, _readable(file.path)) + inside + member,
+            modified_at=file.modified_at.isoformat(),
+            collected_at=moment.isoformat(),
+            received_at=received_at.isoformat(),
+            batch_id=batch_id,
+            place=kept.place,
+        )
 
 
 def _code(source: County | Reference) -> str:
@@ -345,69 +571,13 @@ def collect_all(home: Home, sources: Sequence[County | Reference]) -> list[Colle
         else:
             problem = f"{patience} 秒内没有应答" if answer is None else f"{type(answer).__name__}: {answer}"
             results.append(Collected(_code(source), problem=problem))
+            note_source(home, _code(source), problem, now=datetime.now(UTC))
     return results
-
-
-def _pull(
-    home: Home, store: RawStore, source: _Pulling, file: SourceFile, code: str
-) -> tuple[list[tuple[str, bool]], list[str]] | None:
-    """Keep one file, and the files in it if it is a zip of returns: (submission id, whether it is new) of each, and in words what
-    of the zip was passed over.
-
-    None when it changed while it was read. Raises TooLarge.
-    """
-    municipality = home.municipality
-    max_bytes = municipality.limits.file_mebibytes * 2**20
-    system = source.system
-    with _open(system, source.root, file.path) as stream:
-        submission_id, size = store.keep(stream, max_bytes=max_bytes)
-    after = system.info(file.path)
-    # The size in the listing too: some servers tell the time in whole seconds.
-    if {size, int(after.get("size") or 0)} != {file.size_bytes} or _modified_at(
-        system, file.path, after
-    ) != file.modified_at:
-        return None
-    collected_at = source.now()
-    received_at = min(file.modified_at, collected_at) if municipality.received_at == "modified" else collected_at
-    arrival = Arrival(
-        county_code=code,
-        file_name=plain_name(file.name),
-        source_uri=_without_secret(source.uri, _readable(file.path)),
-        modified_at=file.modified_at.isoformat(),
-        collected_at=collected_at.isoformat(),
-        received_at=received_at.isoformat(),
-    )
-    # The members first: a zip that is recorded is unpacked, whenever the process ends.
-    unpacked = unpack(store, submission_id, arrival, max_bytes=max_bytes) if _is_zip(store, submission_id) else None
-    members = unpacked.submission_ids if unpacked else ()
-    is_new = store.record(submission_id, size, arrival, batch_members=members)
-    left = [plain_name(path) for path in unpacked.passed_over] if unpacked else []
-    passed_over = [f"{plain_name(file.name)} 中的 {_told(left)}"] if left else []
-    if unpacked and unpacked.erased:
-        # The zip holds the same bytes once more.
-        store.erase(submission_id, Erasure(arrival.collected_at, "系统", "压缩包里有市局删除过的含个人信息的文件"))
-        told = "、".join(unpacked.erased)
-        passed_over.append(f"{plain_name(file.name)} 中的 {told}: {_ERASED}，没有再收，压缩包也没有留存")
-    return [(submission_id, is_new), *(unpacked.members if unpacked else ())], passed_over
 
 
 def _is_zip(store: RawStore, submission_id: str) -> bool:
     with store.path(submission_id).open("rb") as stream:
         return stream.read(4) in ZIP_SIGNATURES
-
-
-def _write_seen(path: Path, seen: dict[str, str]) -> None:
-    replace_file(path, json.dumps(seen, ensure_ascii=False, sort_keys=True).encode())
-
-
-def _read_seen(path: Path) -> dict[str, str]:
-    """Path → stamp of what was pulled. A cache: when it is lost everything is read again, found to be known, and nothing
-    changes."""
-    try:
-        seen: dict[str, str] = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return seen
 
 
 def _without_secret(uri: str, path: str) -> str:

@@ -57,7 +57,7 @@ def _deliver(home: Home, county: County) -> str:
         gone = sorted(set(files) - set(local))
         if not new and not gone and not changed and _is_remote(uri):
             return ""
-        with opened(uri) as (system, root):
+        with opened(uri, county.host_keys) as (system, root):
             _clear_up(system, root)
             if not new and not gone and not changed:
                 return ""

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 Key = TypeVar("Key")
 Answer = TypeVar("Answer")
-_AT_ONCE = 16
+#: More than the counties of a city: those that wait for a crowded server keep nobody else waiting.
+_AT_ONCE = 64
 
 
 def in_parallel(

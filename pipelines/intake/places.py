@@ -6,8 +6,8 @@ are meant is the business of `collect` and `deliver`.
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 #: A server that says nothing for so long is gone. What a whole visit may take is `limits.source_seconds`.
@@ -19,16 +19,25 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 @contextmanager
-def opened(uri: str) -> Iterator[tuple[Any, str]]:
+def opened(uri: str, host_keys: Sequence[str] = ()) -> Iterator[tuple[Any, str]]:
     """The file system of a URI and the path in it, on a connection of its own that is closed at the end.
 
-    fsspec keeps connections for the next caller in the same thread: one that broke in the meantime would be broken for as long
+    `host_keys`: fingerprints that an SSH server may have (none: known_hosts decides). fsspec keeps connections for the next caller in the same thread: one that broke in the meantime would be broken for as long
     as the daemon lives. Raises whatever the file system raises when it cannot be reached.
     """
     import fsspec
 
-    address, options = _options(uri)
-    system, root = fsspec.url_to_fs(address, **options)
+    address, options = _options(uri, host_keys)
+    with ExitStack() as waiting:
+        if _protocol(uri) in _SSH:
+            from pipelines.intake.ssh import one_of_few
+
+            waiting.enter_context(one_of_few(address.partition("://")[2].partition("/")[0]))
+        yield from _connected(fsspec.url_to_fs(address, **options), uri)
+
+
+def _connected(place: tuple[Any, str], uri: str) -> Iterator[tuple[Any, str]]:
+    system, root = place
     try:
         if _protocol(uri) in _SSH:
             system.ftp.get_channel().settimeout(_SILENCE_SECONDS)
@@ -45,14 +54,20 @@ def _protocol(uri: str) -> str:
     return uri.split("://", maxsplit=1)[0] if "://" in uri and "::" not in uri else ""
 
 
-def _options(uri: str) -> tuple[str, dict[str, Any]]:
+def _options(uri: str, host_keys: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """The URI as fsspec is to be given it, and what it is to be given besides."""
     protocol = _protocol(uri)
+    over_ssh = {link.partition("://")[0] for link in uri.split("::") if "://" in link} & set(_SSH)
+    if over_ssh:
+        from pipelines.intake.ssh import register
+
+        register()
     if not protocol:
-        return uri, {}
+        return uri, {link: {"host_keys": tuple(host_keys)} for link in over_ssh}
     options: dict[str, Any] = {"skip_instance_cache": True}
     if protocol not in _SSH:
         return uri, options
+    options["host_keys"] = tuple(host_keys)
     options |= dict.fromkeys(("timeout", "banner_timeout", "auth_timeout"), _SILENCE_SECONDS)
     for user in _users(uri):
         # Taken out of the URI, so that a password may hold any character.
@@ -68,6 +83,8 @@ def what_failed(error: BaseException, uri: str) -> str:
     """What a place answered, in words where they are known, without its user and password."""
     text = masked(f"{type(error).__name__}: {error}", uri)[:300]
     kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "HostKeyRefused" in kinds:
+        return str(error)  # it knows of no password
     if "AuthenticationException" in kinds:
         return f"服务器不接受所给的用户名和密码（{text}）"
     if kinds & {"NoValidConnectionsError", "ConnectionRefusedError"}:

@@ -2,14 +2,15 @@
 
     raw/submissions/ab/abcd…         the bytes
     raw/submissions/ab/abcd….json    {"submission_id", "size_bytes", "receipts": [{county_code, file_name, source_uri,
-                                      modified_at, collected_at, received_at, batch_id if it came in a zip}],
+                                      modified_at, collected_at, received_at, batch_id if it came in a zip,
+                                      place: where in the source it lay}],
                                       "batch": {"members": [submission ids]} if it is a zip of returns,
                                       "erased": {at, by, reason, screening} if the bytes were erased}
 
-The same bytes are kept once, however often and from wherever they come; each arrival is a receipt. Nothing here is ever
-changed, and everything in the warehouse follows from it. Removed are the bytes of a quarantined file alone, and only by the bureau
-(`erase`): the sidecar stays, says so, and holds what screening made of them. Numbers of persons in names are never written down: a name
-is kept masked, with what was found in it beside it.
+The same bytes are kept once, however often and from wherever they come; each time that they were sent is a receipt (what counts as
+sending, `intake.sendings` says). Nothing here is ever changed, and everything in the warehouse follows from it. Removed are the bytes of
+a quarantined file alone, and only by the bureau (`erase`): the sidecar stays, says so, and holds what screening made of them. Numbers of
+persons in names are never written down: a name is kept masked, with what was found in it beside it.
 
 Somebody or something else may have changed it: bytes are held against their SHA-256 whenever they are read, a sidecar that says nothing
 is put aside as `abcd….json.damaged`, and neither holds up any other submission.
@@ -22,13 +23,12 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from pipelines.files import hold, replace_file, sync_folder
 from pipelines.screening.personal_data import Where, mask_personal, search
-from pipelines.screening.screen import Receipt, Submission
+from pipelines.screening.screen import Receipt, Sending, Submission
 from pipelines.times import utc
 
 _CHUNK = 1 << 20
@@ -76,8 +76,9 @@ class Erasure:
 
 @dataclass(frozen=True)
 class Arrival:
-    """One receipt as the sidecar holds it; times are ISO 8601 in UTC. `batch_id`: the zip that it came in, if any. `name_held`: what of
-    persons its name held before it was masked, as JSON: (rule, value masked) of each.
+    """One receipt as the sidecar holds it; times are ISO 8601 in UTC. `batch_id`: the zip that it came in, if any; `place`: where it
+    lay within the source, which stays when the whole source is moved (None: kept before places were). `name_held`: what of persons its
+    name held before it was masked, as JSON: (rule, value masked) of each.
     """
 
     county_code: str
@@ -87,6 +88,7 @@ class Arrival:
     collected_at: str
     received_at: str
     batch_id: str | None = None
+    place: str | None = None
     name_held: str = ""
 
     def as_json(self) -> dict[str, str]:
@@ -105,6 +107,7 @@ class Arrival:
             self,
             file_name=mask_personal(self.file_name),
             source_uri=mask_personal(self.source_uri),
+            place=mask_personal(self.place) if self.place else self.place,
             name_held=json.dumps(held, ensure_ascii=False) if held else self.name_held,
         )
 
@@ -126,22 +129,29 @@ class RawSubmission:
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
-        """The earliest receipt of each county, with every time that it sent the bytes."""
-        earliest: dict[str, Arrival] = {}
-        collected: dict[str, list[datetime]] = {}
-        for arrival in sorted(self.arrivals, key=lambda arrival: (arrival.received_at, arrival.file_name)):
-            earliest.setdefault(arrival.county_code, arrival)
-            collected.setdefault(arrival.county_code, []).append(utc(arrival.collected_at))
+        """What each county sent: under which name first, and every time that it did."""
+        of_county: dict[str, list[Arrival]] = {}
+        for arrival in sorted(self.arrivals, key=lambda one: (one.received_at, one.file_name)):
+            of_county.setdefault(arrival.county_code, []).append(arrival)
         return tuple(
-            Receipt(code, arrival.file_name, utc(arrival.received_at), tuple(sorted(collected[code])), arrival.personal)
-            for code, arrival in sorted(earliest.items())
+            Receipt(
+                code,
+                own[0].file_name,
+                utc(own[0].received_at),
+                tuple(sorted({Sending(utc(one.received_at), utc(one.collected_at)) for one in own})),
+                own[0].personal,
+            )
+            for code, own in sorted(of_county.items())
         )
 
     @property
     def receipts_digest(self) -> str:
-        """Changes when a receipt is added that could change the screening: another county's, or an earlier one. (What a lock kept
-        out is looked at again with every arrival.)"""
-        plain = [(receipt.county_code, receipt.received_at.isoformat()) for receipt in self.receipts]
+        """Changes with every receipt that is added: what was sent again is judged again, for it may stand otherwise now."""
+        plain = [
+            (receipt.county_code, sending.received_at.isoformat(), sending.collected_at.isoformat())
+            for receipt in self.receipts
+            for sending in receipt.sendings
+        ]
         return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
 
 
@@ -211,10 +221,9 @@ class RawStore:
         arrival = arrival.masked()
         arrivals = list(known.arrivals) if known else []
         members = batch_members or (known.batch_members if known else ())
-        place = (arrival.county_code, arrival.source_uri, arrival.modified_at)
-        is_new_place = all(place != (other.county_code, other.source_uri, other.modified_at) for other in arrivals)
-        if is_new_place or (known and members != known.batch_members):
-            arrivals += [arrival] if is_new_place else []
+        is_new_arrival = arrival not in arrivals
+        if is_new_arrival or (known and members != known.batch_members):
+            arrivals += [arrival] if is_new_arrival else []
             self.write(
                 RawSubmission(submission_id, size_bytes, tuple(arrivals), members, known.erased if known else None)
             )
@@ -251,6 +260,18 @@ class RawStore:
         text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
         replace_file(self._sidecar(entry.submission_id), text.encode())
 
+    def has(self, submission_id: str) -> bool:
+        """Whether both its bytes and its sidecar are there, or the bytes rightly are not."""
+        if self.path(submission_id).exists():
+            return self._sidecar(submission_id).exists()
+        known = self.get(submission_id)
+        return known is not None and known.erased is not None
+
+    @property
+    def submission_ids(self) -> set[str]:
+        """Every submission, those among them whose sidecar was put aside; none of them opened."""
+        return {sidecar.stem for sidecar in self._sidecars()} | self._set_aside()
+
     def get(self, submission_id: str) -> RawSubmission | None:
         """None where there is none, or one that cannot be read."""
         return _read(self._sidecar(submission_id))
@@ -264,13 +285,16 @@ class RawStore:
     def _sidecars(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9a-f][0-9a-f]/*.json"))
 
+    def _set_aside(self) -> set[str]:
+        return {
+            aside.name.removesuffix(f".json{_DAMAGED}")
+            for aside in self.folder.glob(f"[0-9a-f][0-9a-f]/*.json{_DAMAGED}")
+        }
+
     def damaged_sidecars(self) -> dict[str, str]:
         """Submission id → in words what is wrong with its sidecar, of those that nobody has restored or written again."""
         found = [sidecar.stem for sidecar in self._sidecars() if _read(sidecar) is None]
-        found += [
-            aside.name.removesuffix(f".json{_DAMAGED}")
-            for aside in self.folder.glob(f"[0-9a-f][0-9a-f]/*.json{_DAMAGED}")
-        ]
+        found += self._set_aside()
         return {
             submission_id: f"raw/submissions/{submission_id[:2]}/{submission_id}.json 读不出来，不知道这个报送件由谁、何时送到；"
             "请从备份恢复这个文件，或请县区再送一次"
@@ -347,4 +371,4 @@ def _is_right(arrival: Arrival) -> bool:
     for moment in (arrival.modified_at, arrival.collected_at, arrival.received_at):
         utc(moment)
     values = [(item.name, getattr(arrival, item.name)) for item in fields(arrival)]
-    return all(isinstance(value, str) or (name == "batch_id" and value is None) for name, value in values)
+    return all(isinstance(value, str) or (name in ("batch_id", "place") and value is None) for name, value in values)

@@ -63,7 +63,7 @@ POSTGRES = dg.AssetKey(["warehouse", "postgres"])
 @dataclass
 class Turn:
     """One run's hold on the home. `database`: the identity of the build database that it has screened into, None before it has;
-    `told`: what was not as it should be and has been put right (Chinese); `faults`: as of `Landed`."""
+    `told`: what was not as it should be and what was done about it (Chinese); `faults`: as of `Landed`."""
 
     database: str | None = None
     told: list[str] = field(default_factory=list)
@@ -74,6 +74,7 @@ class Turn:
         landed = making_again(home, lambda: land_new(home, **how), lambda: None, self.told)
         self.database = landed.database
         self.faults |= landed.faults
+        self.told += landed.remarks
         return landed
 
     def metadata(self) -> dict[str, Any]:
@@ -164,6 +165,8 @@ def _collected_metadata(home: Home, results: Sequence[Collected]) -> dict[str, A
         "submission_ids": dg.MetadataValue.json([one for result in results for one in result.landed]),
         "left_for_next_time": dg.MetadataValue.json([one for result in results for one in result.left]),
         "passed_over": dg.MetadataValue.json([one for result in results for one in result.passed_over]),
+        # The same of every county where it is the machine's.
+        "told": dg.MetadataValue.json(list(dict.fromkeys(one for result in results for one in result.remarks))),
         **_told(_names(home), problems),
     }
 

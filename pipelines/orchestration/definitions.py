@@ -27,6 +27,7 @@ from pipelines.orchestration.assets import (
     seed_specs,
     turn_resource,
 )
+from pipelines.orchestration.failures import last_failure
 from pipelines.orchestration.history import forget_old_runs
 from pipelines.orchestration.liveness import bury_dead_runs
 from pipelines.orchestration.sources import look_for_news
@@ -101,12 +102,16 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
             context.log.warning(f"run {run_id} died; its files are taken up by the next run")
         if context.instance.get_runs(dg.RunsFilter(job_name=UPDATE_JOB, statuses=_UNFINISHED), limit=1):
             return dg.SkipReason("上一次运行尚未结束；新到的文件由下一次运行一并处理。")
-        news = look_for_news(home, context.cursor)
+        failure = last_failure(context.instance, UPDATE_JOB)
+        news = look_for_news(home, context.cursor, failure=failure)
         for code, problem in news.problems.items():
             context.log.warning(f"{code}: {problem}")
+        failed = f"上一次运行失败（{failure.words}）。" if failure else ""
         if not news.counties:
             context.update_cursor(news.cursor)
-            return dg.SkipReason("没有新到的文件。")
+            return dg.SkipReason(f"没有新到的文件。{failed}{news.waiting}{'。' if news.waiting else ''}")
+        if failed:
+            context.log.warning(f"{failed}再试一次。")
         request = dg.RunRequest(
             run_key=news.run_key,
             tags=county_range(home, news.counties) | {"xianbao/news": ",".join(news.counties)},

@@ -88,7 +88,7 @@ TAKEN_RETURNS = frozenset(
     [
         "cell_column", "cell_states", "context_evaluation", "context_finding", "context_rule_result", "decision", "explanation",
         "file", "filing_in_force", "filing_version", "finding", "lateness", "returned_version", "routine", "rule_result", "screened",
-        "submission",
+        "sending", "sent_last", "source_note", "submission",
     ]
 )  # fmt: skip
 _UNIT = re.compile(r"^(?P<label>.+?)\((?:(?:计量|金额)?单位:)?(?P<unit>[^()]{1,20})\)$")

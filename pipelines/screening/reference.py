@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from pipelines.returns import normalise_label
 from pipelines.screening.findings import Finding, Place, make_finding, signed
 from pipelines.screening.identify import CountyName
 from pipelines.screening.rules import Rule, censuses, reference_rules, rule_set_version
-from pipelines.screening.screen import Filing, Submission
+from pipelines.screening.screen import Filing, Submission, sending_rows
 from pipelines.screening.workbook import Refusal, Sheet, cell_address
 from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
 
@@ -58,6 +59,7 @@ class ReferenceScreening:
     filing: Filing
     rows: list[CensusRow]
     findings: list[Finding]
+    sendings: list[tuple[Any, ...]]
 
 
 def screen_census(
@@ -92,7 +94,9 @@ def screen_census(
         submission.file_name, received_at, verdict, errors_n, queries_n, len(findings) - errors_n - queries_n, 0,
         len(rows), None, None, None, rule_set_version(),
     )  # fmt: skip
-    return ReferenceScreening(filing, rows if verdict != "rejected" else [], findings)
+    return ReferenceScreening(
+        filing, rows if verdict != "rejected" else [], findings, sending_rows(submission, filing, ())
+    )
 
 
 class _Writer:

@@ -57,19 +57,30 @@ from pipelines.times import beijing_day
 FINDINGS_PER_RULE = 200
 
 
+@dataclass(frozen=True, order=True)
+class Sending:
+    """One time that bytes were sent (UTC): what counts as received, and when they were collected, which a lock is held against."""
+
+    received_at: datetime
+    collected_at: datetime
+
+
 @dataclass(frozen=True)
 class Receipt:
-    """The earliest arrival of a submission's bytes from one county: whose inbox, under which name, received when (UTC).
-
-    `arrivals`: when its bytes were collected, each time that they were sent; what a lock is held against. `personal`: (rule, value) of
-    what of persons its name held, which is masked since.
+    """A submission's bytes from one county: whose inbox, under which name first, received when first (UTC), and every time that they
+    were sent, by the time received; none given: that once. `personal`: (rule, value) of what of persons the name held, which is masked
+    since.
     """
 
     county_code: str
     file_name: str
     received_at: datetime
-    arrivals: tuple[datetime, ...] = ()
+    sendings: tuple[Sending, ...] = ()
     personal: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def every_sending(self) -> tuple[Sending, ...]:
+        return self.sendings or (Sending(self.received_at, self.received_at),)
 
 
 @dataclass(frozen=True)
@@ -135,7 +146,8 @@ class Screening:
     `rows`: return code → typed rows of the accepted filings (columns: submission_id, county_code, period, sheet, source_row, the
     declared columns in scaled integers, missing_codes as JSON). `rule_results`: submission_id, return_code, county_code, period,
     rule_id, level, outcome, checked_n, failed_n. `cell_columns`: submission_id, return_code, sheet, first and last row of
-    a table on it (from 1), column_name, column_letter, header_label. `explanations`: submission_id, return_code, county_code, period, rule_id, subject, column_label, deviation, text,
+    a table on it (from 1), column_name, column_letter, header_label. `sendings`: submission_id, return_code, county_code, period,
+    received_at, is_locked_out, one each time that the file was sent. `explanations`: submission_id, return_code, county_code, period, rule_id, subject, column_label, deviation, text,
     received_at. `faults`: submission_id → what went wrong in us; nothing else is said of such a file, and it is to be screened again.
     """
 
@@ -145,6 +157,7 @@ class Screening:
     rule_results: list[tuple[Any, ...]] = field(default_factory=list)
     cell_columns: list[tuple[str, str, str, int, int, str, str, str]] = field(default_factory=list)
     explanations: list[tuple[Any, ...]] = field(default_factory=list)
+    sendings: list[tuple[Any, ...]] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
 
 
@@ -264,7 +277,12 @@ def screen(
         filings = {index: entry for index, entry in enumerate(entries) if entry.definition is defined}
         if filings:
             _judge_together(defined, filings, result)
-    return _without_faulty(result)
+    result = _without_faulty(result)
+    of = {submission.submission_id: submission for submission in submissions}
+    result.sendings = [
+        row for one in result.filings for row in sending_rows(of[one.submission_id], one, settings.decisions)
+    ]
+    return result
 
 
 def recorded(screening: Screening) -> dict[str, Any]:
@@ -387,7 +405,8 @@ def _identified(
 def _replies(submission: Submission, workbook: Workbook, key: str) -> tuple[list[tuple[Any, ...]], list[Observation]]:
     """A county's replies to queries as rows of `Screening.explanations`, and what is wrong with others, at its cell."""
     explanations, observations = read_explanations(workbook, key)
-    sources = {receipt.county_code: receipt.received_at for receipt in submission.receipts}
+    # The last word counts, and was said when it was last sent.
+    sources = {receipt.county_code: receipt.every_sending[-1].received_at for receipt in submission.receipts}
     rows: list[tuple[Any, ...]] = []
     for one in explanations:
         if sources and one.county_code not in sources:
@@ -410,10 +429,10 @@ def _locked(entry: _Entry, decisions: Sequence[Decision]) -> Iterable[Observatio
     if period is None:
         return
     moments = [
-        moment
+        sending.collected_at
         for receipt in entry.submission.receipts
         if receipt.county_code == county_code
-        for moment in receipt.arrivals or (receipt.received_at,)
+        for sending in receipt.every_sending
     ]
     locks = [lock_at(decisions, return_code, county_code, period, moment) for moment in moments]
     if locks and all(locks):
@@ -517,8 +536,28 @@ def _verdict(counts: dict[str, int]) -> str:
 
 def _received_at(submission: Submission, county_code: str | None) -> datetime | None:
     """When the county itself first sent the bytes; a copy in another county's inbox counts only if it is the only one."""
-    own = [receipt.received_at for receipt in submission.receipts if receipt.county_code == county_code]
-    return min(own or [receipt.received_at for receipt in submission.receipts], default=None)
+    return min((sending.received_at for sending in _sendings(submission, county_code)), default=None)
+
+
+def _sendings(submission: Submission, county_code: str | None) -> list[Sending]:
+    """Every time that the county itself sent the bytes; where it never did, that others did."""
+    own = [receipt for receipt in submission.receipts if receipt.county_code == county_code]
+    return [sending for receipt in own or submission.receipts for sending in receipt.every_sending]
+
+
+def sending_rows(submission: Submission, filing: Filing, decisions: Sequence[Decision]) -> list[tuple[Any, ...]]:
+    """Every time that a filing was sent, as rows of `Screening.sendings`: each is a version of its own where another was sent in
+    between, and is not taken where it fell into a lock."""
+    slot = (filing.return_code, filing.county_code, filing.period)
+    return [
+        (
+            submission.submission_id,
+            *slot,
+            sending.received_at,
+            filing.period is not None and lock_at(decisions, *slot, sending.collected_at) is not None,
+        )
+        for sending in _sendings(submission, filing.county_code)
+    ]
 
 
 def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screening) -> None:

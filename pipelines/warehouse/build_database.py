@@ -42,6 +42,8 @@ _TABLES = {
         county_code VARCHAR, period VARCHAR, period_type VARCHAR, sheet VARCHAR, file_name VARCHAR, received_at TIMESTAMP,
         verdict VARCHAR, errors_n INTEGER, queries_n INTEGER, infos_n INTEGER, waived_n INTEGER, rows_n INTEGER,
         passed_over VARCHAR, content_digest VARCHAR, answers_submission_id VARCHAR, rule_set_version VARCHAR""",
+    # Every time that a filing was sent, with the screening; whether it fell into a lock.
+    "landing.sending": f"submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, received_at TIMESTAMP, is_locked_out BOOLEAN",
     "landing.cell_column": """submission_id VARCHAR, screening_seq BIGINT, return_code VARCHAR, sheet VARCHAR,
         first_row INTEGER, last_row INTEGER, column_name VARCHAR, column_letter VARCHAR, header_label VARCHAR""",
     "landing.finding": f"finding_id VARCHAR, submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, {_FINDING_TAIL}",
@@ -53,6 +55,8 @@ _TABLES = {
         level VARCHAR, outcome VARCHAR, checked_n BIGINT, failed_n BIGINT""",
     "landing.census_2020": """area_code VARCHAR, area_name VARCHAR, age_from INTEGER, age_to INTEGER, male BIGINT,
         female BIGINT, submission_id VARCHAR, sheet VARCHAR, source_row INTEGER""",
+    # Since when a source cannot be read, or can again.
+    "landing.source_note": "note_n INTEGER, county_code VARCHAR, observed_at TIMESTAMP, problem VARCHAR",
     "landing.lateness": f"{_PLACE}, due_on DATE, observed_on DATE",
     # Replies of the counties to queries, as they stand in the files; `deviation`: how far the value was off when it was explained.
     "landing.explanation": f"""submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, rule_id VARCHAR, subject VARCHAR,
@@ -88,6 +92,14 @@ _RETURNED = """
 #: The screening of each submission that counts.
 LATEST = "SELECT submission_id, max(screening_seq) AS screening_seq FROM landing.screened GROUP BY ALL"
 
+# When each filing was last sent, and when outside of a lock.
+_SENT_LAST = """
+    CREATE OR REPLACE VIEW landing.sent_last AS
+    SELECT submission_id, screening_seq, return_code, county_code, period, max(received_at) AS sent_at,
+           max(received_at) FILTER (WHERE NOT is_locked_out) AS taken_at
+    FROM landing.sending GROUP BY ALL
+"""
+
 # The version in force of each filing, as everything is known now; the models have their own, as of a time.
 _IN_FORCE = f"""
     CREATE OR REPLACE VIEW landing.filing_in_force AS
@@ -102,10 +114,14 @@ _IN_FORCE = f"""
         ON filing.answers_submission_id = answered.submission_id AND filing.return_code = answered.return_code
         AND filing.county_code = answered.county_code AND filing.period = answered.period
         AND filing.content_digest = answered.content_digest
+    LEFT JOIN landing.sent_last AS sent
+        ON filing.submission_id = sent.submission_id AND filing.screening_seq = sent.screening_seq
+        AND filing.return_code = sent.return_code AND filing.county_code = sent.county_code AND filing.period = sent.period
     WHERE filing.verdict <> 'rejected' AND filing.return_code IS NOT NULL
+    -- What was sent last; sent once more under a lock, it stands where it stood.
     QUALIFY row_number() OVER (
         PARTITION BY filing.return_code, filing.county_code, filing.period
-        ORDER BY filing.received_at DESC, filing.submission_id DESC
+        ORDER BY coalesce(sent.taken_at, filing.received_at) DESC, filing.submission_id DESC
     ) = 1
 """
 
@@ -173,6 +189,7 @@ def open_build_database(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         for table, columns in landing_schema().items():
             connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
         connection.execute(_RETURNED)
+        connection.execute(_SENT_LAST)
         connection.execute(_IN_FORCE)
         if get_state(connection, "schema") is None:
             set_state(connection, "schema", _schema_digest())
@@ -311,28 +328,14 @@ def write_control(connection: duckdb.DuckDBPyConnection, home: Home, *, status_o
 
 
 def to_screen(connection: duckdb.DuckDBPyConnection, store: RawStore) -> list[RawSubmission]:
-    """Submissions that were never screened, or have gained a receipt that could change the screening, or were screened when other days
-    were configured on which a county begins or ends."""
-    rows = connection.execute("SELECT submission_id, receipts_digest, arrivals_n FROM landing.screened").fetchall()
-    done = {(row[0], row[1]) for row in rows}
-    arrivals = {(row[0], row[1], row[2]) for row in rows}
-    locked_out = {
-        row[0]
-        for row in connection.execute(
-            "SELECT DISTINCT submission_id FROM landing.finding WHERE rule_id = 'FILE-0-locked'"
-        ).fetchall()
-    }
+    """Submissions that were never screened, or were sent once more since, or were screened when other days were configured on which
+    a county begins or ends."""
+    done = set(connection.execute("SELECT submission_id, receipts_digest FROM landing.screened").fetchall())
     misplaced = {row[0] for row in connection.execute(_MISPLACED).fetchall()}
     return [
         entry
         for entry in store
-        if (entry.submission_id, entry.receipts_digest) not in done
-        or entry.submission_id in misplaced
-        or (
-            # Sent once more, perhaps after the bureau opened the lock.
-            entry.submission_id in locked_out
-            and (entry.submission_id, entry.receipts_digest, len(entry.arrivals)) not in arrivals
-        )
+        if (entry.submission_id, entry.receipts_digest) not in done or entry.submission_id in misplaced
     ]
 
 
@@ -367,6 +370,7 @@ def land(connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission]
     )
     filings = [astuple(filing) for filing in screening.filings]
     insert_rows(connection, "landing.filing_version", [(row[0], sequence, *row[1:]) for row in filings])
+    insert_rows(connection, "landing.sending", [(row[0], sequence, *row[1:]) for row in screening.sendings])
     insert_rows(
         connection,
         "landing.cell_column",

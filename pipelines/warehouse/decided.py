@@ -64,9 +64,7 @@ def land_decisions(connection: duckdb.DuckDBPyConnection, decisions: Sequence[De
                     connection, f"SELECT submission_id FROM landing.filing_version WHERE {_IN_SCOPE}", scope
                 )
             elif meant.action == "unlock" or (meant.action == "lock" and decision is not meant):
-                locked_out = (
-                    f"SELECT submission_id FROM landing.finding WHERE rule_id = 'FILE-0-locked' AND {_IN_SCOPE}"
-                )
+                locked_out = f"SELECT submission_id FROM landing.sending WHERE is_locked_out AND {_IN_SCOPE}"
                 submissions |= _ones(connection, locked_out, scope)
             elif meant.action in ("accept", "return") and meant.return_code and meant.county_code:
                 mark_dirty(connection, [meant.return_code])
@@ -105,7 +103,7 @@ def _ever_decided(connection: duckdb.DuckDBPyConnection) -> set[str]:
                AND coalesce(decision.period, filing.period) = filing.period
            WHERE decision.action IN ('lock', 'unlock', 'waive')
            UNION SELECT submission_id FROM landing.filing_version WHERE waived_n > 0
-           UNION SELECT submission_id FROM landing.finding WHERE rule_id = 'FILE-0-locked'""",
+           UNION SELECT submission_id FROM landing.sending WHERE is_locked_out""",
     )
 
 

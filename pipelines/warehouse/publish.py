@@ -232,6 +232,7 @@ def _inputs(connection: duckdb.DuckDBPyConnection, home: Home) -> Inputs:
         {str(submission_id): int(arrivals_n) for submission_id, arrivals_n in known},
         decisions=(int(decisions_n), decisions_sha256),
         lateness_until=status_on.isoformat() if status_on else None,
+        source_notes_n=int(get_state(connection, "source_notes_n") or 0),
     )
 
 

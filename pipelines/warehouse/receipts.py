@@ -65,9 +65,11 @@ class Found:
                LEFT JOIN (SELECT * FROM standing_filing WHERE is_newest) AS newest
                    ON filing.return_code = newest.return_code AND filing.county_code = newest.county_code
                    AND filing.period = newest.period
-               ORDER BY filing.submission_id, filing.return_code, filing.period, filing.sheet""",
+               ORDER BY filing.submission_id, filing.return_code, filing.period, filing.sheet, filing.version_n""",
         ):
             self.filings.setdefault(row["submission_id"], []).append(row)
+        # A file that was sent several times is told of as the version that it was last.
+        self.filings = {submission_id: _as_sent_last(rows) for submission_id, rows in self.filings.items()}
         names = ", ".join(f"finding.{one.name}" for one in fields(Finding))
         self.issues: dict[str, list[Issue]] = {}
         for row in _dicts(
@@ -128,6 +130,16 @@ class Found:
                ORDER BY ALL""",
         ):
             self.answered.setdefault(row["submission_id"], []).append(row)
+
+
+def _as_sent_last(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a filing: the newest version that a file is of it, with the numbers of those that it was before."""
+    slots: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        slot = (row["return_code"], row["county_code"], row["period"])
+        earlier = [*slots[slot]["earlier_versions"], slots[slot]["version_n"]] if slot in slots else []
+        slots[slot] = {**row, "earlier_versions": earlier}
+    return list(slots.values())
 
 
 # What stands of every filing as it is known now: rules across filings are asked of the version in force; findings beyond the cap
@@ -206,9 +218,9 @@ def receipt(known: Known, entry: RawSubmission, issues: Sequence[Issue]) -> dict
     every = known.found.filings[entry.submission_id]
     filings = [filing for filing in every if known.concerns(filing["county_code"], sender)]
     # A rejection that can name no reason is our fault; a county is never sent looking for it.
-    system_fault = any(filing["verdict"] == "rejected" for filing in filings) and not any(
-        one.outcome == "error" and one.status != "waived" for one in issues
-    )
+    system_fault = any(
+        filing["verdict"] == "rejected" and not filing["is_locked_out"] for filing in filings
+    ) and not any(one.outcome == "error" and one.status != "waived" for one in issues)
     first = entry.first
     arrivals = sorted(entry.arrivals, key=lambda arrival: (arrival.received_at, arrival.county_code, arrival.file_name))
     batch = entries.get(first.batch_id) if first.batch_id else None
@@ -347,6 +359,8 @@ def _filing(known: Known, filing: dict[str, Any], issues: Sequence[Issue]) -> di
         "period": period,
         "period_label": filing["period_label"] or period,
         "version_n": filing["version_n"],
+        # The same file, sent before with others in between.
+        "earlier_versions": filing["earlier_versions"],
         # As it stands: a query that is answered, or of a version that is superseded, is none any more.
         "verdict": "rejected"
         if filing["verdict"] == "rejected"
@@ -385,7 +399,7 @@ def _filing(known: Known, filing: dict[str, Any], issues: Sequence[Issue]) -> di
         "is_in_force": filing["is_in_force"],
         "is_returned": filing["is_returned"],
         "is_reply": is_reply,
-        "is_locked_out": any(one.rule_id == "FILE-0-locked" for one in mine),
+        "is_locked_out": filing["is_locked_out"] or any(one.rule_id == "FILE-0-locked" for one in mine),
         "locked": {"since": beijing_iso(lock.at), "until": None, "reason": lock.reason} if lock else None,
         "decision": ruling
         and {

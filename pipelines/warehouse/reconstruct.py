@@ -17,6 +17,7 @@ from pipelines.files import folder_aside, replace_file
 from pipelines.home import Home
 from pipelines.intake.deadlines import last_observed_on
 from pipelines.intake.raw_store import RawStore
+from pipelines.intake.source_notes import note_files, read_note
 from pipelines.times import end_of_day, utc
 from pipelines.warehouse.held import differing_tables, what_is_wrong
 from pipelines.warehouse.publish import Stamped, stamp, swap_in
@@ -72,6 +73,10 @@ def home_aside(home: Home, inputs: Inputs, configuration: bytes, release: str) -
         for path in sorted((home.raw / "lateness").glob("*.json")) if inputs.lateness_until else ():
             if last_day is not None and path.stem <= last_day:
                 _link(path, aside.raw / "lateness" / path.name)
+        for path in note_files(home)[: inputs.source_notes_n]:
+            note = read_note(path)
+            if moment is None or (note and utc(note.observed_at) <= moment):
+                _link(path, aside.raw / "sources" / path.name)
         if (home.raw / "reply.key").exists():
             _link(home.raw / "reply.key", aside.raw / "reply.key")
         yield aside
@@ -122,6 +127,7 @@ def publish_as_of(
         {entry.submission_id: len(entry.arrivals) for entry in RawStore(home.raw)},
         decisions=home.decisions.head(),
         lateness_until=observed_on.isoformat() if (observed_on := last_observed_on(home)) else None,
+        source_notes_n=len(note_files(home)),
         as_of=day,
     )
     with home_aside(home, inputs, home.configuration.read_bytes(), f"（截至 {day}）") as aside:

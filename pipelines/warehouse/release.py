@@ -61,7 +61,7 @@ class Inputs:
     """What of `raw/` a release knew: every arrival collected until a moment (UTC) and, where `as_of` is set, received by then.
 
     `exceptions`: submission id → how many of its arrivals were known, where that differs; `submissions_sha256`: over all that were
-    known, so that a clock put back is noticed. `configuration`: SHA-256 of municipality.yaml; `seeds`: file name → SHA-256.
+    known, so that a clock put back is noticed. `source_notes_n`: how many notes on sources. `configuration`: SHA-256 of municipality.yaml; `seeds`: file name → SHA-256.
     """
 
     as_of: str | None
@@ -74,6 +74,7 @@ class Inputs:
     lateness_until: str | None
     configuration: str
     seeds: dict[str, str]
+    source_notes_n: int = 0
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ def inputs_of(
     *,
     decisions: tuple[int, str],
     lateness_until: str | None,
+    source_notes_n: int,
     as_of: str | None = None,
 ) -> Inputs:
     """What a release rests on. `known`: submission id → how many of its arrivals counted; `decisions`: how many, and the SHA-256
@@ -207,6 +209,7 @@ def inputs_of(
         lateness_until=lateness_until,
         configuration=_sha256(home.configuration.read_bytes()),
         seeds={path.name: _sha256(path.read_bytes()) for path in seed_files()},
+        source_notes_n=source_notes_n,
     )
 
 

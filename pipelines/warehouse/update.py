@@ -16,6 +16,8 @@ import duckdb
 from pipelines.home import Home
 from pipelines.intake.deadlines import all_late, as_rows, damaged_records, last_observed_on
 from pipelines.intake.raw_store import RawDamaged, RawStore, RawSubmission
+from pipelines.intake.source_notes import all_notes, damaged_notes
+from pipelines.intake.source_notes import as_rows as note_rows
 from pipelines.screening.identify import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import rule_set_version
@@ -32,6 +34,7 @@ from pipelines.warehouse.build_database import (
     mark_dirty,
     open_build_database,
     open_screened,
+    remove_build,
     set_build_aside,
     set_state,
     to_screen,
@@ -62,7 +65,8 @@ class Scope:
 class Landed:
     """What a batch came to. `filings`: one verdict a return found; findings by outcome; rows landed by return code; `faults`:
     submissions at which we failed or whose originals in `raw/` are no longer what came, or returns whose rules across filings we
-    could not ask, and how (the originals are told in Chinese). `database`: the identity of the build database landed in."""
+    could not ask, and how (the originals are told in Chinese). `database`: the identity of the build database landed in. `remarks`: what
+    else is to be known (Chinese)."""
 
     database: str = ""
     submissions_n: int = 0
@@ -70,6 +74,11 @@ class Landed:
     findings_n: Counter[str] = field(default_factory=Counter)
     rows_n: Counter[str] = field(default_factory=Counter)
     faults: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+class RawIsEmpty(RuntimeError):
+    """`raw/` holds no submission and the warehouse does (Chinese): nothing is built of that."""
 
 
 def land_new(
@@ -80,15 +89,23 @@ def land_new(
 ) -> Landed:
     """Screen every submission in `raw/` that is not yet screened (and those of `again`), and land the batch at once.
 
-    The caller holds `home.writing()`.
+    What `raw/` does not hold is not in the warehouse either: where it came from an older backup, everything is landed anew. The caller
+    holds `home.writing()`. Raises RawIsEmpty.
     """
     store = RawStore(home.raw)
+    remarks: list[str] = []
+    if lost_n := _not_in_raw(home, store):
+        remove_build(home)
+        remarks.append(
+            f"raw/ 里没有仓库已有的 {lost_n} 件报送件（是从较早的备份恢复的？）：已按 raw/ 重建仓库，这些件不再计入"
+        )
     settings = home.screen_settings()
     with open_build_database(home) as connection:
-        landed = Landed(get_state(connection, "identity") or "")
+        landed = Landed(get_state(connection, "identity") or "", remarks=remarks)
         landed.faults |= _damaged(home, connection, store)
         write_control(connection, home, status_on=last_observed_on(home))
         _land_lateness(connection, home)
+        _land_source_notes(connection, home)
         decided = land_decisions(connection, settings.decisions, home.decisions)
         if get_state(connection, "models") != dbt.project_digest():
             mark_dirty(connection, [ALL_RETURNS])
@@ -124,6 +141,20 @@ def land_new(
     _count(landed, batch.screening, context)
     landed.filings += [census_screening.filing for census_screening in batch.census]
     return landed
+
+
+def _not_in_raw(home: Home, store: RawStore) -> int:
+    """How many submissions were landed that `raw/` no longer holds. Raises RawIsEmpty."""
+    with open_build_database(home) as connection:
+        landed = {
+            row[0] for row in connection.execute("SELECT DISTINCT submission_id FROM landing.screened").fetchall()
+        }
+    held = store.submission_ids
+    if landed and not held:
+        raise RawIsEmpty(
+            f"raw/ 里一件报送件也没有，而仓库里有 {len(landed)} 件：raw/ 没有挂上，或被清空。请挂上或从备份恢复 raw/ 后再运行；已发布的指标库保持不变。"
+        )
+    return len(landed - held)
 
 
 @dataclass(frozen=True)
@@ -196,9 +227,11 @@ def sender_names(home: Home) -> dict[str, str]:
 
 
 def damaged_in_raw(home: Home) -> dict[str, str]:
-    """Submission id, or name of a record of lateness → in words what is wrong, of everything that a rebuild reads: every byte."""
+    """Submission id, or name of a record → in words what is wrong, of everything that a rebuild reads: every byte."""
     store = RawStore(home.raw)
-    return altered_originals(home, store, store) | store.damaged_sidecars() | damaged_records(home)
+    return (
+        altered_originals(home, store, store) | store.damaged_sidecars() | damaged_records(home) | damaged_notes(home)
+    )
 
 
 def remember_damaged(home: Home, submission_ids: Iterable[str]) -> None:
@@ -222,7 +255,7 @@ def _damaged(home: Home, connection: duckdb.DuckDBPyConnection, store: RawStore)
     found = altered_originals(home, store, entries)
     if suspects:
         set_state(connection, "suspects", json.dumps(sorted(found)))
-    found |= damaged_records(home)
+    found |= damaged_records(home) | damaged_notes(home)
     sidecars = store.damaged_sidecars()
     store.set_sidecars_aside()
     landed = {
@@ -288,6 +321,7 @@ def _together(screening: Screening, census: list[ReferenceScreening]) -> Screeni
         screening,
         filings=[*screening.filings, *(one.filing for one in census)],
         findings=[*screening.findings, *(finding for one in census for finding in one.findings)],
+        sendings=[*screening.sendings, *(row for one in census for row in one.sendings)],
     )
 
 
@@ -323,6 +357,20 @@ def _land_lateness(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
     connection.commit()
 
 
+def _land_source_notes(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    if damaged_notes(home):
+        return  # what has been landed of them stays
+    notes = all_notes(home)
+    if str(len(notes)) == (get_state(connection, "source_notes_n") or "0"):
+        return
+    connection.begin()
+    connection.execute("DELETE FROM landing.source_note")
+    insert_rows(connection, "landing.source_note", note_rows(notes))
+    set_state(connection, "source_notes_n", str(len(notes)))
+    mark_dirty(connection, [FINDINGS_ONLY])
+    connection.commit()
+
+
 def received_filings(home: Home) -> set[tuple[str, str, str]]:
     """(return, county, period) of which a version is in force. The caller holds `home.writing()`, and everything was screened.
 
@@ -337,7 +385,13 @@ def received_filings(home: Home) -> set[tuple[str, str, str]]:
 _NEWEST = f"""SELECT filing.submission_id, filing.screening_seq, filing.return_code, filing.county_code, filing.period
     FROM landing.filing_version AS filing
     SEMI JOIN ({LATEST}) AS latest USING (submission_id, screening_seq)
-    QUALIFY row_number() OVER (PARTITION BY return_code, county_code, period ORDER BY received_at DESC, submission_id DESC) = 1"""
+    LEFT JOIN landing.sent_last AS sent
+        ON filing.submission_id = sent.submission_id AND filing.screening_seq = sent.screening_seq
+        AND filing.return_code = sent.return_code AND filing.county_code = sent.county_code AND filing.period = sent.period
+    QUALIFY row_number() OVER (
+        PARTITION BY filing.return_code, filing.county_code, filing.period
+        ORDER BY coalesce(sent.sent_at, filing.received_at) DESC, filing.submission_id DESC
+    ) = 1"""
 #: The latest evaluation of every version in force: what the rules against other periods and returns are held against.
 _EVALUATED = """SELECT submission_id, return_code, county_code, period, max(evaluation_seq) AS evaluation_seq
     FROM landing.context_evaluation SEMI JOIN landing.filing_in_force USING (submission_id, return_code, county_code, period)

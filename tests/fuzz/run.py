@@ -115,8 +115,10 @@ def _check(result, labels: dict[str, str], report: Report) -> None:
         told = f"{finding.message}{finding.remedy}"
         if not re.search(r"[\u4e00-\u9fff]", finding.message) or re.search(r"\{[a-z_]+\}", finding.remedy):
             report.failures.append(f"{labels[finding.submission_id]}: message {finding.message!r}")
-        if finding.level != "0" and not finding.cell and "名中" not in finding.message:
-            report.failures.append(f"{labels[finding.submission_id]}: {finding.rule_id} without a place")
+        if finding.level != "0" and not finding.cell and not re.search("名中|中出现", finding.message):
+            report.failures.append(
+                f"{labels[finding.submission_id]}: {finding.rule_id} without a place: {finding.message}"
+            )
         if re.search(r"(?<![\d.])\d{17}[\dXx](?!\d)", told):
             report.failures.append(f"{labels[finding.submission_id]}: {finding.rule_id} repeats a long number")
     judged: dict[str, list] = {}

@@ -10,9 +10,10 @@ import pytest
 from builders import DINGXIANG, SETTINGS, XINFU, Draft, bare_xlsx, submission
 
 from pipelines.home import Home
-from pipelines.intake.batches import plain_name, unpack
+from pipelines.intake.batches import unpack
 from pipelines.intake.collect import collect
-from pipelines.intake.raw_store import Arrival, RawStore
+from pipelines.intake.raw_store import RawStore
+from pipelines.screening.batch_contents import plain_name
 from pipelines.screening.screen import screen
 from pipelines.screening.workbook import Refusal, Workbook
 from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
@@ -73,8 +74,7 @@ def test_a_bad_archive_is_refused_fast_with_a_reason_that_names_it(tmp_path, nam
 def test_the_intake_unpacks_nothing_of_a_bad_archive(tmp_path, name):
     store = RawStore(tmp_path)
     submission_id, _ = store.keep(io.BytesIO(BAD[name][0]), max_bytes=1 << 30)
-    arrival = Arrival("140902", "x.zip", "/x.zip", "", "", "")
-    assert unpack(store, submission_id, arrival, max_bytes=200 << 20) is None
+    assert unpack(store, submission_id, max_bytes=200 << 20) is None
     assert [path.name for path in store.folder.glob("??/*")] == [submission_id]
 
 

@@ -200,9 +200,12 @@ def test_ten_thousand_files_are_listed_in_seconds_and_pulled_once(home, monkeypa
     files = list_source(str(inbox(home)))
     assert len(files) == 10_000 and time.monotonic() - start < 5
     # Reading and keeping each has tests of its own.
-    monkeypatch.setattr(collect_module, "_pull", lambda *_: ([("ab" * 32, True)], []))
+    monkeypatch.setattr(RawStore, "keep", lambda _, stream, **__: ("ab" * 32, len(stream.read())))
+    monkeypatch.setattr(RawStore, "record", lambda *_, **__: True)
+    monkeypatch.setattr(collect_module, "_is_zip", lambda *_: False)
     result = pull(home)
     assert (result.listed, len(result.landed), result.problem) == (10_000, 10_000, None)
+    monkeypatch.setattr("pipelines.intake.sendings.Inbox._holds", lambda *_: True)
     start = time.monotonic()
     again = pull(home)
     assert again.landed == [] and again.left == [] and time.monotonic() - start < 5

@@ -9,10 +9,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from pipelines.cli.running import dagster_environment
 from pipelines.home import Home
+from pipelines.orchestration.definitions import UPDATE_JOB
+from pipelines.orchestration.failures import last_failure
 from pipelines.warehouse.publish import published_release
 from tests.homes import PROJECT, deliver, rows, small_home
 
@@ -89,3 +93,33 @@ def test_a_dropped_file_is_published_by_the_daemon_alone(
     )
     assert daemon.poll() is None
     print(f"drop to published: {took:.1f} s")
+
+
+def test_a_run_that_failed_over_a_mistake_in_the_configuration_is_made_up_for_once_it_is_mended(
+    home: Home, daemon: subprocess.Popen, published_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    inbox = published_home / "counties" / "140926"
+    log = tmp_path / "daemon.log"
+    deliver(home, "140926", next(inbox.glob("*2024-2025*名录*")))
+    _wait_for("the first release", lambda: published_release(home) is not None, log)
+    first = published_release(home)
+    for name in ("DAGSTER_HOME", "XIANBAO_STATE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in dagster_environment(home).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance:
+        _wait_for(
+            "the first run's end", lambda: not instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS_RUN_STATUSES)), log
+        )
+        right = home.configuration.read_text(encoding="utf-8")
+        home.configuration.write_text(right + "limitz: {seconds: 1}\n", encoding="utf-8")
+        deliver(home, "140926", next(inbox.glob("*2024-2025*在校*")))
+        _wait_for("a run that failed", lambda: last_failure(instance, UPDATE_JOB) is not None, log)
+        time.sleep(20)  # and its retry, and the first time that it is asked for again
+        failure = last_failure(instance, UPDATE_JOB)
+    home.configuration.write_text(right, encoding="utf-8")
+    assert failure and "limitz" in failure.words
+    _wait_for("the second release", lambda: published_release(home) != first, log)
+    assert rows(
+        home, "SELECT count(*) FROM marts.mart_submission_status WHERE return_code = 'enrolment' AND is_received"
+    ) == [(1,)]

@@ -22,7 +22,7 @@ import pytest
 from pipelines.exports.postgres import MARK, CopyFault, copy_to_postgres, postgres_type, short_name
 from pipelines.home import PROJECT, Home
 from pipelines.municipality import Postgres
-from pipelines.orchestration.assets import postgres_asset
+from pipelines.orchestration.assets import TURN, postgres_asset, turn_resource
 from pipelines.warehouse.chinese import SCHEMA, catalogue
 from tests.servers import postgres_server
 
@@ -363,7 +363,7 @@ def test_a_copy_that_cannot_be_made_warns_and_leaves_the_run_green(settings: Pos
     home.warehouse.mkdir()
     shutil.copyfile(small, home.published)
     for there in (settings, settings.model_copy(update={"host": "/nowhere"})):
-        ran = dg.materialize([postgres_asset(home, there)])
+        ran = dg.materialize([postgres_asset(home, there)], resources={TURN: turn_resource(home)})
         (check,) = ran.get_asset_check_evaluations()
         assert ran.success and check.severity == dg.AssetCheckSeverity.WARN
         assert check.passed == (there is settings)

@@ -1,7 +1,7 @@
 """SFTP as a county's source and outbox, against a server that speaks the protocol: everything once, nothing half, no password told."""
 
-import asyncio
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from pipelines.intake.deliver import deliver_all
 from pipelines.intake.raw_store import RawStore
 from pipelines.orchestration.sources import look_for_news
 from tests.homes import run_in_own_instance, small_home
+from tests.sftp_server import Server
 
 USER = "jingle"
 #: With everything in it that a URI might take for its own.
@@ -23,97 +24,10 @@ PASSWORD = "p4ss/w#rd:?@1%41"
 CODE = "140926"
 
 
-class Server:
-    """An SFTP server of one user, rooted in a folder, on a thread of its own; it can be stopped and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = 0
-        self.logins = 0
-        self.open_connections = 0
-        self.replaces = True
-        #: Called with the path of a file whenever a piece of it is read; may raise asyncssh.SFTPError.
-        self.on_read = lambda path: None
-        self.on_write = lambda path: None
-        self._key = asyncssh.generate_private_key("ssh-ed25519")
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
-        self._connections: set[asyncssh.SSHServerConnection] = set()
-        self._acceptor: asyncssh.SSHAcceptor | None = None
-
-    def _do(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
-
-    def start(self) -> None:
-        outer = self
-
-        class Login(asyncssh.SSHServer):
-            def connection_made(self, conn):
-                self.connection = conn
-                outer._connections.add(conn)
-                outer.open_connections += 1
-
-            def connection_lost(self, exc):
-                outer._connections.discard(self.connection)
-                outer.open_connections -= 1
-
-            def begin_auth(self, username):
-                return True
-
-            def password_auth_supported(self):
-                return True
-
-            def validate_password(self, username, password):
-                outer.logins += 1
-                return (username, password) == (USER, PASSWORD)
-
-        class Files(asyncssh.SFTPServer):
-            def __init__(self, chan):
-                super().__init__(chan, chroot=str(outer.folder).encode())
-
-            def read(self, file_obj, offset, size):
-                outer.on_read(Path(os.fsdecode(file_obj.name)))
-                return super().read(file_obj, offset, size)
-
-            def write(self, file_obj, offset, data):
-                outer.on_write(Path(os.fsdecode(file_obj.name)))
-                return super().write(file_obj, offset, data)
-
-            def posix_rename(self, oldpath, newpath):
-                if not outer.replaces:
-                    raise asyncssh.SFTPOpUnsupported("no such extension")
-                return super().posix_rename(oldpath, newpath)
-
-        async def listen():
-            return await asyncssh.listen(
-                "127.0.0.1", self.port, server_host_keys=[self._key], server_factory=Login, sftp_factory=Files
-            )
-
-        self._acceptor = self._do(listen())
-        self.port = self._acceptor.get_port()
-
-    def stop(self) -> None:
-        async def close():
-            self._acceptor.close()
-            self.cut()
-            await self._acceptor.wait_closed()
-
-        self._do(close())
-
-    def cut(self) -> None:
-        """Break every connection, as a cable that is pulled does."""
-        for connection in list(self._connections):
-            connection.abort()
-
-    def end(self) -> None:
-        self.stop()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "server" / "inbox").mkdir(parents=True)
-    running = Server(tmp_path / "server")
+    running = Server(tmp_path / "server", USER, PASSWORD)
     running.start()
     yield running
     running.end()
@@ -127,7 +41,10 @@ def home(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Hom
     home = small_home(tmp_path / "home", [(CODE, "静乐县", "Jingle")])
     text = home.configuration.read_text(encoding="utf-8")
     place = "sftp://${SFTP_USER}:${SFTP_PASSWORD}@${SFTP_HOST}"
-    text = text.replace(f'source: "counties/{CODE}"', f'source: "{place}/inbox", outbox: "{place}/outbox/回执"')
+    text = text.replace(
+        f'source: "counties/{CODE}"',
+        f'source: "{place}/inbox", outbox: "{place}/outbox/回执", host_key: "{server.fingerprint}"',
+    )
     home.configuration.write_text(text, encoding="utf-8")
     return Home(home.root)
 
@@ -301,6 +218,96 @@ def test_news_on_a_server_is_seen(home: Home, server: Server):
     news = look_for_news(home, look.cursor, pause=lambda _: None)
     assert news.counties == (CODE,)
     assert look_for_news(home, news.cursor, pause=lambda _: None).counties == ()
+
+
+# --- host keys ------------------------------------------------------------------------------------------------------
+
+
+def without_pin(home: Home, known_hosts: str, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The home without a fingerprint in its configuration, and a user with these known hosts."""
+    text = home.configuration.read_text(encoding="utf-8")
+    home.configuration.write_text(re.sub(r', host_key: "[^"]*"', "", text), encoding="utf-8")
+    ssh = home.root / "user" / ".ssh"
+    ssh.mkdir(parents=True)
+    (ssh / "known_hosts").write_text(known_hosts, encoding="utf-8")
+    monkeypatch.setenv("HOME", str(ssh.parent))
+    return Home(home.root)
+
+
+def test_a_server_that_nobody_has_confirmed_is_sent_nothing(home: Home, server: Server, monkeypatch):
+    home = without_pin(home, "", monkeypatch)
+    (server.folder / "inbox" / "甲.csv").write_bytes(b"1")
+    problem = pull(home).problem
+    assert problem and "没有确认过" in problem and f'host_key: "{server.fingerprint}"' in problem
+    assert f"[127.0.0.1]:{server.port} ssh-ed25519 " in problem and PASSWORD not in problem
+    answer(home, "a_回执.html", "第一")
+    assert "没有确认过" in deliver_all(home)[CODE]
+    assert look_for_news(home, None, pause=lambda _: None).problems[CODE] == problem
+    assert (server.given, stored(home)) == ([], {})
+
+
+def test_the_line_that_is_proposed_for_known_hosts_confirms_the_server(home: Home, server: Server, monkeypatch):
+    (server.folder / "inbox" / "甲.csv").write_bytes(b"1")
+    line = f"[127.0.0.1]:{server.port} {server.key.export_public_key().decode()}"
+    home = without_pin(home, line, monkeypatch)
+    assert len(pull(home).landed) == 1
+    was = server.fingerprint
+    server.given.clear()
+    server.change_key()
+    problem = pull(home).problem
+    assert problem and "主机密钥变了" in problem and was in problem and server.fingerprint in problem
+    assert server.given == []
+
+
+def test_another_server_at_the_same_address_is_sent_nothing(home: Home, server: Server):
+    (server.folder / "inbox" / "甲.csv").write_bytes(b"1")
+    assert len(pull(home).landed) == 1
+    was = server.fingerprint
+    server.given.clear()
+    server.change_key()
+    (server.folder / "inbox" / "乙.csv").write_bytes(b"2")
+    problem = pull(home).problem
+    assert problem and "主机密钥变了" in problem and was in problem and server.fingerprint in problem
+    assert server.given == [] and set(stored(home)) == {"甲.csv"}
+
+
+def test_known_hosts_that_cannot_be_read_confirm_nobody(home: Home, server: Server, monkeypatch):
+    home = without_pin(home, f"[127.0.0.1]:{server.port} ssh-ed25519 AAAA!", monkeypatch)
+    assert pull(home).problem and server.given == []
+
+
+# --- a server of many counties --------------------------------------------------------------------------------------
+
+
+def test_a_server_of_fourteen_counties_is_not_crowded(tmp_path: Path, server: Server, monkeypatch):
+    monkeypatch.setenv("SFTP_PASSWORD", PASSWORD)
+    codes = [f"1409{number:02}" for number in range(21, 35)]
+    home = small_home(tmp_path / "many", [(code, f"甲{code[-2:]}县", "Jia") for code in codes])
+    text = home.configuration.read_text(encoding="utf-8")
+    for code in codes:
+        (server.folder / code).mkdir()
+        (server.folder / code / "甲.csv").write_text(code)
+        place = f"sftp://{USER}:${{SFTP_PASSWORD}}@127.0.0.1:{server.port}/{code}"
+        text = text.replace(f'source: "counties/{code}"', f'source: "{place}", host_key: "{server.fingerprint}"')
+    home.configuration.write_text(text, encoding="utf-8")
+    home = Home(home.root)
+    results = collect_all(home, home.municipality.counties)
+    assert [result.problem for result in results] == [None] * 14 and len(stored_ids(home)) == 14
+    # The server notices a moment later that one was closed.
+    assert 1 <= server.most_connections <= 8
+
+
+def stored_ids(home: Home) -> set[str]:
+    return {entry.submission_id for entry in RawStore(home.raw)}
+
+
+def test_a_connection_that_is_turned_away_is_tried_again_after_a_pause(home: Home, server: Server, monkeypatch):
+    monkeypatch.setattr("pipelines.intake.ssh._PAUSES", (0.05, 0.05))
+    (server.folder / "inbox" / "甲.csv").write_bytes(b"1")
+    server.turned_away = 2
+    assert pull(home).problem is None and set(stored(home)) == {"甲.csv"}
+    server.turned_away = 3
+    assert pull(home).problem
 
 
 # --- outbox ---------------------------------------------------------------------------------------------------------

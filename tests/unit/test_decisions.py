@@ -15,7 +15,7 @@ from pipelines.decisions import (
     lock_at,
     waivers,
 )
-from pipelines.screening.screen import Receipt, ScreenSettings, Submission, screen
+from pipelines.screening.screen import Receipt, ScreenSettings, Sending, Submission, screen
 from pipelines.times import beijing_day
 
 NOW = datetime(2024, 11, 1, 2, 0, tzinfo=UTC)
@@ -251,7 +251,7 @@ def _settings(*decisions: Decision) -> ScreenSettings:
 def _sent(folder: Path, draft: Draft, *arrivals: datetime) -> Submission:
     one = submission(folder, "报表.xlsx", draft.xlsx(), XINFU.code)
     return Submission(one.submission_id, one.path, one.file_name,
-                      (Receipt(XINFU.code, one.file_name, min(arrivals), arrivals),))  # fmt: skip
+                      (Receipt(XINFU.code, one.file_name, min(arrivals), tuple(Sending(at, at) for at in sorted(arrivals))),))  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import stat
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,12 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import known_implementations
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.home import Home
-from pipelines.intake.collect import Collected, collect, list_source, listing_digest
+from pipelines.intake import collect as collect_module
+from pipelines.intake.collect import Collected, NotThere, collect, list_source, listing_digest
 from pipelines.intake.raw_store import Arrival, RawStore, RawSubmission, TooLarge
 from pipelines.sample import write_sample_municipality
 
@@ -129,13 +131,14 @@ def test_bytes_without_their_sidecar_are_no_submission_yet(tmp_path):
 
 def test_screening_is_told_the_name_of_the_first_arrival_and_each_countys_earliest(tmp_path):
     store = RawStore(tmp_path)
+    submission_id, size = store.keep(io.BytesIO(b"abcd"), max_bytes=4)
     for place in (
         arrival(name="late.xlsx", at=NOW + timedelta(days=2)),
         arrival(name="early.xlsx"),
         arrival("140921", "x.xlsx", NOW + timedelta(days=1)),
     ):
-        store.record("ab" * 32, 4, place)
-    entry = store.get("ab" * 32)
+        store.record(submission_id, size, place)
+    entry = store.get(submission_id)
     assert entry
     submission = store.to_screen(entry)
     assert submission.file_name == "early.xlsx"
@@ -183,7 +186,8 @@ def test_the_receipts_digest_changes_only_with_what_could_change_the_screening()
         return RawSubmission("ab" * 32, 4, places).receipts_digest
 
     alone = digest(arrival())
-    assert digest(arrival(), arrival(name="again.xlsx", at=NOW + timedelta(days=1))) == alone
+    assert digest(arrival(), arrival()) == alone
+    assert digest(arrival(), arrival(name="again.xlsx", at=NOW + timedelta(days=1))) != alone
     assert digest(arrival(), arrival("140921")) != alone
     assert digest(arrival(), arrival(name="older.xlsx", at=NOW - timedelta(days=1))) != alone
 
@@ -261,9 +265,11 @@ def test_a_link_out_of_the_folder_is_not_followed(home, tmp_path):
     assert list_source(str(home.root / "counties/140902")) == []
 
 
-def test_a_folder_that_is_not_there_yet_is_empty(home):
-    assert list_source(str(home.root / "counties/none")) == []
-    assert pull(home, "140921") == Collected("140921")
+def test_a_folder_that_is_not_there_yet_is_told_as_what_it_is(home):
+    with pytest.raises(NotThere):
+        list_source(str(home.root / "counties/none"))
+    problem = pull(home, "140921").problem
+    assert problem and problem.startswith("收件夹还没有建立：") and "counties/140921" in problem
 
 
 def test_the_listing_digest_changes_with_every_file_added_removed_or_altered(home):
@@ -438,6 +444,97 @@ def test_the_time_received_is_as_configured_and_never_in_the_future(tmp_path, re
     assert datetime.fromisoformat(stored(home)[sha(b"one")].first.received_at) == expected
 
 
+# --- what counts as sending -------------------------------------------------------------------------------------------
+
+
+def sendings(home: Home) -> list[tuple[bytes, str]]:
+    """(Bytes, place) of every sending, in the order in which they count."""
+    store = RawStore(home.raw)
+    found = [
+        (one.received_at, store.path(entry.submission_id).read_bytes(), one.place or "")
+        for entry in store
+        for one in entry.arrivals
+    ]
+    return [(content, place) for _, content, place in sorted(found)]
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["put", "put", "move", "remove"]), st.sampled_from("abc"), st.sampled_from("甲乙丙")),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+@given(steps)
+def test_to_look_again_to_move_the_home_or_to_lose_the_caches_sends_nothing(tmp_path_factory, some):
+    """What the disk is told to keep is no part of this, and slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("pipelines.files", "pipelines.intake.raw_store", "pipelines.intake.source_notes"):
+            patch.setattr(f"{module}.os.fsync", lambda _: None)
+        _play_steps(tmp_path_factory, some)
+
+
+def _play_steps(tmp_path_factory, some):
+    home = home_at(tmp_path_factory.mktemp("home") / "home")
+    inbox = home.root / "counties/140902"
+    inbox.mkdir(parents=True)
+    (inbox / "文件夹").mkdir()
+    for number, (what, content, name) in enumerate(some):
+        at = NOW + timedelta(days=number)
+        path = inbox / name
+        if what == "put":
+            drop(home, name, content.encode(), modified=at)
+        elif what == "move" and path.exists():
+            path.rename(inbox / "文件夹" / f"{name}{number}")
+        elif what == "remove":
+            path.unlink(missing_ok=True)
+        before_n = len(sendings(home))
+        assert pull(home, now=at).problem is None
+        sent = sendings(home)
+        if what == "put":
+            assert sent[-1][0] == content.encode(), "what was put there last counts last"
+        else:
+            assert len(sent) == before_n
+        assert pull(home, now=at + timedelta(hours=1)).landed == [] and sendings(home) == sent
+    shutil.rmtree(home.private)
+    assert pull(home, now=NOW + timedelta(days=30)).problem is None
+    assert sendings(home) == sent
+    for copy in (shutil.copy2, shutil.copyfile):
+        moved = Home(home.root.with_name(copy.__name__))
+        shutil.copytree(home.root, moved.root, copy_function=copy)
+        assert pull(moved, now=NOW + timedelta(days=31)).problem is None
+        assert sendings(moved) == sent
+
+
+def test_a_folder_that_stays_closed_for_one_look_makes_nobody_forget(home, monkeypatch):
+    drop(home, "锁住/a.xlsx", b"one")
+    pull(home)
+    drop(home, "b.xlsx", b"two", modified=NOW + timedelta(days=1))
+    pull(home, now=NOW + timedelta(days=1))
+    listed = collect_module._list
+
+    def closed(system, root):
+        listing = listed(system, root)
+        listing.files = [file for file in listing.files if "锁住" not in file.path]
+        listing.is_whole = False
+        return listing
+
+    with monkeypatch.context() as patch:
+        patch.setattr(collect_module, "_list", closed)
+        pull(home, now=NOW + timedelta(days=2))
+    pull(home, now=NOW + timedelta(days=3))
+    assert [content for content, _ in sendings(home)] == [b"one", b"two"]
+
+
+def test_a_file_renamed_for_another_period_is_sent_as_that_periods(home):
+    path = drop(home, "2023年人口.xlsx", b"one")
+    pull(home)
+    path.rename(path.with_name("2024年人口.xlsx"))
+    pull(home, now=NOW + timedelta(days=1))
+    assert [place for _, place in sendings(home)] == ["2023年人口.xlsx", "2024年人口.xlsx"]
+
+
 # --- other stores -----------------------------------------------------------------------------------------------------
 
 
@@ -519,6 +616,7 @@ def test_a_sidecar_is_plain_json_of_the_declared_fields(home):
                 "modified_at": NOW.isoformat(),
                 "collected_at": NOW.isoformat(),
                 "received_at": NOW.isoformat(),
+                "place": "a.xlsx",
             }
         ],
     }

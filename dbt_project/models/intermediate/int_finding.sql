@@ -14,6 +14,21 @@ with latest_screening as (
     group by all
 ),
 
+-- A file that was sent several times may be both the version in force and the newest.
+filing as (
+    select
+        submission_id,
+        return_code,
+        county_code,
+        period,
+        min(received_at) as received_at,
+        bool_or(is_in_force) as is_in_force,
+        bool_or(is_newest) as is_newest,
+        bool_or(is_reply) as is_reply
+    from {{ ref('stg_filing') }}
+    group by all
+),
+
 file_finding as (
     select
         finding.*,
@@ -27,7 +42,7 @@ file_finding as (
         on
             finding.submission_id = latest_screening.submission_id
             and finding.screening_seq = latest_screening.screening_seq
-    left join {{ ref('stg_filing') }} as filing
+    left join filing
         on
             finding.submission_id = filing.submission_id
             and finding.return_code = filing.return_code
@@ -68,7 +83,7 @@ context_finding as (
             and finding.county_code = latest.county_code
             and finding.period = latest.period
             and finding.evaluation_seq = latest.evaluation_seq
-    inner join {{ ref('stg_filing') }} as filing
+    inner join filing
         on
             finding.submission_id = filing.submission_id
             and finding.return_code = filing.return_code

@@ -26,6 +26,7 @@ received as (
         any_value(errors_n) filter (where is_newest) as newest_errors_n,
         any_value(queries_n) filter (where is_newest) as newest_queries_n,
         any_value(is_returned) filter (where is_newest) as newest_is_returned,
+        any_value(is_locked_out) filter (where is_newest) as newest_is_locked_out,
         any_value(waived_n) filter (where is_in_force) as in_force_waived_n,
         any_value(waived_n) filter (where is_newest) as newest_waived_n
     from known
@@ -75,6 +76,34 @@ late as (
     group by all
 ),
 
+-- How the last look at a county's source ended.
+source_now as (
+    select
+        county_code,
+        arg_max(coalesce(problem, ''), note_n) as problem
+    from {{ source('landing', 'source_note') }}
+    group by county_code
+),
+
+-- How it had ended by the day on which a filing was recorded as late.
+source_then as (
+    select
+        late.return_code,
+        late.county_code,
+        late.period,
+        -- Noted on that day, though it was mended later; else as it stood before.
+        coalesce(
+            max(note.problem) filter (where {{ china_date('note.observed_at') }} = late.recorded_late_on),
+            arg_max(coalesce(note.problem, ''), note.note_n) filter (
+                where {{ china_date('note.observed_at') }} < late.recorded_late_on
+            )
+        ) as problem
+    from late
+    inner join {{ source('landing', 'source_note') }} as note
+        on late.county_code = note.county_code and {{ china_date('note.observed_at') }} <= late.recorded_late_on
+    group by all
+),
+
 status_day as (
     select
         -- The last day that the record knows of: a deadline that was looked at, or a county's newest file.
@@ -111,6 +140,8 @@ timed as (
         filing.*,
         status_day.status_on,
         late.recorded_late_on,
+        nullif(source_now.problem, '') as source_problem,
+        nullif(source_then.problem, '') as late_source_problem,
         coalesce(found.context_queries_n, 0) - coalesce(found.context_waived_n, 0) as context_queries_n,
         coalesce(found.context_waived_n, 0) as context_waived_n,
         coalesce(found.explained_queries_n, 0) as explained_queries_n,
@@ -126,6 +157,12 @@ timed as (
             filing.return_code = late.return_code
             and filing.county_code = late.county_code
             and filing.period = late.period
+    left join source_now on filing.county_code = source_now.county_code
+    left join source_then
+        on
+            filing.return_code = source_then.return_code
+            and filing.county_code = source_then.county_code
+            and filing.period = source_then.period
     left join found
         on
             filing.in_force_submission_id = found.submission_id
@@ -228,6 +265,9 @@ select
         end as integer
     ) as days_late,
     timed.recorded_late_on,
+    timed.late_source_problem,
+    timed.source_problem,
+    coalesce(timed.newest_is_locked_out, false) as newest_is_locked_out,
     cast(timed.explained_queries_n as integer) as explained_queries_n,
     cast(coalesce(timed.in_force_waived_n, timed.newest_waived_n, 0) + timed.context_waived_n as integer) as waived_n,
     locked.lock_n is not null and unlocked.unlocked_until is null as is_locked,

@@ -1,4 +1,5 @@
--- Every version of every filing by its latest screening, with the version in force.
+-- Every version of every filing by its latest screening, with the version in force. A file that was sent again after
+-- another is a version of its own each time.
 with latest as (
     select
         submission_id,
@@ -73,6 +74,82 @@ judged as (
         on known.return_code = calendar.return_code and known.period = calendar.period
 ),
 
+-- Every time that a filing was sent; once where nothing else is known.
+sent as (
+    select
+        judged.* exclude (received_at),
+        coalesce(sending.received_at, judged.received_at) as received_at,
+        coalesce(sending.is_locked_out, false) as is_sent_into_lock,
+        not judged.is_reply
+        and judged.return_code is not null
+        and judged.county_code is not null
+        and judged.period is not null as has_turns
+    from judged
+    left join {{ source('landing', 'sending') }} as sending
+        on
+            judged.submission_id = sending.submission_id
+            and judged.screening_seq = sending.screening_seq
+            and judged.return_code is not distinct from sending.return_code
+            and judged.county_code is not distinct from sending.county_code
+            and judged.period is not distinct from sending.period
+),
+
+turn as (
+    select
+        *,
+        row_number() over filing as turn_n,
+        lag(submission_id) over filing as before_it,
+        row_number() over repeat as time_n
+    from sent
+    window
+        filing as (partition by return_code, county_code, period, is_reply order by received_at, submission_id),
+        repeat as (
+            partition by return_code, county_code, period, is_reply, submission_id order by received_at
+        )
+),
+
+-- Sent again with nothing in between it is the version that it was. A reply counts once, and so does a file that fills
+-- no filing.
+counted as (
+    select
+        *,
+        case when has_turns then coalesce(before_it != submission_id, true) else time_n = 1 end as is_version
+    from turn
+),
+
+version as (
+    select
+        *,
+        sum(case when is_version then 1 else 0 end) over (
+            partition by return_code, county_code, period, is_reply
+            order by turn_n
+            rows between unbounded preceding and current row
+        ) as nth
+    from counted
+),
+
+standing as (
+    select
+        *,
+        -- Taken when it was sent outside of a lock even once.
+        bool_and(is_sent_into_lock) over (
+            partition by
+                return_code, county_code, period, is_reply, submission_id, case when has_turns then nth else 0 end
+        ) as is_locked_out
+    from version
+),
+
+told as (
+    select
+        * replace (
+            case when is_locked_out then 'rejected' else verdict end as verdict,
+            is_passed and not is_locked_out as is_passed,
+            is_accepted and not is_locked_out as is_accepted
+        )
+    from standing
+    where is_version
+),
+
 ranked as (
     select
         *,
@@ -89,7 +166,7 @@ ranked as (
             ) over slot,
             arg_min(content_digest, (received_at, submission_id)) filter (where is_passed) over slot
         ) as first_digest
-    from judged
+    from told
     window
         filing as (partition by return_code, county_code, period, is_reply order by received_at, submission_id),
         slot as (partition by return_code, county_code, period)
@@ -127,6 +204,8 @@ select
     not is_reply and rank_n = versions_n as is_newest,
     is_returned,
     is_reply,
+    -- Sent while the period was locked: not taken, whatever stands in it.
+    is_locked_out,
     -- Accepted by the bureau, or locked and not opened again.
     is_settled,
     -- Other values than had been given out.

@@ -363,10 +363,11 @@ def census_cohorts(scene: Scene, rules: Rules) -> Judgements:
         scene.connection.sql(
             f"""SELECT area_code AS county_code, age_from, age_to, male + female AS expected
             FROM landing.census_2020
-            SEMI JOIN (SELECT submission_id FROM landing.filing_version
+            SEMI JOIN (SELECT submission_id FROM landing.filing_version AS filing
                        SEMI JOIN ({LATEST}) AS latest USING (submission_id, screening_seq)
-                       WHERE return_code = '{CENSUS}' AND verdict <> 'rejected'
-                       ORDER BY received_at DESC, submission_id DESC LIMIT 1) USING (submission_id)"""
+                       LEFT JOIN landing.sent_last AS sent USING (submission_id, screening_seq)
+                       WHERE filing.return_code = '{CENSUS}' AND verdict <> 'rejected'
+                       ORDER BY coalesce(sent_at, received_at) DESC, submission_id DESC LIMIT 1) USING (submission_id)"""
         )
         .pl()
         .unique()
