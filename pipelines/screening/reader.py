@@ -55,6 +55,8 @@ from pipelines.screening.workbook import Refusal, Sheet, Workbook, cell_address,
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _CHUNK = 1 << 20
+#: What Excel lets a cell hold.
+_MOST_IN_A_CELL = 32_767
 _MONTH = re.compile(r"[0-9]{4}\.(?:0[1-9]|1[0-2])")
 
 #: One sheet's second reading: its cells, what else was seen, and whether days count from 1904.
@@ -63,8 +65,32 @@ Seen = tuple[Iterable[Cell], SheetReading, bool]
 SecondReader = Callable[[int, str, list[list[Any]]], Seen | None]
 
 
-def read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Workbook | Refusal:
+def read_file(
+    path: Path, name: str, *, max_bytes: int, max_cells: int, max_characters: int = 20_000_000
+) -> Workbook | Refusal:
     """Read the file at `path`, which the county called `name`; the name decides nothing but the wording of a refusal."""
+    outcome = _read_file(path, name, max_bytes=max_bytes, max_cells=max_cells)
+    return _too_many_characters(outcome, max_characters) or outcome if isinstance(outcome, Workbook) else outcome
+
+
+def _too_many_characters(workbook: Workbook, most: int) -> Refusal | None:
+    """A file is looked at character by character: of these it may hold so many, and a cell as many as a spreadsheet lets it have."""
+    total = 0
+    for sheet in workbook.sheets:
+        for row, cells in enumerate(sheet.rows):
+            for column, text in enumerate(cells):
+                if text:
+                    total += len(text)
+                    if len(text) > _MOST_IN_A_CELL:
+                        where = f"（{f'表“{sheet.name}”' if sheet.name else ''} {cell_address(row, column)}）"
+                        said = f"一个单元格里有 {len(text):,} 个字，上限 {_MOST_IN_A_CELL:,} 个{where}"
+                        return Refusal("FILE-0-limits", said)
+        if total > most:
+            return Refusal("FILE-0-limits", f"单元格里的文字超过 {most:,} 个")
+    return None
+
+
+def _read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Workbook | Refusal:
     size = path.stat().st_size
     if size == 0:
         return Refusal("FILE-0-empty", "文件大小为 0 字节")
