@@ -16,6 +16,7 @@ from pipelines.characters import folded_name
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions
 from pipelines.screening.batch_contents import BATCH_KIND
+from pipelines.screening.disguised import disguised_beside, disguised_in
 from pipelines.screening.identify import (
     CountyName,
     Observation,
@@ -141,7 +142,10 @@ def look(workbook: Workbook, question: Question, known: Known) -> Looked:
     filings = []
     for tables in found.filings:
         own = [observation for table in tables for observation in table.observations]
-        filings.append((tables, [*own, *structure(tables)]))
+        astray = list(structure(tables))  # takes rows out of the tables that are none
+        disguised = [observation for table in tables for observation in disguised_in(table)]
+        filings.append((tables, [*own, *astray, *disguised]))
+    beside = list(disguised_beside(workbook, found.tables, [question.name, *question.names]))
     kept: list[Sheet] = []
     for sheet in workbook.sheets:
         mine = [table for table in found.tables if table.sheet is sheet]
@@ -154,7 +158,7 @@ def look(workbook: Workbook, question: Question, known: Known) -> Looked:
         filings=filings,
         lacking=found.observations,
         personal=personal_here,
-        of_the_file=[Observation(rule_id, detail=detail) for rule_id, detail in workbook.remarks],
+        of_the_file=[*(Observation(rule_id, detail=detail) for rule_id, detail in workbook.remarks), *beside],
         other_sheets=found.other_sheets,
         answers=answered_submission(workbook),
         is_list_alone=bool(workbook.sheets) and not sheets_of_the_county(workbook),

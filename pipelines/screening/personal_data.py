@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
-from pipelines.characters import folded, is_digits, searchable
+from pipelines.characters import folded, is_digits, searchable, unturned
 from pipelines.screening.identify import Observation, Table
 from pipelines.screening.workbook import Workbook
 
@@ -92,7 +92,8 @@ def mask(number: str) -> str:
 
 
 def mask_personal(text: str) -> str:
-    """A name of a file or sheet with the numbers of persons in it masked."""
+    """A name of a file or sheet as it may be repeated: the numbers of persons in it masked, read in the direction it is stored in."""
+    text = unturned(text)
     if not _numbers(text):
         return text  # as it was written: a name is what people search by
     for match in _LONG_NUMBER.finditer(_without_our_hex(searchable(text))):
