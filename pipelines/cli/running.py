@@ -30,6 +30,7 @@ class Ran:
     faults: dict[str, str]
     left: list[str]
     passed_over: list[str]
+    postponed: dict[str, int]
 
 
 def dagster_environment(home: Home) -> dict[str, str]:
@@ -95,6 +96,7 @@ def run_update(
         undelivered=dict(metadata.get("warehouse/outbox", {}).get("problems") or {}),
         left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
         passed_over=[text for one in pulled for text in (one.get("passed_over") or [])],
+        postponed=dict(metadata.get("landing/submission", {}).get("postponed") or {}),
     )
 
 

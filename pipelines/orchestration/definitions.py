@@ -3,6 +3,7 @@
 Belongs here: putting them together, and when they run. `build_defs` takes the home, so that a test brings its own.
 """
 
+import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -93,7 +94,7 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="查看各县区信箱，有新到或变化的文件时请求一次运行。",
     )
-    def county_sources(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    def county_sources(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.RunRequest | dg.SkipReason:
         for run_id in bury_dead_runs(home, context.instance):
             context.log.warning(f"run {run_id} died; its files are taken up by the next run")
         if context.instance.get_runs(dg.RunsFilter(job_name=UPDATE_JOB, statuses=_UNFINISHED), limit=1):
@@ -103,6 +104,9 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
             context.log.warning(f"{code}: {problem}")
         if not news.counties:
             context.update_cursor(news.cursor)
+            if home.postponed.exists():  # fewer with every run
+                left = hashlib.sha256(home.postponed.read_bytes()).hexdigest()[:24]
+                return dg.RunRequest(run_key=f"postponed-{left}", tags=county_range(home))
             return dg.SkipReason("没有新到的文件。")
         request = dg.RunRequest(
             run_key=news.run_key,

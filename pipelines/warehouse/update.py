@@ -4,12 +4,14 @@ Belongs here: their order and their transactions. Both can be killed at any poin
 from `raw/` and what was landed, what is to be built from the dirty returns, and neither is forgotten before it is done.
 """
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 
 import duckdb
 
+from pipelines.files import replace_file
 from pipelines.home import Home
 from pipelines.intake.deadlines import all_late, as_rows, last_observed_on
 from pipelines.intake.raw_store import RawStore, RawSubmission
@@ -17,6 +19,7 @@ from pipelines.screening.identify import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import rule_set_version
 from pipelines.screening.screen import Filing, Screening, ScreenSettings, screen, told
+from pipelines.screening.worker import NO_BUDGET, Budget
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import (
     ALL_RETURNS,
@@ -52,24 +55,28 @@ class Scope:
 @dataclass
 class Landed:
     """What a batch came to. `filings`: one verdict a return found; findings by outcome; rows landed by return code; `faults`:
-    submissions at which we failed, or returns whose rules across filings we could not ask, and how."""
+    submissions at which we failed, or returns whose rules across filings we could not ask, and how; `postponed`: county → how many of
+    its files are left for the next run, since it has used up what one run may cost."""
 
     submissions_n: int = 0
     filings: list[Filing] = field(default_factory=list)
     findings_n: Counter[str] = field(default_factory=Counter)
     rows_n: Counter[str] = field(default_factory=Counter)
     faults: dict[str, str] = field(default_factory=dict)
+    postponed: Counter[str] = field(default_factory=Counter)
 
 
 def land_new(
     home: Home,
     *,
     again: Scope = Scope(),
+    budget: Budget = NO_BUDGET,
     progress: Callable[[int, int], None] | None = None,
 ) -> Landed:
     """Screen every submission in `raw/` that is not yet screened (and those of `again`), and land the batch at once.
 
-    The caller holds `home.writing()`.
+    `budget`: what news may cost; what is over it stays news, and is named. What was published before, or is asked for again, is
+    never split: figures would go and come back. The caller holds `home.writing()`.
     """
     store = RawStore(home.raw)
     landed = Landed()
@@ -90,10 +97,14 @@ def land_new(
         rules_changed = get_state(connection, "judged_by") != judged_by
         if not entries and not decided.counties and not rules_changed:
             set_state(connection, "decisions_applied", decided.head)
+            _note_postponed(home, {})
             return landed
-        batch = screen_batch(home, store, entries, settings, progress)
+        if again or decided.submissions or _is_rebuilt(connection, home):
+            budget = NO_BUDGET
+        batch = screen_batch(home, store, entries, settings, progress, budget)
         # What we failed at is not landed: it is tried again with every run until we are mended.
-        entries = [entry for entry in entries if entry.submission_id not in batch.screening.faults]
+        not_judged = batch.screening.faults.keys() | batch.screening.postponed.keys()
+        entries = [entry for entry in entries if entry.submission_id not in not_judged]
         connection.begin()
         try:
             # Rules across filings are asked again of everybody when they or the standards they go by have changed; a file's own
@@ -108,9 +119,25 @@ def land_new(
             raise
     landed.submissions_n = len(entries)
     landed.faults = batch.screening.faults | context.faults
+    landed.postponed.update(batch.screening.postponed.values())
+    _note_postponed(home, batch.screening.postponed)
     _count(landed, batch.screening, context)
     landed.filings += [census_screening.filing for census_screening in batch.census]
     return landed
+
+
+def _is_rebuilt(connection: duckdb.DuckDBPyConnection, home: Home) -> bool:
+    """Whether nothing has landed in this database, though something was published before."""
+    nothing = connection.execute("SELECT count(*) FROM landing.screened").fetchone() == (0,)
+    return nothing and any((home.raw / "releases").glob("*.json"))
+
+
+def _note_postponed(home: Home, postponed: Mapping[str, str]) -> None:
+    """So that the next run is asked for though no source has news."""
+    if postponed:
+        replace_file(home.postponed, json.dumps(sorted(postponed)).encode())
+    else:
+        home.postponed.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -128,13 +155,14 @@ def screen_batch(
     entries: Sequence[RawSubmission],
     settings: ScreenSettings,
     progress: Callable[[int, int], None] | None,
+    budget: Budget = NO_BUDGET,
 ) -> Batch:
     """Screen submissions, those of a reference as what they are."""
     references = {reference.name for reference in home.municipality.references}
     census = [entry for entry in entries if references & {arrival.county_code for arrival in entry.arrivals}]
     returns = [entry for entry in entries if entry not in census]
     city = home.municipality.city
-    screening = screen([store.to_screen(entry) for entry in returns], settings, progress=progress)
+    screening = screen([store.to_screen(entry) for entry in returns], settings, budget=budget, progress=progress)
     screened_census = []
     for entry in census:
         try:
