@@ -859,7 +859,7 @@ def _landing_rows(
 ) -> pl.DataFrame:
     """Rows of accepted tables as they are landed; numbers stay scaled integers until the database divides them exactly."""
     identity = pl.DataFrame(
-        [(number, entry.submission.submission_id, entry.slot[1], entry.slot[2], table.sheet.name)
+        [(number, entry.submission.submission_id, entry.slot[1], entry.slot[2], mask_personal(table.sheet.name))
          for number, (entry, table) in placed.items()],
         schema={"entry": pl.Int32, "submission_id": pl.String, "county_code": pl.String, "period": pl.String,
                 "sheet": pl.String},

@@ -22,7 +22,7 @@ from pipelines.municipality import ConfigurationError
 from pipelines.returns import all_definitions
 from pipelines.returns.definition import DefinitionError
 from pipelines.rule_files import definitions_folder, rules_from
-from pipelines.screening.screen import Screening, ScreenSettings, screen
+from pipelines.screening.screen import Screening, ScreenSettings, Submission, screen
 from pipelines.screening.worker import Budget, ReadLimits
 from pipelines.warehouse.update import land_new
 from tests.homes import small_home
@@ -41,7 +41,7 @@ def _named(name: str, return_code: str = "enrolment") -> bytes:
     def put(part: bytes) -> bytes:
         return part.replace(f"<t>{_PLACEHOLDER}</t>".encode(), f'<t xml:space="preserve">{escaped}</t>'.encode())
 
-    return with_parts(draft.xlsx(), **{"xl/sharedStrings.xml": put})
+    return with_parts(draft.xlsx(), **{"xl/worksheets/sheet1.xml": put})
 
 
 def _screened(folder: Path, content: bytes, name: str = "报表.xlsx", settings: ScreenSettings = SETTINGS) -> Screening:
@@ -49,8 +49,16 @@ def _screened(folder: Path, content: bytes, name: str = "报表.xlsx", settings:
 
 
 def _verdict(result: Screening) -> str:
-    told = [(one.rule_id, one.cell) for one in result.findings]
+    told = [(one.rule_id, one.cell) for one in result.findings[:5]]
     return f"{'、'.join(filing.verdict for filing in result.filings)} {told}"
+
+
+def _remarks(number: int, width: int) -> list[list[str | None]]:
+    """So many remarks of so many characters, no two alike, so that they do not pack to nothing."""
+    return [
+        [None, "".join(f"说明{(place * 7_919 + row * 104_729) % 99_991}" for place in range(width))[:width]]
+        for row in range(number)
+    ]
 
 
 # What a file costs ----------------------------------------------------------------------------------------------------
@@ -61,13 +69,14 @@ def _seconds() -> float:
     return own.ru_utime + own.ru_stime
 
 
-def _costs_the_run_nothing(folder: Path, content: bytes, name: str = "报表.xlsx") -> Outcome:
+def _costs_the_run_nothing(folder: Path, content: bytes, name: str = "报表.xlsx", most_cells: int = 100_000) -> Outcome:
     """Screened, and held against a faultless file: the run's own process does no more for the one than for the other."""
     _screened(folder, Draft("enrolment").xlsx())  # what is loaded once
     before = _seconds()
     _screened(folder, Draft("enrolment").xlsx())
     usual, before, begun = _seconds() - before, _seconds(), time.monotonic()
-    result = _screened(folder, content, name)
+    limits = ReadLimits(cells=most_cells)
+    result = _screened(folder, content, name, ScreenSettings(SETTINGS.counties, SETTINGS.periods, limits))
     cost, took = _seconds() - before, time.monotonic() - begun
     right = bool(result.filings) and not result.faults and cost < 2 * usual + 0.5
     return Outcome(f"{_verdict(result)}, {cost:.1f} s in the run (usually {usual:.1f} s), {took:.0f} s in all", right)
@@ -118,7 +127,7 @@ def _(folder: Path) -> Outcome:
 @case("21-slow-but-legal", "300 remarks of 32,000 characters")
 def _(folder: Path) -> Outcome:
     draft = Draft("enrolment")
-    draft.notes += [[None, "说明" * 16_000] for _ in range(300)]
+    draft.notes += _remarks(300, 32_000)
     return _costs_the_run_nothing(folder, draft.xlsx())
 
 
@@ -140,13 +149,15 @@ def _(folder: Path) -> Outcome:
     draft = Draft("enrolment")
     draft.notes.append([f"注{number}" for number in range(16_384)])
     labels = [[column.label for column in draft.definition.columns]] * 300
-    return _costs_the_run_nothing(folder, xlsx(draft, others={f"表{number}": labels for number in range(20)}))
+    return _costs_the_run_nothing(
+        folder, xlsx(draft, others={f"表{number}": labels for number in range(20)}), most_cells=2_000_000
+    )
 
 
 @case("21-slow-but-legal", "more characters than a file may hold")
 def _(folder: Path) -> Outcome:
     draft = Draft("enrolment")
-    draft.notes += [[None, "说明" * 16_000] for _ in range(100)]
+    draft.notes += _remarks(100, 32_000)
     settings = ScreenSettings(SETTINGS.counties, SETTINGS.periods, ReadLimits(characters=2_000_000))
     result = _screened(folder, draft.xlsx(), settings=settings)
     return Outcome(_verdict(result), [one.rule_id for one in result.findings] == ["FILE-0-limits"])
@@ -162,8 +173,6 @@ def _slow() -> bytes:
 @case("21-slow-but-legal", "a county sends nine slow files, another one good file, in one run after the other")
 def _(folder: Path) -> Outcome:
     home = small_home(folder, [("140902", "忻府区", "Xinfu"), ("140921", "定襄县", "Dingxiang")])
-    with home.configuration.open("a") as stream:
-        stream.write("# 一份文件一秒\n")
     home.configuration.write_text(
         home.configuration.read_text().replace("limits: {", "limits: {seconds: 1, county_seconds: 2, ")
     )
@@ -191,12 +200,16 @@ def _(folder: Path) -> Outcome:
 @case("21-slow-but-legal", "the county with one slow file is not asked for a second one before the others")
 def _(folder: Path) -> Outcome:
     """Two at a time are read; the slow ones may hold up one reader, never both."""
-    sent = [submission(folder, f"慢{number}.xlsx", _slow() + bytes(number)) for number in range(2)]
+    slow = _slow()
+    sent = [
+        submission(folder, f"慢{number}.xlsx", with_parts(slow, **{f"n{number}.txt": b"%d" % number}))
+        for number in range(6)
+    ]
     sent += [submission(folder, "好.xlsx", Draft("enrolment", DINGXIANG).xlsx(), DINGXIANG.code)]
-    budget = Budget(county_seconds=0.01)
-    result = screen(sent, SETTINGS, budget=budget)
+    settings = ScreenSettings(SETTINGS.counties, SETTINGS.periods, ReadLimits(seconds=1))
+    result = screen(sent, settings, budget=Budget(county_seconds=0.01))
     judged = {filing.county_code for filing in result.filings}
-    right = list(result.postponed.values()) == [XINFU.code] and DINGXIANG.code in judged
+    right = set(result.postponed.values()) == {XINFU.code} and DINGXIANG.code in judged
     return Outcome(f"judged of {sorted(map(str, judged))}, left {list(result.postponed.values())}", right)
 
 
@@ -495,12 +508,12 @@ def _(folder: Path) -> Outcome:
 _TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
-def _is_turned(result: Screening) -> bool:
-    """Whether anything that is handed on holds a character that turns its direction."""
+def _turned(result: Screening) -> list[str]:
+    """What is handed on with a character in it that turns its direction."""
     said = [str(value) for one in [*result.findings, *result.filings] for value in vars(one).values()]
     said += [str(value) for row in [*result.cell_columns, *result.explanations] for value in row]
     said += [str(value) for frame in result.rows.values() for row in frame.iter_rows() for value in row]
-    return any(character in text for text in said for character in _TURNING)
+    return [ascii(text) for text in said if any(character in text for character in _TURNING)]
 
 
 @case("33-direction-override", "each character in a school's name")
@@ -509,12 +522,15 @@ def _(folder: Path) -> Outcome:
         submission(folder, f"{number}.xlsx", _named(f"南关{character}学小"))
         for number, character in enumerate(_TURNING)
     ]
-    silent = []
-    for one, character in zip(sent, _TURNING, strict=True):
-        result = screen([one], SETTINGS)
-        if not result.findings or _is_turned(result):
-            silent.append(f"U+{ord(character):04X}")
-    return Outcome(f"not told, or handed on: {silent}", not silent)
+    result = screen(sent, SETTINGS)
+    told = {one.submission_id for one in result.findings if one.cell}
+    silent = [
+        f"U+{ord(character):04X}"
+        for one, character in zip(sent, _TURNING, strict=True)
+        if one.submission_id not in told
+    ]
+    turned = _turned(result)
+    return Outcome(f"not told: {silent}, handed on: {turned}", not silent and not turned)
 
 
 @case("33-direction-override", "in the names of file and sheet, in title, heading, cover and reply")
@@ -526,10 +542,8 @@ def _(folder: Path) -> Outcome:
     replies = [["问题编号", "核实说明"], ["X1|改动", f"属实{_TURN}无误"]]
     result = _screened(folder, xlsx(draft, others={"问题清单": replies}), f"忻府区{_TURN}xslx.报表.xlsx")
     told = [(one.rule_id, one.sheet, one.cell) for one in result.findings if "turned" in one.rule_id]
-    right = len(told) == 6 and not _is_turned(result) and result.filings[0].verdict != "rejected"
-    return Outcome(
-        f"{len(told)} places told: {told}; {_verdict(result)}", right or (len(told) == 6 and not _is_turned(result))
-    )
+    turned = _turned(result)
+    return Outcome(f"{len(told)} places told: {told}; handed on: {turned}", len(told) == 6 and not turned)
 
 
 @case("33-direction-override", "in a column of choices it is refused")
@@ -537,7 +551,7 @@ def _(folder: Path) -> Outcome:
     draft = Draft("school")
     draft.rows[0]["organiser"] = f"{draft.rows[0]['organiser']}{_TURN}办"
     result = _screened(folder, draft.csv(), "报表.csv")
-    return Outcome(_verdict(result), result.filings[0].verdict == "rejected" and not _is_turned(result))
+    return Outcome(_verdict(result), result.filings[0].verdict == "rejected" and not _turned(result))
 
 
 _STARTS_OR_FETCHES = [
@@ -555,18 +569,18 @@ def _(folder: Path) -> Outcome:
 
     from tests.hostile.files import ods_of, xlsb_of
 
-    through = []
-    for text in _STARTS_OR_FETCHES:
+    sent: dict[str, Submission] = {}
+    for number, text in enumerate(_STARTS_OR_FETCHES):
         draft = Draft("enrolment")
         draft.rows[0]["school_name"] = text
         made = {
             "xlsx": _named(text), "csv": draft.csv(), "xls": xls([[text, 1]]), "ods": ods_of(text.strip(), 1),
             "xlsb": xlsb_of(text, 1.0),
         }  # fmt: skip
-        sent = {kind: submission(folder, f"报表.{kind}", content) for kind, content in made.items()}
-        result = screen(list(sent.values()), SETTINGS)
-        refused = {one.submission_id for one in result.findings if one.rule_id == "FILE-0-active-content"}
-        through += [f"{kind} {text!r}" for kind, one in sent.items() if one.submission_id not in refused]
+        sent |= {f"{kind} {text!r}": submission(folder, f"{number}.{kind}", content) for kind, content in made.items()}
+    result = screen(list(sent.values()), SETTINGS)
+    refused = {one.submission_id for one in result.findings if one.rule_id == "FILE-0-active-content"}
+    through = [what for what, one in sent.items() if one.submission_id not in refused]
     return Outcome(f"{len(_STARTS_OR_FETCHES)} texts, through: {through}", not through)
 
 
