@@ -28,7 +28,7 @@ from pipelines.screening.identify import (
 )
 from pipelines.screening.personal_data import personal_data, without_misspelt_codes
 from pipelines.screening.rows import RowKind
-from pipelines.screening.structure import LONGEST_CELL, structure
+from pipelines.screening.structure import LONGEST_CELL, as_judged
 from pipelines.screening.workbook import (
     FINDINGS_SHEET,
     REPLY_LABEL,
@@ -140,9 +140,8 @@ def look(workbook: Workbook, question: Question, known: Known) -> Looked:
     personal = personal_data(workbook, [question.name, *question.names])
     personal_here = without_misspelt_codes(personal, workbook, found.tables)
     filings = []
-    for tables in found.filings:
+    for tables, astray in as_judged(found):
         own = [observation for table in tables for observation in table.observations]
-        astray = list(structure(tables))  # takes rows out of the tables that are none
         disguised = [observation for table in tables for observation in disguised_in(table)]
         filings.append((tables, [*own, *astray, *disguised]))
     beside = list(disguised_beside(workbook, found.tables, [question.name, *question.names]))
