@@ -33,6 +33,7 @@ from pipelines.screening.identify import CountyName
 from pipelines.screening.rules import Rule, cell_states, file_rules, rule_set_version, suite
 from pipelines.screening.screen import ScreenSettings
 from pipelines.screening.worker import ReadLimits
+from pipelines.yaml_files import bounded
 
 #: The name under which a bundle is found beside the files to check.
 BUNDLE_NAME = "xianbao-rules.zip"
@@ -92,6 +93,7 @@ class _Limits(_Plain):
     cells: int = Field(gt=0, le=100_000_000)
     seconds: float = Field(gt=0, le=3600)
     memory_bytes: int = Field(gt=0, le=1 << 36)
+    characters: int = Field(default=ReadLimits.characters, gt=0, le=1 << 32)
 
 
 class _Manifest(_Plain):
@@ -198,6 +200,7 @@ def _refuse_aliases(member: str, content: bytes) -> None:
     if not member.endswith(".yaml"):
         return
     try:
+        bounded(content.decode("utf-8-sig"))
         if any(isinstance(token, AliasToken) for token in YAML(typ="safe", pure=True).scan(io.BytesIO(content))):
             raise _damaged(f"“{member}”含有 YAML 引用")
     except (YAMLError, RecursionError, UnicodeDecodeError) as error:
@@ -228,7 +231,7 @@ def _understood(members: dict[str, bytes]) -> Bundle:
         ScreenSettings(
             counties=tuple(CountyName(**dict(county)) for county in manifest.counties),
             periods={code: set(periods) for code, periods in manifest.periods.items()},
-            limits=ReadLimits(limits.file_bytes, limits.cells, limits.seconds, limits.memory_bytes),
+            limits=ReadLimits(**limits.model_dump()),
         ),
     )
 

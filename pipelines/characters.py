@@ -6,6 +6,7 @@ what else Unicode calls compatible never becomes part of a number or a code. Eve
 length. Standard library only: the reading process imports it.
 """
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -63,6 +64,10 @@ _NAME = _FOLD | _SEEN
 _SHOWN = _SEEN | str.maketrans(dict.fromkeys(_CONTROLS, " "))
 
 
+_UNTURNED = str.maketrans(dict.fromkeys(_MARKS + _TURNING, ""))
+_TURNS_DIRECTION = re.compile(f"[{re.escape(_MARKS + _TURNING)}]")
+
+
 def _look_alikes() -> dict[str, str]:
     """Characters that fonts, slips and PDF files put for another: in a label they are that other."""
     found = {"巿": "市", "—": "-", "–": "-"}
@@ -104,6 +109,18 @@ def normalise_label(text: str) -> str:
 def visible(text: str) -> str:
     """The text as it may be repeated: blanks and controls plain blanks, what cannot be seen gone, all else as it was written."""
     return text if text.isascii() and text.isprintable() else text.translate(_SHOWN)
+
+
+def unturned(text: str) -> str:
+    """A name as it may be repeated: without what turns the direction of what stands around it, so that it is read as it is stored."""
+    return text if text.isascii() else text.translate(_UNTURNED)
+
+
+def turning(text: str) -> str:
+    """The characters of a text that turn its direction, by name; blank when there are none."""
+    if text.isascii():
+        return ""
+    return "、".join(_told(one) for one in dict.fromkeys(_TURNS_DIRECTION.findall(text[:LONGEST_LABEL])))
 
 
 def is_blank(text: str) -> bool:

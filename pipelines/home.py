@@ -32,7 +32,7 @@ from pipelines.municipality import County, Municipality, load_municipality
 from pipelines.returns import current_definitions
 from pipelines.screening.identify import CountyName
 from pipelines.screening.screen import ScreenSettings
-from pipelines.screening.worker import ReadLimits
+from pipelines.screening.worker import Budget, ReadLimits
 from pipelines.times import beijing_minute
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -45,6 +45,10 @@ ANSWER_NAME = re.compile(r"_回执\.(?:html|json)$|_标注_.*\.xlsx$")
 def is_answer(name: str) -> bool:
     """Whether a file in an outbox goes by a name that we give."""
     return name == OUTBOX_INDEX or ANSWER_NAME.search(name) is not None
+
+
+#: What is held of one county's files, and of all, for judging them together; a return of a county takes some 20 kB.
+_COUNTY_BYTES, _BATCH_BYTES = 32 << 20, 128 << 20
 
 
 class HomeBusy(RuntimeError):
@@ -88,6 +92,11 @@ class Home:
     @property
     def private(self) -> Path:
         return self.warehouse / "private"
+
+    @property
+    def postponed(self) -> Path:
+        """Which submissions the last run left for the next one; not there when none."""
+        return self.private / "postponed.json"
 
     @property
     def build_database(self) -> Path:
@@ -187,6 +196,17 @@ class Home:
             cells=limits.cells,
             seconds=limits.seconds,
             memory_bytes=limits.memory_mebibytes * 2**20,
+            characters=limits.characters,
+        )
+
+    def batch_budget(self) -> Budget:
+        """What the files of one county, and all files, may cost in one run: one county's must not keep the others waiting."""
+        limits = self.municipality.limits
+        return Budget(
+            county_seconds=limits.county_seconds,
+            batch_seconds=limits.batch_seconds,
+            county_bytes=_COUNTY_BYTES,
+            batch_bytes=_BATCH_BYTES,
         )
 
     @contextmanager

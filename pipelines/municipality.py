@@ -43,6 +43,7 @@ from ruamel.yaml.reader import ReaderError
 
 from pipelines.files import replace_file
 from pipelines.periods import Period, parse_period, periods_between
+from pipelines.yaml_files import YamlTooMuch, bounded
 
 # The references that a screener exists for; a name outside it would be collected by nobody.
 KNOWN_REFERENCES = ("census_2020",)
@@ -406,12 +407,18 @@ class Publish(_Entry):
 
 class Limits(_Entry):
     """What one submission may cost before it is refused, how long a file must rest before it is collected, and how much is kept of
-    the history of runs (about 2 MB each)."""
+    the history of runs (about 2 MB each).
+
+    `seconds`, `county_seconds`, `batch_seconds`: of the processor's time, for one file, for one county's files in a run, and for all.
+    """
 
     file_mebibytes: PositiveInteger = 200
     cells: PositiveInteger = 2_000_000
     seconds: PositiveInteger = 60
     memory_mebibytes: PositiveInteger = 2048
+    characters: PositiveInteger = 20_000_000
+    county_seconds: PositiveInteger = 180
+    batch_seconds: PositiveInteger = 900
     source_seconds: PositiveInteger = 300
     settle_seconds: Annotated[float, Field(strict=True, ge=0, le=3600, allow_inf_nan=False)] = 0.5
     history_days: PositiveInteger = 90
@@ -579,7 +586,9 @@ def _read_yaml(path: Path) -> CommentedMap:
     yaml = YAML(typ="rt", pure=True)
     yaml.Constructor = _TextDateConstructor
     try:
-        tree = yaml.load(text)
+        tree = yaml.load(bounded(text))
+    except YamlTooMuch as error:
+        raise refused(error.line, error.reason, error.remedy) from None
     except MarkedYAMLError as error:
         raise refused(*_syntax_problem(error, text.splitlines())) from None
     except ReaderError as error:
@@ -650,6 +659,7 @@ class _Loader:
         self._check_successions(successions, counties)
         self._check_references(references)
         self._check_calendar(calendar)
+        self._check_own_folders(counties, references)
         self._check_outboxes(counties, references)
 
         if self._problems or city is None:
@@ -848,6 +858,32 @@ class _Loader:
                     )
             earlier.append((index, entry))
 
+    def _check_own_folders(self, counties: Mapping[int, County], references: Mapping[int, Reference]) -> None:
+        """Nothing is collected from the folders in which we keep our own, and nothing is written into them on a county's behalf."""
+        home = Path(self._file).parent.resolve()
+        places: list[tuple[Location, str, str, str]] = []
+        for index, county in counties.items():
+            places.append((("counties", index, "source"), f"{county.name}的来源", county.source, county.code))
+            if county.outbox is not None:
+                to = f"{county.name}的回执文件夹"
+                places.append((("counties", index, "outbox"), to, county.outbox, f"{county.code}-回执"))
+        for index, reference in references.items():
+            whose = f"外部参照 {reference.name} 的来源"
+            places.append((("references", index, "source"), whose, reference.source, ""))
+        for at, whose, address, folder in places:
+            place = _local_place(address, home)
+            if place is None:
+                continue
+            own = next((name for name in _OWN_FOLDERS if _is_within(place, str((home / name).resolve()))), None)
+            outer = "counties" if folder else "references"
+            remedy = f"改为专用的文件夹，如 {outer}/{folder}".rstrip("/")
+            if own:
+                self._report(at, f"{whose}“{address}”在本系统自己的 {own}/ 之内，那里只由本系统存放文件", remedy)
+            elif _is_within(str(home), place) or any(
+                _is_within(str((home / name).resolve()), place) for name in _OWN_FOLDERS
+            ):
+                self._report(at, f"{whose}“{address}”是本系统所在的文件夹或它的外层，原件和指标库也在其中", remedy)
+
     def _check_outboxes(self, counties: Mapping[int, County], references: Mapping[int, Reference]) -> None:
         """What goes back to a county is collected from nowhere, and lies where no other county looks."""
         outboxes = [(index, county, county.outbox) for index, county in counties.items() if county.outbox is not None]
@@ -952,6 +988,19 @@ def _place(address: str, home: Path) -> str:
     host = f"{user.partition(':')[0]}{sign}{server.lower()}"
     folder = posixpath.normpath("/" + path.lstrip("/")).rstrip("/")
     return "::".join([*links[:-1], f"{protocol}://{host}{folder}"])
+
+
+#: What a home keeps for itself: what cannot be computed again, and what can.
+_OWN_FOLDERS = ("raw", "warehouse")
+
+
+def _local_place(address: str, home: Path) -> str | None:
+    """The folder of this machine that an address leads to, whatever stands before it (``dir::``, ``file://``); None: it leads elsewhere."""
+    text = _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], address)
+    protocol, separator, rest = text.split("::")[-1].partition("://")
+    if separator and protocol.lower() not in ("file", "local", "dir"):
+        return None
+    return str((home / Path(rest if separator else protocol).expanduser()).resolve())
 
 
 def _is_within(inner: str, outer: str) -> bool:

@@ -128,6 +128,9 @@ def test_the_template_is_xinzhou_with_its_14_counties_and_six_returns(file: Path
         "seconds": 60,
         "source_seconds": 300,
         "memory_mebibytes": 2048,
+        "characters": 20_000_000,
+        "county_seconds": 180,
+        "batch_seconds": 900,
         "settle_seconds": 0.5,
         "history_days": 90,
         "history_runs": 500,
@@ -440,8 +443,8 @@ ONE_MISTAKE: dict[str, tuple[str, str, int, str]] = {
     "nested without end": (
         "name: 忻府区",
         "name: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
-        8,
-        "普通",
+        9,
+        "括号",
     ),
 }
 

@@ -265,6 +265,15 @@ def _run(
         complain(say(f"来源 {source} 读不出来：{problem}", f"Source {source} could not be read: {problem}"))
     for left in (*ran.left, *ran.passed_over):
         complain(left)
+    names = {county.code: county.name for county in home.municipality.counties}
+    for code, files_n in ran.postponed.items():
+        complain(
+            say(
+                f"{names.get(code, code)}有 {files_n} 件本次没有审核：一次运行留给它的处理时间（limits.county_seconds）已经用完。"
+                "原件都在，下次运行接着审，其他县区不受影响。",
+                f"{files_n} files of {code} were left for the next run: its share of one run's time is used up.",
+            )
+        )
     for where, problem in ran.uncopied.items():
         complain(say(f"PostgreSQL 副本（{where}）：{problem}", f"Copy in PostgreSQL ({where}): {problem}"))
     for code, problem in ran.undelivered.items():

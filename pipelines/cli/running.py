@@ -41,6 +41,7 @@ class Ran:
     left: list[str]
     passed_over: list[str]
     told: list[str]
+    postponed: dict[str, int]
 
 
 def dagster_environment(home: Home) -> dict[str, str]:
@@ -147,6 +148,7 @@ def _run_job(
         undelivered=dict(metadata.get("warehouse/outbox", {}).get("problems") or {}),
         left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
         passed_over=[text for one in pulled for text in (one.get("passed_over") or [])],
+        postponed=dict(metadata.get("landing/submission", {}).get("postponed") or {}),
     )
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.characters import unturned
 from pipelines.home import Home
 from pipelines.warehouse.opened import opened
 
@@ -39,12 +40,12 @@ def refuse(message: str) -> NoReturn:
 
 def complain(message: str) -> None:
     """Say on standard error what went wrong, as it stands: no markup, no line broken."""
-    errors.print(Text(message, style="red"), soft_wrap=True)
+    errors.print(Text(unturned(message), style="red"), soft_wrap=True)
 
 
 def tell(message: str) -> None:
     """Say something on standard output, as it stands."""
-    console.print(message, markup=False, soft_wrap=True)
+    console.print(unturned(message), markup=False, soft_wrap=True)
 
 
 def query(home: Home, sql: str, parameters: list[Any] | None = None) -> pl.DataFrame:
@@ -58,7 +59,7 @@ def query(home: Home, sql: str, parameters: list[Any] | None = None) -> pl.DataF
 
 def county_text(text: object) -> Text:
     """A county's own text: never read as markup."""
-    return Text("" if text is None else str(text))
+    return Text("" if text is None else unturned(str(text)))
 
 
 def figure(value: object, decimals: int = 2) -> str:

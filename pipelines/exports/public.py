@@ -29,6 +29,7 @@ from ruamel.yaml import YAML
 from pipelines.exports.suppression import Equation, hidden_records
 from pipelines.warehouse.chinese import catalogue, set_comment, write_chinese_layer
 from pipelines.warehouse.opened import opened
+from pipelines.yaml_files import bounded
 
 DEFAULT_THRESHOLD = 5
 HIDDEN_STATUS = "suppressed"
@@ -138,7 +139,7 @@ class Declared(_Strict):
 def declared() -> Declared:
     """What `public.yaml` says. Raises ValueError where it contradicts itself."""
     return Declared.model_validate(
-        YAML(typ="safe").load(Path(__file__).with_name("public.yaml").read_text(encoding="utf-8"))
+        YAML(typ="safe").load(bounded(Path(__file__).with_name("public.yaml").read_text(encoding="utf-8")))
     )
 
 

@@ -30,7 +30,7 @@ from pipelines.intake.source_notes import note_source
 from pipelines.municipality import ConfigurationError, County, Reference
 from pipelines.screening.archives import ZIP_SIGNATURES
 from pipelines.screening.batch_contents import UNFINISHED, is_left_behind, plain_name
-from pipelines.screening.personal_data import mask_personal
+from pipelines.screening.personal_data import mask_personal, masked_as_written
 from pipelines.times import beijing_minute, utc
 
 #: So many files in a row that cannot be read are no fault of the files.
@@ -105,7 +105,7 @@ def place_in(root: str, path: str) -> str:
 
 def _without_persons(place: str) -> str:
     """A place with the numbers of persons in it masked, and told from others that look alike then: by too little to guess one from."""
-    told = mask_personal(place)
+    told = masked_as_written(place)
     if told == place:
         return place
     return f"{told}#{hashlib.sha256(place.encode(errors='surrogateescape')).hexdigest()[:3]}"
@@ -500,7 +500,12 @@ class _Pull:
 
     def _how(self, file: SourceFile, name: str, place: str, submission_id: str) -> Sent:
         return self.inbox.how_sent(
-            place, mask_personal(plain_name(name)), file.stamp, file.modified_at.isoformat(), submission_id, self.listed
+            place,
+            masked_as_written(plain_name(name)),
+            file.stamp,
+            file.modified_at.isoformat(),
+            submission_id,
+            self.listed,
         )
 
     def record_what_came_again(self) -> None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipelines.files import hold, replace_file, sync_folder
-from pipelines.screening.personal_data import Where, mask_personal, search
+from pipelines.screening.personal_data import Where, mask_personal, masked_as_written, search
 from pipelines.screening.screen import Receipt, Sending, Submission
 from pipelines.times import utc
 
@@ -105,9 +105,9 @@ class Arrival:
         held = [[found.rule_id, found.value] for found in search([(Where(place="文件名"), self.file_name)])]
         return replace(
             self,
-            file_name=mask_personal(self.file_name),
-            source_uri=mask_personal(self.source_uri),
-            place=mask_personal(self.place) if self.place else self.place,
+            file_name=masked_as_written(self.file_name),
+            source_uri=masked_as_written(self.source_uri),
+            place=masked_as_written(self.place) if self.place else self.place,
             name_held=json.dumps(held, ensure_ascii=False) if held else self.name_held,
         )
 

@@ -352,7 +352,12 @@ def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None
         context: dg.AssetExecutionContext, config: ScreenConfig
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         turn: Turn = context.resources.turn
-        landed = turn.land(home, again=Scope(config.county_code, config.period, config.everything), progress=progress)
+        landed = turn.land(
+            home,
+            again=Scope(config.county_code, config.period, config.everything),
+            budget=home.batch_budget(),
+            progress=progress,
+        )
         judged, shown = making_again(
             home,
             lambda: (standing(home), standing_findings(home, SHOWN_ROWS)),
@@ -366,6 +371,9 @@ def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None
             entry.first.county_code: "" for entry in RawStore(home.raw) if entry.submission_id in landed.faults
         }
         _name_in_run(context, home, "not_screened", concerned)
+        for code, files_n in landed.postponed.items():
+            context.log.warning(f"{code}: {files_n} files are left for the next run")
+        _name_in_run(context, home, "left_for_next_run", dict.fromkeys(landed.postponed, ""))
         verdicts: dict[str, int] = {}
         for filing in landed.filings:
             verdicts[filing.verdict] = verdicts.get(filing.verdict, 0) + 1
@@ -376,6 +384,7 @@ def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None
             if name == "submission":
                 metadata |= {"screened": landed.submissions_n, "rule_set_versions": dg.MetadataValue.json(versions)}
                 metadata |= turn.metadata()
+                metadata["postponed"] = dg.MetadataValue.json(dict(landed.postponed))
                 metadata["submission_ids"] = dg.MetadataValue.json(sorted({f.submission_id for f in landed.filings}))
             elif name == "filing_version":
                 metadata |= {"verdicts": dg.MetadataValue.json(verdicts)}

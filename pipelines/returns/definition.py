@@ -20,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 from pipelines.characters import folded, normalise_label
 from pipelines.periods import Period
 from pipelines.rule_files import definitions_folder, read_once
+from pipelines.yaml_files import bounded
 
 ColumnType = Literal["text", "code", "count", "headcount", "money", "date"]
 MissingCode = Literal["not_applicable", "not_reported", "included_elsewhere"]
@@ -631,7 +632,7 @@ def all_definitions() -> tuple[ReturnDefinition, ...]:
 
 def _read(path: Path) -> ReturnDefinition:
     try:
-        return ReturnDefinition.model_validate(YAML(typ="safe").load(path))
+        return ReturnDefinition.model_validate(YAML(typ="safe").load(bounded(path.read_text(encoding="utf-8-sig"))))
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors())
         raise DefinitionError(f"{path.name}: {told}") from None

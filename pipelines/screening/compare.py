@@ -13,12 +13,10 @@ from pipelines.characters import folded, folded_name
 from pipelines.returns import ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.findings import shown, signed
-from pipelines.screening.identify import Table, identify
-from pipelines.screening.screen import ScreenSettings, Submission
-from pipelines.screening.structure import as_judged
+from pipelines.screening.identify import Table
+from pipelines.screening.screen import ScreenSettings, Submission, look_at
 from pipelines.screening.tabulate import tabulate
 from pipelines.screening.workbook import Refusal, cell_address
-from pipelines.screening.worker import ReadRequest, read_files
 
 #: What a total row is known by.
 _TOTAL = "合计"
@@ -57,19 +55,12 @@ def changed_cells(
     old: Submission, new: Submission, settings: ScreenSettings, slot: tuple[str, str, str]
 ) -> list[ChangedCell]:
     """The cells of the filing (return, county, period) that differ, in the order of the rows' keys. Raises NotComparable."""
-    outcomes = list(read_files([ReadRequest(one.path, one.file_name) for one in (old, new)], settings.limits))
+    outcomes = look_at((old, new), settings)
     filings = []
     for submission, outcome in zip((old, new), outcomes, strict=True):
         if isinstance(outcome, Refusal):
             raise NotComparable(f"{submission.file_name} 读不出来：{outcome.detail}")
-        found = identify(
-            outcome,
-            file_name=submission.file_name,
-            counties=settings.counties,
-            source_counties=[receipt.county_code for receipt in submission.receipts],
-            periods=settings.periods,
-        )
-        mine = next((parts for parts, _ in as_judged(found) if parts[0].slot == slot), None)
+        mine = next((tables for tables, _ in outcome.filings if tables[0].slot == slot), None)
         if mine is None:
             raise NotComparable(f"{submission.file_name} 里没有这份填报。")
         filings.append(mine)

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from pipelines.characters import is_blank
 from pipelines.screening.file_kinds import refused_by_text
-from pipelines.screening.second_reading.cells import is_active
-from pipelines.screening.workbook import Refusal, Sheet, Workbook, cell_address
+from pipelines.screening.workbook import Refusal, Sheet, Workbook
 
 _WORKBOOK_NAMES = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".et"}
 #: What else may part columns, and what it is called.
@@ -50,10 +49,6 @@ def read_text(path: Path, name: str, *, max_cells: int) -> Workbook | Refusal:
         for row in reader:
             begun = reader.line_num
             cells += len(row)
-            active = next((index for index, text in enumerate(row) if is_active(text)), None)
-            if active is not None:
-                where = cell_address(len(rows), active)
-                return Refusal("FILE-0-active-content", f"{where} 的公式")
             if cells > max_cells:
                 return Refusal("FILE-0-limits", f"单元格超过 {max_cells:,} 个")
             rows.append([None if is_blank(value) else value for value in row])

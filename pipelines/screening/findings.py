@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pipelines.characters import visible
+from pipelines.characters import unturned, visible
 from pipelines.screening.personal_data import mask, mask_personal
 from pipelines.screening.rules import Rule
 
@@ -91,6 +91,7 @@ def make_finding(
     like = "如" if place.is_example else ""
     message = rule.message.replace("“{value}”", f"{like}“{{value}}”")
     value, detail, row_label = shown(value), shown(detail), shown(place.row_label)
+    expected = unturned(expected)
     words = _Words(
         value=value,
         # A cell that holds nothing is not quoted.

@@ -16,7 +16,7 @@ from datetime import date
 from itertools import pairwise
 from typing import NamedTuple
 
-from pipelines.characters import FOLDS, INVISIBLE
+from pipelines.characters import FOLDS, INVISIBLE, unturned
 
 IDENTITY, PHONE, CARD, DOCUMENT, MAIL = (
     "FILE-1a-identity-number",
@@ -501,7 +501,13 @@ def _masked(rule_id: str, text: str) -> str:
 
 
 def mask_personal(text: str) -> str:
-    """A text (a name of a file or sheet, a remark) with what is of persons in it masked; otherwise as it was written."""
+    """A text (a name of a file or sheet, a remark) as it may be repeated: what is of persons in it masked, read in the direction it is
+    stored in."""
+    return masked_as_written(unturned(text))
+
+
+def masked_as_written(text: str) -> str:
+    """A text with what is of persons in it masked, and otherwise as it was written."""
     masked = text
     for span in reversed(_spans(text)):
         masked = masked[: span.start] + _masked(span.rule_id, text[span.start : span.end]) + masked[span.end :]

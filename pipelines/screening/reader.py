@@ -25,7 +25,14 @@ from pipelines.screening.delimited import read_text
 from pipelines.screening.file_kinds import refused_by_first_bytes, refused_by_parts, refused_by_streams
 from pipelines.screening.other_texts import compound_texts, package_texts
 from pipelines.screening.personal_data import Found, Where, search
-from pipelines.screening.second_reading.cells import Cell, Contradiction, SheetReading, disagreement, no_number
+from pipelines.screening.second_reading.cells import (
+    Cell,
+    Contradiction,
+    SheetReading,
+    disagreement,
+    is_active,
+    no_number,
+)
 from pipelines.screening.second_reading.marks import SharedTexts
 from pipelines.screening.second_reading.ods import as_usually_prefixed, read_ods
 from pipelines.screening.second_reading.ooxml import (
@@ -53,10 +60,13 @@ from pipelines.screening.second_reading.package import (
 )
 from pipelines.screening.second_reading.xls import read_xls_globals, read_xls_sheet
 from pipelines.screening.second_reading.xlsb import Xlsb, read_xlsb_sheet, read_xlsb_sheets, read_xlsb_table
+from pipelines.screening.second_reading.xml_walk import Prolog
 from pipelines.screening.workbook import Refusal, Sheet, Workbook, cell_address, cell_text
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _CHUNK = 1 << 20
+#: What Excel lets a cell hold.
+_MOST_IN_A_CELL = 32_767
 _MONTH = re.compile(r"[0-9]{4}\.(?:0[1-9]|1[0-2])")
 
 #: One sheet's second reading: its cells, what else was seen, and whether days count from 1904.
@@ -65,8 +75,38 @@ Seen = tuple[Iterable[Cell], SheetReading, bool]
 SecondReader = Callable[[int, str, list[list[Any]]], Seen | None]
 
 
-def read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Workbook | Refusal:
+def read_file(
+    path: Path, name: str, *, max_bytes: int, max_cells: int, max_characters: int = 20_000_000
+) -> Workbook | Refusal:
     """Read the file at `path`, which the county called `name`; the name decides nothing but the wording of a refusal."""
+    outcome = _read_file(path, name, max_bytes=max_bytes, max_cells=max_cells)
+    return _refused_text(outcome, max_characters) or outcome if isinstance(outcome, Workbook) else outcome
+
+
+def _refused_text(workbook: Workbook, most: int) -> Refusal | None:
+    """A file is looked at character by character: of these it may hold so many, and a cell as many as a spreadsheet lets it have. A text
+    that starts a program or fetches where it is taken for a formula is refused like a formula, in whatever format it comes."""
+    total = 0
+    for sheet in workbook.sheets:
+        for row, cells in enumerate(sheet.rows):
+            for column, text in enumerate(cells):
+                if text:
+                    total += len(text)
+                    if len(text) > _MOST_IN_A_CELL:
+                        said = f"{_named(sheet, row, column)} 里有 {len(text):,} 个字，一格最多 {_MOST_IN_A_CELL:,} 个"
+                        return Refusal("FILE-0-limits", said)
+                    if is_active(text):
+                        return Refusal("FILE-0-active-content", f"{_named(sheet, row, column)} 的公式")
+        if total > most:
+            return Refusal("FILE-0-limits", f"单元格里的文字超过 {most:,} 个")
+    return None
+
+
+def _named(sheet: Sheet, row: int, column: int) -> str:
+    return (f"表“{sheet.name}”" if sheet.name else "") + cell_address(row, column)
+
+
+def _read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Workbook | Refusal:
     size = path.stat().st_size
     if size == 0:
         return Refusal("FILE-0-empty", "文件大小为 0 字节")
@@ -92,7 +132,7 @@ def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Wo
             if is_batch(names):
                 batch_members(archive, max_bytes=max_bytes)
                 return Workbook(BATCH_KIND)
-            _check_sums(archive)
+            _read_every_part(archive)
             is_ods = "content.xml" in names and "mimetype" in names
             mime_type = archive.read(names["mimetype"])[:200].decode("latin-1") if "mimetype" in names else ""
             main = None if is_ods else main_part(archive, names)
@@ -160,12 +200,15 @@ def _cell_texts(workbook: Workbook) -> Iterator[tuple[Where, str]]:
                     yield Where(sheet.name, row, column), text
 
 
-def _check_sums(archive: zipfile.ZipFile) -> None:
-    """Read every member to its end once: calamine does not look at check sums."""
+def _read_every_part(archive: zipfile.ZipFile) -> None:
+    """Read every member to its end once: calamine does not look at check sums, nor anybody at most of the parts. Raises Contradiction
+    at a document type in any of them."""
     for member in archive.infolist():
+        prolog = Prolog(member.filename)
         with archive.open(member) as stream:
-            while stream.read(_CHUNK):
-                pass
+            while piece := stream.read(_CHUNK):
+                if not prolog.is_over:
+                    prolog.feed(piece)
 
 
 def _read_ole(path: Path, *, max_bytes: int, max_cells: int) -> Workbook | Refusal:

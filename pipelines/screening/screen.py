@@ -25,19 +25,11 @@ from pipelines.screening.batch_contents import BATCH_KIND
 from pipelines.screening.derive import derive
 from pipelines.screening.explanations import read_explanations
 from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
-from pipelines.screening.identify import (
-    CountyName,
-    Observation,
-    Table,
-    answered_submission,
-    identify,
-    sheets_of_the_county,
-)
+from pipelines.screening.identify import CountyName, Observation, Table
+from pipelines.screening.look import Known, Looked, Question, told
 from pipelines.screening.personal_data import mask_personal
-from pipelines.screening.personal_findings import personal_observations, without_misspelt_codes
 from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
-from pipelines.screening.structure import as_judged
 from pipelines.screening.tabulate import READ_STATES, UNREAD_STATES, UNSEEN, CellState, tabulate
 from pipelines.screening.units import suspected, suspected_within
 from pipelines.screening.validate import Validation, validate
@@ -50,7 +42,7 @@ from pipelines.screening.workbook import (
     cell_position,
     column_letter,
 )
-from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
+from pipelines.screening.worker import NO_BUDGET, Budget, Postponed, ReadLimits, look_at_files
 from pipelines.times import beijing_day
 
 #: At most so many findings a rule and filing are written out; the rule's result always counts all of them.
@@ -149,6 +141,7 @@ class Screening:
     a table on it (from 1), column_name, column_letter, header_label. `sendings`: submission_id, return_code, county_code, period,
     received_at, is_locked_out, one each time that the file was sent. `explanations`: submission_id, return_code, county_code, period, rule_id, subject, column_label, deviation, text,
     received_at. `faults`: submission_id → what went wrong in us; nothing else is said of such a file, and it is to be screened again.
+    `postponed`: submission_id → the county whose files have used up what one batch may cost; not looked at, to be screened by the next.
     """
 
     filings: list[Filing] = field(default_factory=list)
@@ -159,6 +152,7 @@ class Screening:
     explanations: list[tuple[Any, ...]] = field(default_factory=list)
     sendings: list[tuple[Any, ...]] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
+    postponed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -253,24 +247,35 @@ def screen(
     submissions: Sequence[Submission],
     settings: ScreenSettings,
     *,
+    budget: Budget = NO_BUDGET,
     progress: Callable[[int, int], None] | None = None,
 ) -> Screening:
-    """Screen a batch: each file is read in a bounded process, each return validated once over all files.
+    """Screen a batch: each file is looked at in a bounded process, each return validated once over all files.
 
     What fails in us while one file is looked at or judged is a fault of that file alone: the others are judged as if it were not
-    there.
+    there. What is over the budget is left out and named.
     """
     result = Screening()
     for submission in submissions:
         if submission.erased is not None:
             _as_recorded(submission, submission.erased, result)
     submissions = [submission for submission in submissions if submission.erased is None]
+    questions = [_question(submission) for submission in submissions]
+    owners = [_sender(submission) for submission in submissions]
+    known = Known(settings.counties, settings.periods)
+    outcomes = dict(look_at_files(questions, known, settings.limits, owners=owners, budget=budget, progress=progress))
     entries: list[_Entry] = []
-    requests = [ReadRequest(submission.path, submission.file_name) for submission in submissions]
-    outcomes = read_files(requests, settings.limits, progress=progress)
-    for submission, outcome in zip(submissions, outcomes, strict=True):
+    for index, submission in enumerate(submissions):  # whichever came first
+        outcome = outcomes.pop(index)
         try:
-            entries += _identified(submission, outcome, settings, result)
+            if isinstance(outcome, Exception):
+                raise outcome
+            if isinstance(outcome, Postponed):
+                result.postponed[submission.submission_id] = owners[index]
+            elif isinstance(outcome, Refusal) and outcome.is_ours:
+                result.faults[submission.submission_id] = outcome.detail
+            else:
+                entries += _identified(submission, outcome, settings, result)
         except Exception as fault:  # noqa: BLE001 - our fault with one file must not hold up the other counties
             result.faults[submission.submission_id] = told(fault)
     for defined in all_definitions():
@@ -308,9 +313,34 @@ def _as_recorded(submission: Submission, record: Mapping[str, Any], result: Scre
     result.cell_columns += [tuple(one) for one in record["cell_columns"]]
 
 
-def told(fault: Exception) -> str:
-    """What went wrong in us, on one line."""
-    return f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:300]
+def _question(submission: Submission) -> Question:
+    return Question(
+        submission.path,
+        submission.file_name,
+        names=tuple(receipt.file_name for receipt in submission.receipts),
+        source_counties=tuple(receipt.county_code for receipt in submission.receipts),
+    )
+
+
+def _sender(submission: Submission) -> str:
+    """The county that sent the bytes first: it bears what they cost."""
+    earliest = min(submission.receipts, key=lambda receipt: (receipt.received_at, receipt.county_code), default=None)
+    return earliest.county_code if earliest else ""
+
+
+def look_at(submissions: Sequence[Submission], settings: ScreenSettings) -> list[Looked | Refusal]:
+    """What each of a few files holds, in a bounded process. Raises what fails in us."""
+    known = Known(settings.counties, settings.periods)
+    questions = [_question(submission) for submission in submissions]
+    outcomes = dict(look_at_files(questions, known, settings.limits))
+    found: list[Looked | Refusal] = []
+    for index in range(len(submissions)):
+        outcome = outcomes[index]
+        if isinstance(outcome, Exception):
+            raise outcome
+        assert not isinstance(outcome, Postponed)
+        found.append(outcome)
+    return found
 
 
 def _judge_together(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screening) -> None:
@@ -350,11 +380,12 @@ def _without_faulty(result: Screening) -> Screening:
         cell_columns=[one for one in result.cell_columns if one[0] not in faulty],
         explanations=[one for one in result.explanations if one[0] not in faulty],
         faults=faulty,
+        postponed=result.postponed,
     )
 
 
 def _identified(
-    submission: Submission, outcome: Workbook | Refusal, settings: ScreenSettings, result: Screening
+    submission: Submission, outcome: Looked | Refusal, settings: ScreenSettings, result: Screening
 ) -> list[_Entry]:
     """The tables of one file with their structural findings; a file without tables gets its verdict here."""
     if isinstance(outcome, Refusal):
@@ -363,42 +394,32 @@ def _identified(
     if outcome.kind == BATCH_KIND:  # each of its files is a submission of its own
         _reject_file(submission, [], result)
         return []
-    found = identify(
-        outcome,
-        file_name=submission.file_name,
-        counties=settings.counties,
-        source_counties=[receipt.county_code for receipt in submission.receipts],
-        periods=settings.periods,
-    )
-    names = [submission.file_name, *(receipt.file_name for receipt in submission.receipts)]
-    personal = without_misspelt_codes(personal_observations(outcome, names), outcome, found.tables)
     in_names = dict.fromkeys(held for receipt in submission.receipts for held in receipt.personal)
-    personal += [Observation(rule_id, value=value, detail="文件名中") for rule_id, value in in_names]
-    remarks = [Observation(rule_id, detail=detail) for rule_id, detail in outcome.remarks]
-    explanations, replies = _replies(submission, outcome, settings.reply_key)
+    personal = [
+        *outcome.personal,
+        *(Observation(rule_id, value=value, detail="文件名中") for rule_id, value in in_names),
+    ]
+    explanations, replies = _replies(submission, outcome.workbook, settings.reply_key)
     if personal:
         explanations = []  # nothing is taken from a quarantined file
     result.explanations += explanations
     sheets = {sheet.name: sheet for sheet in outcome.sheets}
-    if not found.tables:
-        lacking = found.observations
-        if outcome.sheets and not sheets_of_the_county(outcome):
+    if not outcome.filings:
+        lacking = outcome.lacking
+        if outcome.is_list_alone:
             # A list of findings that comes back alone is no return and lacks none; without a reply it is nothing at all.
             lacking = [] if explanations else [Observation("FILE-0-no-reply")]
-        _reject_file(submission, [*lacking, *personal, *remarks, *replies], result, sheets)
+        _reject_file(submission, [*lacking, *personal, *outcome.of_the_file, *replies], result, sheets)
         return []
-    personal += [*remarks, *replies]
-    judged = as_judged(found)
-    entries = [_Entry(submission, parts, sheets, found.other_sheets) for parts, _ in judged]
-    for entry, (_, astray) in zip(entries, judged, strict=True):
-        received_at = _received_at(submission, entry.slot[1])
-        entry.answers = answered_submission(outcome)
-        entry.waived = frozenset(waivers(settings.decisions, *entry.slot, received_at))
+    entries = []
+    for tables, own in outcome.filings:
+        entry = _Entry(submission, tables, sheets, outcome.other_sheets, answers=outcome.answers)
+        entry.waived = frozenset(waivers(settings.decisions, *entry.slot, _received_at(submission, entry.slot[1])))
         locked = list(_locked(entry, settings.decisions))
-        own = [observation for table in entry.tables for observation in table.observations]
-        mine = [*found.observations, *personal, *own, *astray, *locked]
-        for observation in mine:
+        of_the_file = [*outcome.lacking, *personal, *outcome.of_the_file, *replies]
+        for observation in [*of_the_file, *own, *locked]:
             _observe(entry, observation)
+        entries.append(entry)
     return entries
 
 
@@ -913,7 +934,7 @@ def _landing_rows(
 ) -> pl.DataFrame:
     """Rows of accepted tables as they are landed; numbers stay scaled integers until the database divides them exactly."""
     identity = pl.DataFrame(
-        [(number, entry.submission.submission_id, entry.slot[1], entry.slot[2], table.sheet.name)
+        [(number, entry.submission.submission_id, entry.slot[1], entry.slot[2], mask_personal(table.sheet.name))
          for number, (entry, table) in placed.items()],
         schema={"entry": pl.Int32, "submission_id": pl.String, "county_code": pl.String, "period": pl.String,
                 "sheet": pl.String},

@@ -21,6 +21,8 @@ from pipelines.screening.workbook import area_address, cell_address, column_lett
 _NAMED_RANGES = 10
 #: A row is looked at as a whole only where a table has columns enough to tell one from a cell.
 _FEWEST_COLUMNS = 4
+#: No cell of a table holds a longer text: a name, a code or a remark is far shorter.
+LONGEST_CELL = 1_000
 
 
 def structure(parts: Sequence[Table]) -> Iterator[Observation]:
@@ -30,6 +32,7 @@ def structure(parts: Sequence[Table]) -> Iterator[Observation]:
     for table in seen:
         yield from _rows_astray(table)
         yield from _merged(table)
+        yield from _too_long(table)
         yield from _cells(table)
         yield from marked_cells(table)
         yield from _hidden(table)
@@ -161,6 +164,27 @@ def _merged_in_words(area: tuple[int, int, int, int]) -> str:
 
 
 # Cells ----------------------------------------------------------------------------------------------------------------
+
+
+def _too_long(table: Table) -> Iterator[Observation]:
+    """Texts that are longer than any column takes: one finding a range. They are read no further than that."""
+    sheet = table.sheet
+    rows = sorted({*table.data_rows, *table.total_rows} - table.told_rows)
+    names = {index: name for name, index in table.columns.items()}
+    wanted = {
+        (row, index): None
+        for row in rows
+        for index in names
+        if len(sheet.cell(row, index) or "") > LONGEST_CELL and (row, index) not in table.told_cells
+    }
+    table.told_cells |= wanted.keys()
+    for block in blocks(wanted, rows, sorted(names)):
+        text = sheet.cell(block.row, block.column) or ""
+        yield Observation(
+            "FILE-1a-text-too-long", sheet.name, block.row, block.column, value=text[:LONGEST_CELL],
+            expected=f"{LONGEST_CELL:,}", detail=f"{len(text):,}", column_name=names[block.column],
+            last=(block.last_row, block.last_column), cells_n=block.cells_n,
+        )  # fmt: skip
 
 
 def _cells(table: Table) -> Iterator[Observation]:

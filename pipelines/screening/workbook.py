@@ -81,13 +81,15 @@ class Refusal:
     """A file that could not be read: the level-0 rule it breaks, and the detail that its message names.
 
     `leaves_doubt`: whether the process that tried may be in any state, so that the next file needs a fresh one. `technical`: what
-    the reader's program said, for an engineer's log alone.
+    the reader's program said, for an engineer's log alone. `is_ours`: the machine stood still, or the program failed: nothing is
+    known of the file, and it is to be looked at again.
     """
 
     rule_id: str
     detail: str
     leaves_doubt: bool = field(default=False, compare=False)
     technical: str = field(default="", compare=False)
+    is_ours: bool = field(default=False, compare=False)
 
 
 def column_letter(index: int) -> str:
@@ -171,27 +173,8 @@ def cell_text(value: Any) -> str | None:
 def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
     """The plain form that crosses from the reading process."""
     if isinstance(outcome, Refusal):
-        return {"refusal": [outcome.rule_id, outcome.detail, outcome.leaves_doubt, outcome.technical]}
-    sheets = [
-        {
-            "name": sheet.name,
-            "rows": sheet.rows,
-            "hidden": sheet.hidden,
-            "hidden_rows": sorted(sheet.hidden_rows),
-            "hidden_columns": sorted(sheet.hidden_columns),
-            "error_cells": sorted(sheet.error_cells),
-            "valueless_formulas": sorted(sheet.valueless_formulas),
-            "external_formulas": sorted(sheet.external_formulas),
-            "month_numbers": sorted(sheet.month_numbers),
-            "marked_cells": [(*place, what) for place, what in sorted(sheet.marked_cells.items())],
-            "filtered_rows": sorted(sheet.filtered_rows),
-            "folded_rows": sorted(sheet.folded_rows),
-            "folded_columns": sorted(sheet.folded_columns),
-            "merged": sheet.merged,
-            "very_hidden": sheet.very_hidden,
-        }
-        for sheet in outcome.sheets
-    ]
+        return {"refusal": [outcome.rule_id, outcome.detail, outcome.leaves_doubt, outcome.technical, outcome.is_ours]}
+    sheets = [sheet_to_json(sheet) for sheet in outcome.sheets]
     return {
         "kind": outcome.kind,
         "encoding": outcome.encoding,
@@ -201,29 +184,50 @@ def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
     }
 
 
+def sheet_to_json(sheet: Sheet) -> dict[str, Any]:
+    return {
+        "name": sheet.name,
+        "rows": sheet.rows,
+        "hidden": sheet.hidden,
+        "hidden_rows": sorted(sheet.hidden_rows),
+        "hidden_columns": sorted(sheet.hidden_columns),
+        "error_cells": sorted(sheet.error_cells),
+        "valueless_formulas": sorted(sheet.valueless_formulas),
+        "external_formulas": sorted(sheet.external_formulas),
+        "month_numbers": sorted(sheet.month_numbers),
+        "marked_cells": [(*place, what) for place, what in sorted(sheet.marked_cells.items())],
+        "filtered_rows": sorted(sheet.filtered_rows),
+        "folded_rows": sorted(sheet.folded_rows),
+        "folded_columns": sorted(sheet.folded_columns),
+        "merged": sheet.merged,
+        "very_hidden": sheet.very_hidden,
+    }
+
+
 def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
     if "refusal" in plain:
         return Refusal(*plain["refusal"])
-    sheets = [
-        Sheet(
-            name=sheet["name"],
-            rows=sheet["rows"],
-            hidden=sheet["hidden"],
-            hidden_rows=frozenset(sheet["hidden_rows"]),
-            hidden_columns=frozenset(sheet["hidden_columns"]),
-            error_cells=frozenset(tuple(cell) for cell in sheet["error_cells"]),
-            valueless_formulas=frozenset(tuple(cell) for cell in sheet["valueless_formulas"]),
-            external_formulas=frozenset(tuple(cell) for cell in sheet["external_formulas"]),
-            month_numbers=frozenset(tuple(cell) for cell in sheet["month_numbers"]),
-            marked_cells={(row, column): what for row, column, what in sheet["marked_cells"]},
-            filtered_rows=frozenset(sheet["filtered_rows"]),
-            folded_rows=frozenset(sheet["folded_rows"]),
-            folded_columns=frozenset(sheet["folded_columns"]),
-            merged=tuple((area[0], area[1], area[2], area[3]) for area in sheet["merged"]),
-            very_hidden=sheet["very_hidden"],
-        )
-        for sheet in plain["sheets"]
-    ]
+    sheets = [sheet_from_json(sheet) for sheet in plain["sheets"]]
     remarks = tuple((rule_id, detail) for rule_id, detail in plain["remarks"])
     personal = tuple(Found(rule_id, value, Where(*where)) for rule_id, value, where in plain["personal"])
     return Workbook(kind=plain["kind"], sheets=sheets, encoding=plain["encoding"], remarks=remarks, personal=personal)
+
+
+def sheet_from_json(sheet: dict[str, Any]) -> Sheet:
+    return Sheet(
+        name=sheet["name"],
+        rows=sheet["rows"],
+        hidden=sheet["hidden"],
+        hidden_rows=frozenset(sheet["hidden_rows"]),
+        hidden_columns=frozenset(sheet["hidden_columns"]),
+        error_cells=frozenset(tuple(cell) for cell in sheet["error_cells"]),
+        valueless_formulas=frozenset(tuple(cell) for cell in sheet["valueless_formulas"]),
+        external_formulas=frozenset(tuple(cell) for cell in sheet["external_formulas"]),
+        month_numbers=frozenset(tuple(cell) for cell in sheet["month_numbers"]),
+        marked_cells={(row, column): what for row, column, what in sheet["marked_cells"]},
+        filtered_rows=frozenset(sheet["filtered_rows"]),
+        folded_rows=frozenset(sheet["folded_rows"]),
+        folded_columns=frozenset(sheet["folded_columns"]),
+        merged=tuple((area[0], area[1], area[2], area[3]) for area in sheet["merged"]),
+        very_hidden=sheet["very_hidden"],
+    )

@@ -7,12 +7,13 @@ from `raw/` and what was landed, what is to be built from the dirty returns, and
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from typing import TypeVar
 
 import duckdb
 
+from pipelines.files import replace_file
 from pipelines.home import Home
 from pipelines.intake.deadlines import all_late, as_rows, damaged_records, last_observed_on
 from pipelines.intake.raw_store import RawDamaged, RawStore, RawSubmission
@@ -22,6 +23,7 @@ from pipelines.screening.identify import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import rule_set_version
 from pipelines.screening.screen import Filing, Screening, ScreenSettings, Submission, screen, told
+from pipelines.screening.worker import NO_BUDGET, Budget
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import (
     ALL_RETURNS,
@@ -66,7 +68,8 @@ class Landed:
     """What a batch came to. `filings`: one verdict a return found; findings by outcome; rows landed by return code; `faults`:
     submissions at which we failed or whose originals in `raw/` are no longer what came, or returns whose rules across filings we
     could not ask, and how (the originals are told in Chinese). `database`: the identity of the build database landed in. `remarks`: what
-    else is to be known (Chinese)."""
+    else is to be known (Chinese). `postponed`: county → how many of its files are left for the next run, since it has used up what one run
+    may cost."""
 
     database: str = ""
     submissions_n: int = 0
@@ -75,6 +78,7 @@ class Landed:
     rows_n: Counter[str] = field(default_factory=Counter)
     faults: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    postponed: Counter[str] = field(default_factory=Counter)
 
 
 class RawIsEmpty(RuntimeError):
@@ -85,12 +89,14 @@ def land_new(
     home: Home,
     *,
     again: Scope = Scope(),
+    budget: Budget = NO_BUDGET,
     progress: Callable[[int, int], None] | None = None,
 ) -> Landed:
     """Screen every submission in `raw/` that is not yet screened (and those of `again`), and land the batch at once.
 
-    What `raw/` does not hold is not in the warehouse either: where it came from an older backup, everything is landed anew. The caller
-    holds `home.writing()`. Raises RawIsEmpty.
+    What `raw/` does not hold is not in the warehouse either: where it came from an older backup, everything is landed anew. `budget`:
+    what news may cost; what is over it stays news, and is named. What was published before, or is asked for again, is never split:
+    figures would go and come back. The caller holds `home.writing()`. Raises RawIsEmpty.
     """
     store = RawStore(home.raw)
     remarks: list[str] = []
@@ -119,11 +125,15 @@ def land_new(
         rules_changed = get_state(connection, "judged_by") != judged_by
         if not entries and not decided.counties and not rules_changed:
             set_state(connection, "decisions_applied", decided.head)
+            _note_postponed(home, {})
             return landed
-        batch = screen_batch(home, store, entries, settings, progress)
+        if again or decided.submissions or _is_rebuilt(connection, home):
+            budget = NO_BUDGET
+        batch = screen_batch(home, store, entries, settings, progress, budget)
         _suspect(connection, batch.altered)
         # What we failed at is not landed: it is tried again with every run until we are mended.
-        entries = [entry for entry in entries if entry.submission_id not in batch.screening.faults]
+        not_judged = batch.screening.faults.keys() | batch.screening.postponed.keys()
+        entries = [entry for entry in entries if entry.submission_id not in not_judged]
         connection.begin()
         try:
             # Rules across filings are asked again of everybody when they or the standards they go by have changed; a file's own
@@ -138,6 +148,8 @@ def land_new(
             raise
     landed.submissions_n = len(entries)
     landed.faults |= batch.screening.faults | context.faults
+    landed.postponed.update(batch.screening.postponed.values())
+    _note_postponed(home, batch.screening.postponed)
     _count(landed, batch.screening, context)
     landed.filings += [census_screening.filing for census_screening in batch.census]
     return landed
@@ -157,6 +169,20 @@ def _not_in_raw(home: Home, store: RawStore) -> int:
     return len(landed - held)
 
 
+def _is_rebuilt(connection: duckdb.DuckDBPyConnection, home: Home) -> bool:
+    """Whether nothing has landed in this database, though something was published before."""
+    nothing = connection.execute("SELECT count(*) FROM landing.screened").fetchone() == (0,)
+    return nothing and any((home.raw / "releases").glob("*.json"))
+
+
+def _note_postponed(home: Home, postponed: Mapping[str, str]) -> None:
+    """So that the next run is asked for though no source has news."""
+    if postponed:
+        replace_file(home.postponed, json.dumps(sorted(postponed)).encode())
+    else:
+        home.postponed.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class Batch:
     """What screening made of a batch; `everyone`: every county, whom a census concerns alike; `altered`: submissions whose bytes are
@@ -174,6 +200,7 @@ def screen_batch(
     entries: Sequence[RawSubmission],
     settings: ScreenSettings,
     progress: Callable[[int, int], None] | None,
+    budget: Budget = NO_BUDGET,
 ) -> Batch:
     """Screen submissions, those of a reference as what they are."""
     references = {reference.name for reference in home.municipality.references}
@@ -185,7 +212,7 @@ def screen_batch(
     }
     city = home.municipality.city
     returns = [submission for submission in submissions if submission.submission_id not in census]
-    screening = screen(returns, settings, progress=progress)
+    screening = screen(returns, settings, budget=budget, progress=progress)
     screening.faults |= altered
     screened_census = []
     for submission in submissions:

@@ -96,7 +96,7 @@ def test_the_reading_process_keeps_to_its_memory_and_time(tmp_path):
     assert isinstance(outcome, Refusal) and outcome.rule_id == "FILE-0-limits" and "300 MiB" in outcome.detail
     start = time.monotonic()
     outcome = read(tmp_path, big, ReadLimits(seconds=0.5))
-    assert outcome == Refusal("FILE-0-limits", "读取超过 0.5 秒")
+    assert outcome == Refusal("FILE-0-limits", "读取所用的处理器时间超过 0.5 秒")
     assert time.monotonic() - start < 3
 
 

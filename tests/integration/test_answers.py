@@ -729,14 +729,14 @@ def test_our_own_fault_with_one_file_holds_up_nobody_else_and_is_tried_again(hom
 
     send(home, Draft("enrolment"), "一.xlsx")
     send(home, Draft("enrolment", DINGXIANG), "二.xlsx", 0, DINGXIANG.code)
-    original = module.identify
+    original = module._identified
 
-    def fail(workbook, *, file_name, **more):
-        if file_name == "一.xlsx":
+    def fail(submission, *more):
+        if submission.file_name == "一.xlsx":
             raise ZeroDivisionError("ours")
-        return original(workbook, file_name=file_name, **more)
+        return original(submission, *more)
 
-    monkeypatch.setattr(module, "identify", fail)
+    monkeypatch.setattr(module, "_identified", fail)
     landed, _ = update(home)
     assert list(landed.faults.values()) == ["ZeroDivisionError: ours"]
     in_force_n = "SELECT county_code FROM marts.mart_submission_status WHERE in_force_submission_id IS NOT NULL"

@@ -263,6 +263,12 @@ def test_the_sensor_asks_for_one_run_for_all_that_is_new(home: Home, school_retu
         assert set(request.tags["xianbao/news"].split(",")) == {"140925", "140926"}
         again = sensor(dg.build_sensor_context(instance=instance, cursor=first.cursor))
         assert isinstance(again, dg.SkipReason)
+        # What the last run left for the next one is asked for though no source has news.
+        home.postponed.parent.mkdir(parents=True, exist_ok=True)
+        home.postponed.write_text('["a"]')
+        left = sensor(dg.build_sensor_context(instance=instance, cursor=first.cursor))
+        assert isinstance(left, dg.RunRequest) and (left.run_key or "").startswith("postponed-")
+        home.postponed.unlink()
         deliver(home, "140926", school_return, name="丙.xlsx", modified=1.0)
         third = sensor(dg.build_sensor_context(instance=instance, cursor=first.cursor))
         assert isinstance(third, dg.SensorResult), "an old file time is news like any other"

@@ -561,6 +561,15 @@ def _file_cases() -> list[BadFile]:
             _changed("enrolment", "school_name", school_name="南关\u200b小学"),
             value="南关小学",
         ),
+        _draft("FILE-1a-text-too-long", _changed("enrolment", "school_name", school_name="南关小学" * 300)),
+        _draft("FILE-1a-formula-as-text", _changed("enrolment", "school_name", school_name="＝1+1"), value="＝1+1"),
+        _file(
+            "FILE-1a-turned-text",
+            xlsx(Draft("enrolment"), others={"说明": [["由南关\u202e学小填报"]]}),
+            sheet="说明",
+            cell="A1",
+            value="由南关学小填报",
+        ),
         _draft("FILE-1b-subtotal", _subtotal(), value="小学小计"),
         _marked("FILE-1b-marked-figure", "boarders", [("3", ""), ("1", "上标")], "3[上标 1]"),
         _marked(

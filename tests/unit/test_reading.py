@@ -421,7 +421,7 @@ def test_a_file_over_time_or_memory_is_refused_and_the_next_is_still_read(tmp_pa
     }
     limits = ReadLimits(seconds=3, memory_bytes=6 << 30)
     outcomes = dict(zip(files, read_files(requests(tmp_path, files), limits, processes=1), strict=True))
-    assert outcomes["endless.xlsx"] == Refusal("FILE-0-limits", "读取超过 3 秒")
+    assert outcomes["endless.xlsx"] == Refusal("FILE-0-limits", "读取所用的处理器时间超过 3 秒")
     for name, word in {"far.xlsx": "XFD1048576", "wide.xlsx": "内存"}.items():
         outcome = outcomes[name]
         assert isinstance(outcome, Refusal)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from pipelines.characters import BLANKS, INVISIBLE, folded
 from pipelines.screening.workbook import Area, cell_address, cell_text
 
 
@@ -103,9 +104,35 @@ class SheetReading:
             self.active.append(f"{cell_address(row, column)} 的公式")
 
 
+#: How a formula may begin, in every width of its sign → the plain sign.
+_SIGNS = {
+    sign: plain for plain, signs in {"=": "=＝﹦", "+": "+＋﹢", "-": "-－﹣−", "@": "@＠﹫"}.items() for sign in signs
+}
+#: What may stand before it and is not seen, or is taken off when a text file is opened.
+_BEFORE = f"{BLANKS}{INVISIBLE}'\""
+_MAY_BEGIN = frozenset([*_SIGNS, *_BEFORE])
+#: What a text does that is taken for a formula where it is opened: fetch, or start a program (application|topic!item).
+_ACTIVE_TEXT = re.compile(
+    r"(?<![A-Za-z_.])(?:WEBSERVICE|HYPERLINK|IMPORT(?:XML|DATA|HTML|FEED|RANGE)|IMAGE|RTD|DDE|CALL|REGISTER(?:\.ID)?|EXEC"
+    r"|SQL\.REQUEST|STOCKHISTORY)\s{0,99}\("
+    r"|(?<![A-Za-z_.0-9])(?:cmd|powershell|pwsh|mshta|rundll32|regsvr32|[wc]script|msexcel|excel|winword|soffice)(?:\.exe)?['\"]?\s{0,99}\|"
+    r"|(?<![A-Za-z_.0-9])[A-Za-z_][A-Za-z_.0-9]{0,99}['\"]?\s{0,99}\|[^|!]{0,999}!",
+    re.IGNORECASE,
+)
+
+
+def formula_of(text: str) -> str | None:
+    """A text as the formula that a spreadsheet may take it for, its signs plain; None for what begins as no formula does."""
+    if not text or text[0] not in _MAY_BEGIN:
+        return None
+    plain = text.lstrip(_BEFORE)
+    return folded(_SIGNS[plain[0]] + plain[1:]) if plain and plain[0] in _SIGNS else None
+
+
 def is_active(text: str) -> bool:
     """Whether a text is a formula that starts a program or fetches from the network."""
-    return text.lstrip()[:1] in ("=", "+", "-", "@") and bool(_ACTIVE.search(text))
+    formula = formula_of(text)
+    return formula is not None and len(formula) > 3 and bool(_ACTIVE_TEXT.search(formula))
 
 
 def disagreement(
