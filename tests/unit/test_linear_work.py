@@ -118,7 +118,45 @@ def parts(number: int) -> Sheet:
     return Sheet("表", rows)
 
 
-@pytest.mark.parametrize("made", [totals, headers_again, struck_out, wide_note, halves_of_a_total, parts])
-def test_four_times_the_file_is_four_times_the_work(made: Callable[[int], Sheet]) -> None:
+def marked_parts(number: int) -> Sheet:
+    """Parts with marks, errors, formulas and merged cells in every one of them."""
+    made = parts(number)
+    cells = frozenset((row, 5) for row in range(3, len(made.rows), 2))
+    return Sheet(
+        "表", made.rows, marked_cells=dict.fromkeys(cells, "删除线"), error_cells=cells, valueless_formulas=cells,
+        external_formulas=cells, merged=tuple((row, 6, row, 7) for row, _ in cells),
+    )  # fmt: skip
+
+
+def unknown_columns(number: int) -> Sheet:
+    """Columns that nobody knows and nobody filled, over rows that do not reach them."""
+    header = [*_SUBSIDY[2], *(f"未知{one}" for one in range(number))]
+    return Sheet("表", [*_SUBSIDY[:2], header, *rows_of(_SUBSIDY, number)])
+
+
+def filings(number: int) -> Sheet:
+    """A filing of another period below the other, each signed."""
+    rows: list[list[str | None]] = []
+    for one, row in enumerate(rows_of(_PAY, number)):
+        rows += [[f"忻府区{1990 + one}年教师工资统计表"], *_PAY[1:3], row, [], ["填表人：甲"]]
+        rows[-5] = [None if text == "2024年" else text for text in rows[-5]]
+    return Sheet("表", rows)
+
+
+def filings_under_a_cover(number: int) -> Workbook:
+    """The same with a sheet of units beside them, and as many sheets that say nothing of themselves."""
+    cover = Sheet("封面", [["单位：元", *[None] * number]] * 20)
+    silent = [Sheet(f"表{one}", [_PAY[2], row]) for one, row in enumerate(rows_of(_PAY, number))]
+    return Workbook("xlsx", [filings(number), cover, *silent])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        totals, headers_again, struck_out, wide_note, halves_of_a_total, parts, marked_parts, unknown_columns, filings,
+        filings_under_a_cover,
+    ],
+)  # fmt: skip
+def test_four_times_the_file_is_four_times_the_work(made: Callable[[int], Sheet | Workbook]) -> None:
     small, large = work(made(50)), work(made(200))
     assert large < 4.1 * small, f"{small:,} → {large:,}"
