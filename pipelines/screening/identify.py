@@ -6,8 +6,8 @@ rule says stands in `expectations/file.json`.
 """
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -221,6 +221,20 @@ class Table:
         return at < len(self.data_rows) and self.data_rows[at] == row
 
 
+def data_table(tables: Iterable[Table]) -> Callable[[str, int], Table | None]:
+    """(name of a sheet, row) → the table of which that is a row of data."""
+    by_sheet: dict[str, list[Table]] = {}
+    for table in sorted(tables, key=lambda table: table.first_row):
+        by_sheet.setdefault(table.sheet.name, []).append(table)
+
+    def at(sheet: str, row: int) -> Table | None:
+        below = bisect_right(by_sheet.get(sheet, []), row, key=lambda table: table.first_row)
+        table = by_sheet[sheet][below - 1] if below else None
+        return table if table and table.is_data_row(row) else None
+
+    return at
+
+
 @dataclass(frozen=True)
 class Identified:
     """`other_sheets`: (name, rows) of the sheets of the file on which no table stands: covers, notes, what is ours."""
@@ -294,6 +308,11 @@ def identify(
         _resolve_period(table, periods.get(table.definition.return_code, set()), ours, hidden, file_name)
         _check_existence(table, counties)
 
+    cover_sheets = [sheet for sheet in sheets if sheet.name not in with_tables]
+    said_on_covers = [
+        said for sheet in cover_sheets for row in range(min(len(sheet.rows), _COVER_SEARCH_ROWS))
+        for said in _units_in(sheet, row, is_title=True) if said[-1]
+    ]  # fmt: skip
     speaking, silent = [], []
     for table in tables:
         table.cover = table.cover.before(covers[table.sheet.name]).merged_with(shared)
@@ -304,26 +323,35 @@ def identify(
             if unfilled:
                 table.passed_over[RowKind.UNFILLED] = sorted(unfilled)
         _check_form(table)
-        _check_units(table, [sheet for sheet in sheets if sheet.name not in with_tables])
+        _check_units(table, said_on_covers)
         if table.of_template or table.cover.says_whose:
             resolve(table)
             speaking.append(table)
         else:
             silent.append(table)
+    spoken: dict[tuple[str, int], dict[tuple[str, str | None, str | None], Table]] = {}
+    for table in speaking:
+        spoken.setdefault((table.definition.return_code, table.definition.version), {}).setdefault(table.slot, table)
     for table in silent:
         # A sheet that says nothing of itself goes with the one that does, if there is one.
-        same = [other for other in speaking if other.definition is table.definition]
-        if len({other.slot for other in same}) == 1:
-            table.cover = same[0].cover.merged_with(table.cover)
+        same = spoken.get((table.definition.return_code, table.definition.version), {})
+        if len(same) == 1:
+            table.cover = next(iter(same.values())).cover.merged_with(table.cover)
         resolve(table)
     _account_for_every_row(workbook, tables)
     kept = _read_together(_shown(tables))
     read = {table.sheet.name for table in kept}
     others = tuple((sheet.name, len(sheet.rows)) for sheet in workbook.sheets if sheet.name not in read)
     found = Identified(kept, [], others)
+    data_rows: dict[str, set[int]] = {}
+    for table in kept:
+        data_rows.setdefault(table.sheet.name, set()).update(table.data_rows)
+    signed = {sheet.name: _signed(sheet, data_rows.get(sheet.name, set())) for sheet in sheets}
+    on_covers = _all_signed(signed[sheet.name] for sheet in cover_sheets)
     for parts in found.filings:
         if not parts[0].sheet.hidden:
-            _check_sign_off(parts, [sheet for sheet in sheets if sheet.name not in with_tables])
+            own = dict.fromkeys(part.sheet.name for part in parts)
+            _check_sign_off(parts[0], _all_signed([*(signed[name] for name in own), on_covers]))
     return found
 
 
@@ -602,7 +630,7 @@ def _map_columns(
         name = defined.label_owner.get(label)
         at = {"sheet": sheet.name, "row": row + place, "column": index}
         if name is None:
-            if label not in IGNORED_LABELS and _has_data(sheet, row + depth, index):
+            if label not in IGNORED_LABELS and sheet.last_filled.get(index, -1) >= row + depth:
                 observations.append(Observation("FILE-0-unknown-column", **at, value=text))  # type: ignore[arg-type]
             continue
         if name in columns:
@@ -621,10 +649,6 @@ def _map_columns(
         if column.required and column.name not in columns
     ]
     return columns, texts, observations
-
-
-def _has_data(sheet: Sheet, first_row: int, column: int) -> bool:
-    return any(column < len(cells) and cells[column] for cells in sheet.rows[first_row:])
 
 
 def _sort_rows(table: Table) -> None:
@@ -735,45 +759,66 @@ def _check_form(table: Table) -> None:
         )  # fmt: skip
 
 
-def _check_units(table: Table, covers: Sequence[Sheet]) -> None:
+#: A cell that says units: (sheet, row, column, text, units).
+_Said = tuple[Sheet, int, int, str, list[str]]
+
+
+def _units_in(sheet: Sheet, row: int, *, is_title: bool) -> Iterator[_Said]:
+    """The cells of a row with the units that they say, none of most."""
+    cells = sheet.rows[row]
+    for column, text in enumerate(cells):
+        if text:
+            following = next_filled(cells, column)
+            yield sheet, row, column, text, units_said(text, following[1] if following else None, is_title=is_title)
+
+
+def _check_units(table: Table, on_covers: Sequence[_Said]) -> None:
     """A unit said beside the table (单位：万元) is a claim like a header's, wherever it stands: above, below, in the header's rows, on a cover."""
     beside = (RowKind.TITLE, RowKind.HEADER, RowKind.NOTE, RowKind.SIGN_OFF)
-    places: list[tuple[Sheet, RowKind | None, int]] = [
-        (table.sheet, kind, row) for kind in beside for row in table.passed_over.get(kind, [])
+    found: list[tuple[_Said, RowKind | None]] = [
+        (said, kind)
+        for kind in beside
+        for row in table.passed_over.get(kind, [])
+        for said in _units_in(table.sheet, row, is_title=kind is RowKind.TITLE)
     ]
-    places += [(sheet, None, row) for sheet in covers for row in range(min(len(sheet.rows), _COVER_SEARCH_ROWS))]
-    for sheet, kind, row in places:
-        cells = sheet.rows[row]
-        for column, text in enumerate(cells):
-            if not text:
-                continue
-            following = next_filled(cells, column)
-            said = units_said(text, following[1] if following else None, is_title=kind in (RowKind.TITLE, None))
-            if kind is RowKind.HEADER and any(
-                sheet.cell(below, column) for below in range(row + 1, table.first_data_row)
-            ):
-                said += [unit for unit in [split_unit(text)[1]] if unit]  # of a group of columns: 工资构成（万元）
-            for unit, asked in asked_instead(said, table.definition, alone=kind is not None):
-                table.observations.append(
-                    Observation("FILE-0-unit-conflict", sheet.name, row, column, text, expected=asked, detail=unit)
-                )
+    for (sheet, row, column, text, units), kind in [*found, *((said, None) for said in on_covers)]:
+        if kind is RowKind.HEADER and any(sheet.cell(below, column) for below in range(row + 1, table.first_data_row)):
+            units += [unit for unit in [split_unit(text)[1]] if unit]  # of a group of columns: 工资构成（万元）
+        for unit, asked in asked_instead(units, table.definition, alone=kind is not None):
+            table.observations.append(
+                Observation("FILE-0-unit-conflict", sheet.name, row, column, text, expected=asked, detail=unit)
+            )
 
 
-def _check_sign_off(parts: Sequence[Table], covers: Sequence[Sheet]) -> None:
-    """Every role must be signed by name, on a sheet of the filing's own or on a cover; the names go no further than this."""
-    table = parts[0]
-    data_rows: dict[str, set[int]] = {sheet.name: set() for sheet in covers}
-    for part in parts:
-        data_rows.setdefault(part.sheet.name, set()).update(part.data_rows)
-    sheets = {sheet.name: sheet for sheet in (*(part.sheet for part in parts), *covers)}
-    places: dict[str, tuple[str, int, int]] = {}
+#: The roles that are signed by name; and those that are named without one, with the first place.
+_Signed = tuple[set[str], dict[str, tuple[str, int, int]]]
+
+
+def _signed(sheet: Sheet, data_rows: set[int]) -> _Signed:
+    """Who has signed on a sheet, outside the rows of data; the names go no further than this."""
     signed: set[str] = set()
-    for sheet in sheets.values():
-        for role, name, row, column in _sign_offs(sheet, data_rows[sheet.name]):
-            if name and not _NO_NAME.match(name):
-                signed.add(role)
-            elif not sheet.hidden:
-                places.setdefault(role, (sheet.name, row, column))
+    places: dict[str, tuple[str, int, int]] = {}
+    for role, name, row, column in _sign_offs(sheet, data_rows):
+        if name and not _NO_NAME.match(name):
+            signed.add(role)
+        elif not sheet.hidden:
+            places.setdefault(role, (sheet.name, row, column))
+    return signed, places
+
+
+def _all_signed(several: Iterable[_Signed]) -> _Signed:
+    """The sheets together; of the places to sign the first."""
+    signed: set[str] = set()
+    places: dict[str, tuple[str, int, int]] = {}
+    for roles, empty in several:
+        signed |= roles
+        places = {**empty, **places}
+    return signed, places
+
+
+def _check_sign_off(table: Table, on_its_sheets: _Signed) -> None:
+    """Every role must be signed by name, on a sheet of the filing's own or on a cover. `table`: the filing's first part."""
+    signed, places = on_its_sheets
     lacking = [role for role in SIGN_OFF_ROLES if role not in signed]
     if lacking:
         sheet_name, row, column = next(

@@ -25,14 +25,15 @@ def refused_cells(table: Table) -> frozenset[Place]:
 
 def _broken(table: Table) -> dict[Place, str]:
     """Cell of the table → the rule that its marks break."""
-    marked = table.sheet.marked_cells
+    marked = table.sheet.between("marked_cells", table.first_data_row, table.last_data_row)
     if not marked:
         return {}
     free_text = {index for name, index in table.columns.items() if _is_free_text(table.definition.column(name))}
     columns = set(table.columns.values())
     rows = {*table.data_rows, *table.total_rows}
     broken: dict[Place, str] = {}
-    for (row, column), what in marked.items():
+    for row, column in marked:
+        what = table.sheet.marked_cells[(row, column)]
         if row not in rows or column not in columns:
             continue
         is_only_smaller = what in WHOLE_CELL_MARKS and what != STRUCK
@@ -72,9 +73,9 @@ def marked_cells(table: Table) -> Iterable[Observation]:
                 area = area_address(rows[0], index, rows[-1], index)
                 told = f"{area} 中的 {len(rows)} 个单元格"
                 yield _observed(table, rule_id, (rows[0], index), told, name)
-    for row, column in sorted(table.sheet.marked_cells):
+    for row, column in table.sheet.between("marked_cells", table.header_row, table.first_data_row - 1):
         # What is raised in a header may be why nobody knows the column.
-        if table.header_row <= row < table.first_data_row and column not in table.columns.values():
+        if column not in table.columns.values():
             yield _observed(table, _ASKED, (row, column), "表头")
     for claims in table.cover.claims.values():
         for _, sheet, row, column in claims:

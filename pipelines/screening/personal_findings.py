@@ -7,7 +7,7 @@ person at all is `personal_data`'s business.
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipelines.characters import folded, is_digits
-from pipelines.screening.identify import Observation, Table
+from pipelines.screening.identify import Observation, Table, data_table
 from pipelines.screening.personal_data import PHONE, Where, mask_personal, search
 from pipelines.screening.workbook import Workbook
 
@@ -36,20 +36,17 @@ def without_misspelt_codes(
     A column with a fixed pattern refuses such a cell by its own rule, which tells the clerk what is really wrong.
     """
     sheets = {sheet.name: sheet for sheet in workbook.sheets}
+    table_at = data_table(tables)
 
     def is_code(observation: Observation) -> bool:
         row, column = observation.row, observation.column
         if observation.rule_id != PHONE or observation.detail or row is None or column is None:
             return False
         text = folded(sheets[observation.sheet].cell(row, column) or "")
-        for table in tables:
-            name = next((name for name, place in table.columns.items() if place == column), None)
-            if table.sheet.name == observation.sheet and table.is_data_row(row) and name and table.county_code:
-                return (
-                    bool(table.definition.column(name).pattern)
-                    and is_digits(text)
-                    and text.startswith(table.county_code)
-                )
-        return False
+        table = table_at(observation.sheet, row)
+        name = next((name for name, place in table.columns.items() if place == column), None) if table else None
+        if table is None or name is None or not table.county_code:
+            return False
+        return bool(table.definition.column(name).pattern) and is_digits(text) and text.startswith(table.county_code)
 
     return [observation for observation in observations if not is_code(observation)]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from pipelines.screening.batch_contents import BATCH_KIND
 from pipelines.screening.derive import derive
 from pipelines.screening.explanations import read_explanations
 from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
-from pipelines.screening.identify import CountyName, Observation, Table
+from pipelines.screening.identify import CountyName, Observation, Table, data_table
 from pipelines.screening.look import Known, Looked, Question, told
 from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.rows import ROW_KINDS, RowKind
@@ -181,6 +182,11 @@ class _Entry:
     @property
     def slot(self) -> tuple[str, str | None, str | None]:
         return self.tables[0].slot
+
+    @cached_property
+    def data_table(self) -> Callable[[str, int], Table | None]:
+        """As `identify.data_table`, of this filing's tables."""
+        return data_table(self.tables)
 
     def copy(self) -> "_Entry":
         """The same entry, to be judged and perhaps thrown away: what judging adds does not reach this one."""
@@ -469,9 +475,8 @@ def _observe(entry: _Entry, observation: Observation) -> None:
     row, column = observation.row, observation.column
     label = entry.definition.column(observation.column_name).label if observation.column_name else ""
     row_label = known_by = ""
-    for table in entry.tables:
-        if row is not None and table.sheet.name == observation.sheet and table.is_data_row(row):
-            row_label, known_by = _row_label(table, row), table.key_of(row)
+    if row is not None and (table := entry.data_table(observation.sheet, row)):
+        row_label, known_by = _row_label(table, row), table.key_of(row)
     place = entry.place(
         observation.sheet,
         row,

@@ -133,7 +133,8 @@ def _merged(table: Table) -> Iterator[Observation]:
     left = len(rows) * len(mapped)  # merged cells never overlap: a file that says so is not followed beyond this
     told: set[tuple[int, int]] = set()
     areas: dict[tuple[int, int], list[tuple[int, int, int, int]]] = {}
-    for area in table.sheet.merged:
+    # What begins above the table and reaches into it covers the header: of such a column nothing is read.
+    for area in table.sheet.between("merged", table.first_row, table.last_data_row):
         top, leftmost, bottom, rightmost = area
         columns = [index for index in mapped if leftmost <= index <= rightmost]
         inside = rows[bisect_left(rows, top) : bisect_right(rows, bottom)] if columns else []
@@ -193,16 +194,20 @@ def _cells(table: Table) -> Iterator[Observation]:
     rows = sorted({*table.data_rows, *table.total_rows} - table.told_rows)
     ours = {*rows}
     names = {index: name for name, index in table.columns.items()}
+
+    def mine(what: str) -> list[tuple[int, int]]:
+        return sheet.between(what, table.first_data_row, table.last_data_row)
+
     uncalculated = {
         cell: None
-        for cell in sheet.valueless_formulas
+        for cell in mine("valueless_formulas")
         # The totals of our own template are our own sums: a program that did not calculate them left nothing out.
         if not (table.of_template and cell[0] in table.total_rows)
     }
     for rule_id, cells in (
-        ("FILE-1b-error-cell", {cell: sheet.cell(*cell) for cell in sheet.error_cells}),
+        ("FILE-1b-error-cell", {cell: sheet.cell(*cell) for cell in mine("error_cells")}),
         ("FILE-0-formula-no-value", uncalculated),
-        ("FILE-0-external-link", dict.fromkeys(sheet.external_formulas)),
+        ("FILE-0-external-link", dict.fromkeys(mine("external_formulas"))),
     ):
         wanted = {
             cell: cause

@@ -89,7 +89,8 @@ def tabulate(
     marks: dict[str, list[str | None]] = {column.name: [] for column in defined.columns}
     for entry, table in tables:
         sheet = table.sheet
-        refused = sheet.error_cells | refused_cells(table)
+        errors = sheet.between("error_cells", table.first_data_row, table.last_data_row)
+        refused = refused_cells(table).union(errors)
         marked = bool(refused or sheet.valueless_formulas or table.told_rows or table.told_cells)
         places = sorted([(row, False) for row in table.data_rows] + [(row, True) for row in table.total_rows])
         entries += [entry] * len(places)

@@ -4,10 +4,12 @@ Light on purpose (standard library only): the reading process imports it, and st
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from pipelines.characters import is_blank
@@ -60,6 +62,23 @@ class Sheet:
         if 0 <= row < len(self.rows) and 0 <= column < len(self.rows[row]):
             return self.rows[row][column]
         return None
+
+    def between(self, what: str, first: int, last: int) -> list[Any]:
+        """Those of `error_cells`, `marked_cells`, `merged` and their like (`what`) that stand, or begin, in the rows from first to last, in
+        order. Many tables may stand on a sheet: none of them goes through what is noted of all."""
+        if what not in self._in_order:
+            self._in_order[what] = sorted(getattr(self, what))
+        ordered = self._in_order[what]
+        return ordered[bisect_left(ordered, (first,)) : bisect_left(ordered, (last + 1,))]
+
+    @cached_property
+    def _in_order(self) -> dict[str, list[Any]]:
+        return {}
+
+    @cached_property
+    def last_filled(self) -> dict[int, int]:
+        """Column → the last row in which it is filled."""
+        return {column: row for row, cells in enumerate(self.rows) for column, text in enumerate(cells) if text}
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,14 @@ def marked_text(runs: Iterable[tuple[str, str | None]], of_cell: str = "") -> st
 
     `of_cell`: the mark of the cell's own font.
     """
-    joined: list[tuple[str, str]] = []
+    pieces: list[tuple[list[str], str]] = []
     for text, own in runs:
         mark = of_cell if own is None else own
-        if joined and (joined[-1][1] == mark or not text.strip()):
-            joined[-1] = (joined[-1][0] + text, joined[-1][1])
+        if pieces and (pieces[-1][1] == mark or not text.strip()):
+            pieces[-1][0].append(text)
         elif text:
-            joined.append((text, mark))
+            pieces.append(([text], mark))
+    joined = [("".join(texts), mark) for texts, mark in pieces]
     if not any(mark and text.strip() for text, mark in joined):
         return ""
     shown = ""

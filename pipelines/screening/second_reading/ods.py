@@ -122,7 +122,7 @@ class _Content(_Styled):
         self.row, self.row_repeat, self.column = 0, 1, 0
         self.row_cells: list[tuple[int, int, Value | None, str, str]] = []
         self.cell: dict[str, str] | None = None
-        self.paragraphs: list[str] = []
+        self.paragraphs: list[list[str]] = []
         self.notes = 0
         self.in_text = 0
         self.written = 0
@@ -171,14 +171,14 @@ class _Content(_Styled):
             self.notes += 1
         elif name == "p" and self.cell is not None and not self.notes:
             self.in_text += 1
-            self.paragraphs.append("")
+            self.paragraphs.append([])
             self._enter("paragraph", plain.get("style-name", ""))
             if self.runs:
                 self.runs.append(("\n", ""))
         elif name == "span" and self.in_text:
             self._enter("text", plain.get("style-name", ""))
         elif name in ("s", "tab", "line-break") and self.in_text:
-            self.paragraphs[-1] += " "
+            self.paragraphs[-1].append(" ")
 
     def end(self, name: str) -> None:
         super().end(name)
@@ -211,7 +211,7 @@ class _Content(_Styled):
 
     def _end_cell(self, cell: dict[str, str]) -> None:
         repeat = _count(cell, "number-columns-repeated")
-        text = "\n".join(self.paragraphs)
+        text = "\n".join(map("".join, self.paragraphs))
         kind = cell.get("value-type", "")
         value: Value | None = None
         error = ""
@@ -241,7 +241,7 @@ class _Content(_Styled):
 
     def text(self, text: str) -> None:
         if self.in_text and not self.notes and self.paragraphs:
-            self.paragraphs[-1] += text
+            self.paragraphs[-1].append(text)
             if self.may_be_marked:
                 own = self.within[-1]
                 self.runs.append((text, None if own == _SILENT else _mark(*own)))

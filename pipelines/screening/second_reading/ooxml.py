@@ -338,10 +338,11 @@ class _RichText:
 
     def __init__(self) -> None:
         self.runs: list[tuple[str, str | None]] = []
+        self.pieces: list[str] = []
         self.begin()
 
     def begin(self) -> None:
-        self.runs = []
+        self.runs, self.pieces = [], []
         self.in_text = False
         self.ruby = 0
         self.font: dict[str, bool] | None = None
@@ -355,12 +356,14 @@ class _RichText:
             self.font = {}
         elif self.font is not None and name != "t":
             self.font = {**_PLAIN, **self.font, **_font_of(name, attributes)}
+        self._settle()
         self.in_text = name == "t" and not self.ruby
         if self.in_text:
             # An empty list of properties says nothing: the run looks as its cell does.
             self.runs.append(("", mark_of(**self.font) if self.font else None))
 
     def end(self, name: str) -> None:
+        self._settle()
         self.in_text = False
         if name == "rPh":
             self.ruby -= 1
@@ -369,8 +372,13 @@ class _RichText:
 
     def text(self, text: str) -> None:
         if self.in_text:
-            before, mark = self.runs[-1]
-            self.runs[-1] = (before + text, mark)
+            self.pieces.append(text)
+
+    def _settle(self) -> None:
+        """A text comes in as many pieces as its file likes: it is put together once."""
+        if self.pieces:
+            _, mark = self.runs[-1]
+            self.runs[-1], self.pieces = ("".join(self.pieces), mark), []
 
     @property
     def whole(self) -> str:
@@ -469,6 +477,7 @@ class _Sheet(_MainWalk):
         self.kind, self.value, self.formula_text, self.of_cell = "", "", "", ""
         self.has_formula = False
         self.into: str | None = None
+        self.pieces: list[str] = []
         self.rich = _RichText()
         self.in_cell = False
 
@@ -504,10 +513,12 @@ class _Sheet(_MainWalk):
         elif self.in_cell:
             if name == "f":
                 self.has_formula = True
+            self._settle()
             self.into = name if name in ("v", "f") else None
             self.rich.start(name, attributes)
 
     def end(self, name: str) -> None:
+        self._settle()
         self.into = None
         if name == "c":
             self.in_cell = False
@@ -543,12 +554,18 @@ class _Sheet(_MainWalk):
             self.rich.end(name)
 
     def text(self, text: str) -> None:
+        if self.into:
+            self.pieces.append(text)
+        else:
+            self.rich.text(text)
+
+    def _settle(self) -> None:
+        """As `_RichText._settle`, of a value or formula."""
+        text, self.pieces = "".join(self.pieces), []
         if self.into == "v":
             self.value += text
         elif self.into == "f":
             self.formula_text += text
-        else:
-            self.rich.text(text)
 
 
 class _Table(_MainWalk):
