@@ -16,11 +16,13 @@ meantime, and what is no newer than the last arrival is no sending.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
+from pipelines.decisions import DecisionLogDamaged
 from pipelines.files import replace_file
 from pipelines.home import Home
 from pipelines.intake.raw_store import Arrival, RawStore
@@ -68,8 +70,9 @@ class History:
                 newest = moment if newest is None else max(newest, moment)
                 if arrival.county_code == code:
                     arrivals.setdefault(entry.submission_id, []).append(arrival)
-        for decision in home.decisions:
-            newest = decision.at if newest is None else max(newest, decision.at)
+        with suppress(DecisionLogDamaged):  # what the run is told next; what was sent is kept all the same
+            for decision in home.decisions:
+                newest = decision.at if newest is None else max(newest, decision.at)
         return History(arrivals, newest)
 
 

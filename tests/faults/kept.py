@@ -105,6 +105,7 @@ def _two_releases() -> Path:
         home.decisions.append("lock", by="市局甲", reason="已上报", now=datetime.now(UTC), period=period)
     assert _xianbao(home, "run").code == 0
     for file in (home.root / "counties").rglob("*.xlsx"):
+        (file.parent / "已收").mkdir(exist_ok=True)  # emptied on purpose, and no share that is gone
         file.unlink()
     assert _xianbao(home, "run").code == 0
     return home.root
