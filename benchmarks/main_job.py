@@ -20,8 +20,8 @@ from pathlib import Path
 
 from pipelines.cli.running import dagster_environment
 from pipelines.home import PROJECT, Home
+from pipelines.releases.publish import published_release
 from pipelines.sample import write_sample, write_sample_municipality
-from pipelines.warehouse.publish import published_release
 
 _PATIENCE_SECONDS = 300
 

@@ -28,11 +28,11 @@ from ruamel.yaml.tokens import AliasToken
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions, current_definitions
 from pipelines.rule_files import definitions_folder, expectations_folder, rules_from
-from pipelines.screening.archives import Unsafe, damage, open_archive
 from pipelines.screening.identify import CountyName
 from pipelines.screening.rules import Rule, cell_states, file_rules, rule_set_version, suite
-from pipelines.screening.screen import ScreenSettings
-from pipelines.screening.worker import ReadLimits
+from pipelines.screening.settings import ScreenSettings
+from pipelines.workbooks.archives import Unsafe, damage, open_archive
+from pipelines.workbooks.bounded import ReadLimits
 from pipelines.yaml_files import bounded
 
 #: The name under which a bundle is found beside the files to check.

@@ -1,9 +1,11 @@
 """Writing files so that nobody ever sees half of one: aside, flushed to disk, renamed; and folders aside for a time.
 
-Belongs here too: removing what a process that is gone left aside, and who may read what is written. A file aside is called
+Belongs here too: telling whether a file is still what it was, removing what a process that is gone left aside, and who may read what is written. A file aside is called
 `.<name>.<process id>.part`, a folder `.aside-<process id>-…`, and who makes one holds a lock on it, which the kernel releases.
 """
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -147,3 +149,29 @@ def _is_held(path: Path) -> bool:
         return not hold(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def seen_as(path: Path) -> list[int]:
+    """Size, times and inode: nobody writes to a file without changing one of them. Raises OSError."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def fingerprint(path: Path) -> str:
+    """A file's content and how it was seen, in one word, for `is_unchanged`. Raises OSError."""
+    return json.dumps({"seen": seen_as(path), "sha256": sha256_of(path)})
+
+
+def is_unchanged(path: Path, known: str) -> bool:
+    """Whether a file is what it was when its fingerprint was taken; it is hashed only when it may have been touched."""
+    try:
+        before = json.loads(known)
+        return before["seen"] == seen_as(path) or before["sha256"] == sha256_of(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -28,11 +28,8 @@ from pathlib import Path
 
 from pipelines.decisions import DecisionLog
 from pipelines.files import aside_name, closed_to_others, sync_folder
-from pipelines.municipality import County, Municipality, load_municipality
+from pipelines.municipality import Municipality, load_municipality
 from pipelines.returns import current_definitions
-from pipelines.screening.identify import CountyName
-from pipelines.screening.screen import ScreenSettings
-from pipelines.screening.worker import Budget, ReadLimits
 from pipelines.times import beijing_minute
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -45,10 +42,6 @@ ANSWER_NAME = re.compile(r"_回执\.(?:html|json)$|_标注_.*\.xlsx$")
 def is_answer(name: str) -> bool:
     """Whether a file in an outbox goes by a name that we give."""
     return name == OUTBOX_INDEX or ANSWER_NAME.search(name) is not None
-
-
-#: What is held of one county's files, and of all, for judging them together; a return of a county takes some 20 kB.
-_COUNTY_BYTES, _BATCH_BYTES = 32 << 20, 128 << 20
 
 
 class HomeBusy(RuntimeError):
@@ -165,49 +158,6 @@ class Home:
         """The configuration. Raises ConfigurationError with file, line and remedy of everything that is wrong."""
         returns = {code: defined.period_types for code, defined in current_definitions().items()}
         return load_municipality(self.configuration, returns)
-
-    def screen_settings(self) -> ScreenSettings:
-        """What screening needs to know of the municipality. Raises ConfigurationError, DecisionLogDamaged."""
-        periods: dict[str, set[str]] = {}
-        for row in self.municipality.calendar_rows():
-            periods.setdefault(row.return_code, set()).add(row.period.code)
-        return ScreenSettings(
-            counties=tuple(self.county_name(county) for county in self.municipality.counties),
-            periods=periods,
-            limits=self.read_limits(),
-            decisions=tuple(self.decisions),
-            # Without a key nothing was ever asked, and no reply is known; looking at a file must not make one.
-            reply_key=self.reply_key if (self.raw / "reply.key").exists() else secrets.token_hex(32),
-        )
-
-    def county_name(self, county: County) -> CountyName:
-        """What screening knows of a county: what it is called, and from when to when files of it are taken."""
-        municipality = self.municipality
-        return CountyName(
-            county.code, county.name, county.valid_from, county.valid_to, municipality.passed_into(county),
-            municipality.came_from(county),
-        )  # fmt: skip
-
-    def read_limits(self) -> ReadLimits:
-        """What one file may cost."""
-        limits = self.municipality.limits
-        return ReadLimits(
-            file_bytes=limits.file_mebibytes * 2**20,
-            cells=limits.cells,
-            seconds=limits.seconds,
-            memory_bytes=limits.memory_mebibytes * 2**20,
-            characters=limits.characters,
-        )
-
-    def batch_budget(self) -> Budget:
-        """What the files of one county, and all files, may cost in one run: one county's must not keep the others waiting."""
-        limits = self.municipality.limits
-        return Budget(
-            county_seconds=limits.county_seconds,
-            batch_seconds=limits.batch_seconds,
-            county_bytes=_COUNTY_BYTES,
-            batch_bytes=_BATCH_BYTES,
-        )
 
     @contextmanager
     def writing(self, *, wait_seconds: float = 600, waiting: Callable[[str], None] | None = None) -> Iterator[None]:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.answers.answers import write_answers
 from pipelines.cli.running import run_update
 from pipelines.files import closed_to_others
 from pipelines.home import Home
 from pipelines.intake.collect import collect
+from pipelines.operations.upkeep import look_after
+from pipelines.releases.publish import Published, publish
 from pipelines.sample import write_sample, write_sample_municipality
-from pipelines.upkeep import look_after
-from pipelines.warehouse.answers import write_answers
-from pipelines.warehouse.publish import Published, publish
-from pipelines.warehouse.update import Landed, build_marts, land_new
+from pipelines.warehouse.landing import Landed, build_marts, land_new
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED = PROJECT.parent / "shared"

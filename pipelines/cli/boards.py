@@ -10,11 +10,11 @@ from rich.text import Text
 
 from pipelines.cli.terminal import console, county_text, figure, new_table, query, refuse, say, tell, whole_or_cents
 from pipelines.home import Home
+from pipelines.releases.labels import labels
 from pipelines.returns import current_definitions
 from pipelines.screening.reference import CENSUS, CENSUS_YEAR
 from pipelines.screening.rules import OUTCOMES
 from pipelines.screening.screen import Screening
-from pipelines.warehouse.labels import labels
 from pipelines.warehouse.quotient import quotient
 
 #: Colours of codes; their wordings are those of the published file (`labels.yaml`).

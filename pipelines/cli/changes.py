@@ -1,6 +1,6 @@
 """Printing what changed between two releases: in the terminal, as a workbook, as JSON.
 
-Belongs here: presentation. What changed and why is `warehouse.changes`; the tables a BI tool opens are `warehouse.changes_table`.
+Belongs here: presentation. What changed and why is `releases.changes`; the tables a BI tool opens are `releases.changes_table`.
 """
 
 import io
@@ -15,7 +15,7 @@ from typing import Any
 from pipelines.cli.terminal import complain, console, county_text, new_table, refuse, say, tell
 from pipelines.files import replace_file
 from pipelines.home import Home
-from pipelines.warehouse.changes import (
+from pipelines.releases.changes import (
     CAUSE_LABELS,
     CAUSES,
     ChangedFigure,
@@ -24,10 +24,10 @@ from pipelines.warehouse.changes import (
     compare_releases,
     residual,
 )
-from pipelines.warehouse.changes_table import TABLES, change_rows, input_rows, keep_changes
+from pipelines.releases.changes_table import TABLES, change_rows, input_rows, keep_changes
+from pipelines.releases.reconstruct import ReconstructionFault
+from pipelines.releases.release import NoSuchRelease, ReleaseLog, ReleaseLogDamaged
 from pipelines.warehouse.dbt import DbtFault
-from pipelines.warehouse.reconstruct import ReconstructionFault
-from pipelines.warehouse.release import NoSuchRelease, ReleaseLog, ReleaseLogDamaged
 
 _CAUSES_EN = {"filings": "filings (other than population)", "population": "population", "calibers": "calibers, standards",
               "counties": "counties, calendar", "residual": "residual: models, rules, code"}  # fmt: skip

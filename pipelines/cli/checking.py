@@ -8,7 +8,7 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,12 +17,14 @@ from pipelines.cli import boards
 from pipelines.cli.terminal import complain, refuse, say, tell
 from pipelines.files import replace_file
 from pipelines.home import Home
-from pipelines.screening.archives import ZIP_SIGNATURES, Unsafe, open_archive
-from pipelines.screening.batch_contents import batch_members, is_batch, plain_name
-from pipelines.screening.personal_data import mask_personal
+from pipelines.intake.submission import Submission
 from pipelines.screening.rules import rule_set_version
-from pipelines.screening.screen import Screening, ScreenSettings, Submission, screen
-from pipelines.screening.worker import Tasks, task_process
+from pipelines.screening.screen import Screening, screen
+from pipelines.screening.settings import ScreenSettings, screen_settings
+from pipelines.workbooks.archives import ZIP_SIGNATURES, Unsafe, open_archive
+from pipelines.workbooks.batch_contents import batch_members, is_batch, plain_name
+from pipelines.workbooks.bounded import Asking, task_process
+from pipelines.workbooks.personal_data import mask_personal
 
 
 def check_files(home: Home, files: Sequence[Path], *, bundle: Path | None, annotate_into: Path | None) -> int:
@@ -35,8 +37,8 @@ def check_files(home: Home, files: Sequence[Path], *, bundle: Path | None, annot
         result = screen(submissions, settings)
         boards.show_check(result)
         if annotate_into is not None:
-            with task_process(settings.limits) as tasks:
-                for path in _write_annotated(submissions, result, settings, annotate_into, tasks):
+            with _annotating_process(settings) as process:
+                for path in _write_annotated(submissions, result, settings, annotate_into, process):
                     tell(say(f"标注：{path}", f"Annotated: {path}"))
     for fault in result.faults.values():
         complain(say(f"系统故障，不是文件的错：{fault}", f"System fault, no fault of the file: {fault}"))
@@ -51,10 +53,10 @@ def annotated_example(home: Home, file: Path) -> Path | None:
     target = file.parent / f"标注_{file.stem}.xlsx"
     if target.is_file() and made_by.is_file() and made_by.read_text() == now:
         return target
-    settings = home.screen_settings()
+    settings = screen_settings(home)
     submissions = [Submission("check-1", file, file.name)]
-    with task_process(settings.limits) as tasks:
-        written = _write_annotated(submissions, screen(submissions, settings), settings, file.parent, tasks)
+    with _annotating_process(settings) as process:
+        written = _write_annotated(submissions, screen(submissions, settings), settings, file.parent, process)
     replace_file(made_by, now.encode())
     return written[0] if written else None
 
@@ -111,7 +113,7 @@ def _rules(home: Home, bundle: Path | None) -> Iterator[ScreenSettings]:
     """A bundle that is named; else the home's configuration; else a bundle in the current folder."""
     beside = Path(BUNDLE_NAME)
     if bundle is None and home.configuration.exists():
-        yield home.screen_settings()
+        yield screen_settings(home)
         return
     if bundle is None and not beside.is_file():
         refuse(
@@ -130,11 +132,17 @@ def _rules(home: Home, bundle: Path | None) -> Iterator[ScreenSettings]:
         refuse(f"{path}：{error}")
 
 
+def _annotating_process(settings: ScreenSettings) -> AbstractContextManager[Asking]:
+    from pipelines.answers.annotated import ANNOTATING
+
+    return task_process(ANNOTATING, settings.limits)
+
+
 def _write_annotated(
-    submissions: Sequence[Submission], result: Screening, settings: ScreenSettings, folder: Path, tasks: Tasks
+    submissions: Sequence[Submission], result: Screening, settings: ScreenSettings, folder: Path, process: Asking
 ) -> list[Path]:
     """For each file with findings, the workbook that the county would get back, marked as not yet submitted; their paths."""
-    from pipelines.documents.annotated import Heading, Issue, annotate
+    from pipelines.answers.annotated import Heading, Issue, annotate
 
     counties = {county.code: county.name for county in settings.counties}
     stems = Counter(Path(submission.file_name).stem for submission in submissions)
@@ -160,7 +168,11 @@ def _write_annotated(
             else "请逐条核实；属实的在“核实说明”栏写明原因，再报送。",
         )
         annotated = annotate(
-            submission.path, submission.file_name, [Issue.of(finding) for finding in found], heading, tasks=tasks
+            submission.path,
+            submission.file_name,
+            [Issue.of(finding) for finding in found],
+            heading,
+            annotating_process=process,
         )
         if annotated is None:
             continue

@@ -20,6 +20,7 @@ from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
 from pipelines.municipality import ConfigurationError
 from pipelines.returns import DefinitionError
+from pipelines.screening.settings import screen_settings
 from pipelines.warehouse.opened import FileUnusable, in_words
 
 
@@ -228,7 +229,7 @@ def rebuild() -> None:
     """只凭 raw/ 重建仓库。Rebuild the warehouse from raw/ alone."""
     from pipelines.cli.running import whole_run
     from pipelines.warehouse.build_database import remove_build
-    from pipelines.warehouse.update import damaged_in_raw, remember_damaged
+    from pipelines.warehouse.landing import damaged_in_raw, remember_damaged
 
     home = _home()
     home.municipality  # noqa: B018 - a wrong configuration is told before anything is removed
@@ -403,7 +404,7 @@ def bundle(out: Annotated[Path, typer.Option(help="规则包文件")] = Path("xi
     home = _home()
     city = home.municipality.city
     try:
-        replace_file(out, bundle_bytes(city.code, city.name, home.screen_settings()))
+        replace_file(out, bundle_bytes(city.code, city.name, screen_settings(home)))
     except OSError as error:
         refuse(say(f"写不进 {out}：{error.strerror}", f"Cannot write {out}: {error.strerror}"))
     tell(say(f"已写出规则包 {out}，请发给各县区。", f"Wrote the rule bundle {out}."))

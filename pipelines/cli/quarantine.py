@@ -1,12 +1,12 @@
 """`xianbao quarantine`: the files in which something of a person was found, and erasing them.
 
-Belongs here: what the commands say. What erasing does is `pipelines.warehouse.quarantine`.
+Belongs here: what the commands say. What erasing does is `pipelines.operations.quarantine`.
 """
 
 from pipelines.cli.terminal import console, county_text, new_table, refuse, say, tell
 from pipelines.home import Home
-from pipelines.screening.personal_data import mask_personal
 from pipelines.times import beijing_minute, utc
+from pipelines.workbooks.personal_data import mask_personal
 
 _KINDS = {
     "FILE-1a-identity-number": ("身份证号", "identity number"),
@@ -19,7 +19,7 @@ _KINDS = {
 
 def show_quarantined(home: Home) -> None:
     """Every quarantined file, and which of them were erased."""
-    from pipelines.warehouse.quarantine import quarantined
+    from pipelines.operations.quarantine import quarantined
 
     names = {county.code: county.name for county in home.municipality.counties}
     table = new_table(
@@ -46,7 +46,7 @@ def show_quarantined(home: Home) -> None:
 
 def erase_quarantined(home: Home, number: str, by: str, reason: str) -> None:
     """Erase one, or refuse in words."""
-    from pipelines.warehouse.quarantine import EraseRefused, erase
+    from pipelines.operations.quarantine import EraseRefused, erase
 
     with home.writing():
         try:

@@ -1,6 +1,6 @@
 """Printing releases: the list of them, one as of a day, the proof of one.
 
-Belongs here: words. What a release is stands in `warehouse.release`, making one again in `warehouse.reconstruct`.
+Belongs here: words. What a release is stands in `releases.release`, making one again in `releases.reconstruct`.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from rich.table import Table
 
 from pipelines.cli.terminal import complain, console, refuse, say, tell
 from pipelines.home import Home
+from pipelines.releases.presentation import SCHEMA
+from pipelines.releases.publish import published_release
+from pipelines.releases.reconstruct import ReconstructionFault, publish_as_of, verify
+from pipelines.releases.release import Manifest, NoSuchRelease, ReleaseLog, ReleaseLogDamaged
 from pipelines.times import beijing_minute
-from pipelines.warehouse.chinese import SCHEMA
 from pipelines.warehouse.dbt import DbtFault
-from pipelines.warehouse.publish import published_release
-from pipelines.warehouse.reconstruct import ReconstructionFault, publish_as_of, verify
-from pipelines.warehouse.release import Manifest, NoSuchRelease, ReleaseLog, ReleaseLogDamaged
 
 Progress = Callable[[int, int], None]
 

@@ -1,6 +1,6 @@
 """`xianbao template`: which templates are meant, where they are written, what they are prefilled with.
 
-Belongs here: reading the call against the municipality, and one query on the published file. The workbook is `documents.template`.
+Belongs here: reading the call against the municipality, and one query on the published file. The workbook is `templates.template`.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from typing import Any
 
 from pipelines.cli.naming import county_named, period_named, return_named
 from pipelines.cli.terminal import query, refuse, say, tell
-from pipelines.documents.prefill import prefilled
-from pipelines.documents.template import known_rows, template_name, template_workbook
 from pipelines.files import replace_file
 from pipelines.home import Home
 from pipelines.municipality import County
 from pipelines.periods import Period, parse_period
 from pipelines.returns import ReturnDefinition, current_definitions
 from pipelines.screening.identify import CountyName
+from pipelines.templates.prefill import prefilled
+from pipelines.templates.template import known_rows, template_name, template_workbook
 
 ALL = "all"
 

@@ -1,6 +1,6 @@
 """`xianbao trace`: a figure down to the cells of the counties' files, as a tree, a workbook or JSON.
 
-Belongs here: words and layout. The figure, its terms and the proof that they add up are `pipelines.warehouse.trace`'s.
+Belongs here: words and layout. The figure, its terms and the proof that they add up are `pipelines.releases.trace`'s.
 """
 
 import io
@@ -19,8 +19,8 @@ from pipelines.cli.naming import period_named
 from pipelines.cli.terminal import complain, console, county_text, query, refuse, say, tell, whole_or_cents
 from pipelines.files import replace_file
 from pipelines.home import Home
+from pipelines.releases.trace import Cell, CountyTerm, NoSuchFigure, Part, Source, Term, Trace, TraceMismatch, trace
 from pipelines.returns import current_definitions
-from pipelines.warehouse.trace import Cell, CountyTerm, NoSuchFigure, Part, Source, Term, Trace, TraceMismatch, trace
 
 _ROLES = {
     "numerator": ("分子", "Numerator"),

@@ -8,6 +8,7 @@ from pipelines.cli.terminal import complain, console, county_text, new_table, qu
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawDamaged, RawStore
 from pipelines.screening.compare import ChangedCell, NotComparable, changed_cells
+from pipelines.screening.settings import screen_settings
 
 _CHANGES = {
     "changed": ("改动", "changed"),
@@ -49,7 +50,7 @@ def show_difference(home: Home, return_name: str, county: str, period: str, old:
             complain(damaged.words({one.code: one.name for one in home.municipality.counties}) + "。")
             raise SystemExit(1) from None
     try:
-        changes = changed_cells(submissions[0], submissions[1], home.screen_settings(), slot)
+        changes = changed_cells(submissions[0], submissions[1], screen_settings(home), slot)
     except NotComparable as error:
         refuse(str(error))
     _show(changes, say(f"{one.name}{which.label}《{defined.title}》：第 {old} 版 → 第 {new} 版",
@@ -79,9 +80,9 @@ def show_affected(
     home: Home, county_code: str | None, period: str | None, *, progress: Callable[[int, int], None] | None = None
 ) -> int:
     """Whom the rules of today would judge otherwise than they were judged; returns how many filings. Nothing is changed."""
-    from pipelines.warehouse.reconstruct import ReconstructionFault
-    from pipelines.warehouse.rehearsal import rehearse
-    from pipelines.warehouse.update import Scope
+    from pipelines.operations.rehearsal import rehearse
+    from pipelines.releases.reconstruct import ReconstructionFault
+    from pipelines.warehouse.landing import Scope
 
     names = {county.code: county.name for county in home.municipality.counties}
     try:

@@ -21,8 +21,8 @@ import duckdb
 
 from pipelines.exports.public import DEFAULT_THRESHOLD, declared, public_copy, undeclared
 from pipelines.files import replace_file
-from pipelines.warehouse.chinese import SCHEMA, ColumnFacts, catalogue, unit_of
-from pipelines.warehouse.labels import labels
+from pipelines.releases.labels import labels
+from pipelines.releases.presentation import SCHEMA, ColumnFacts, catalogue, unit_of
 from pipelines.warehouse.opened import opened, telling_of
 
 FORMATS = ("parquet", "csv", "xlsx")

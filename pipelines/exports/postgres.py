@@ -1,7 +1,7 @@
 """A copy of the published file in PostgreSQL, for tools that cannot open DuckDB: Excel, Power BI, 帆软.
 
 Belongs here: types, comments, rights and the swap. What the tables hold is read from the published file, and the views of 指标 are
-those of `warehouse.chinese`. Making roles does not belong here: whoever runs the database makes them, with their passwords.
+those of `releases.presentation`. Making roles does not belong here: whoever runs the database makes them, with their passwords.
 
 **One transaction** makes new schemas beside those in place, fills them, takes the old ones away and renames the new. Whatever kills
 it leaves the database as it was. The old tables are locked before the names change hands: PostgreSQL looks up the tables of a
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipelines.municipality import Postgres
-from pipelines.warehouse.chinese import ColumnFacts, catalogue, chinese_views
+from pipelines.releases.presentation import ColumnFacts, catalogue, chinese_views
 from pipelines.warehouse.opened import FileUnusable, opened
 
 if TYPE_CHECKING:

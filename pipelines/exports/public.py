@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from ruamel.yaml import YAML
 
 from pipelines.exports.suppression import Equation, hidden_records
-from pipelines.warehouse.chinese import catalogue, set_comment, write_chinese_layer
+from pipelines.releases.presentation import catalogue, set_comment, write_chinese_layer
 from pipelines.warehouse.opened import opened
 from pipelines.yaml_files import bounded
 

@@ -1,15 +1,15 @@
 """A zip of returns: its members become submissions of their own.
 
 Belongs here: keeping the bytes of a batch's members in `raw/`. What a batch is, and which one is refused as a whole,
-`screening.batch_contents` says; the reader asks the same when it judges the zip itself. Each member's arrival, which names the zip
+`workbooks.batch_contents` says; the reader asks the same when it judges the zip itself. Each member's arrival, which names the zip
 and the path in it, is recorded by `collect`.
 """
 
 from dataclasses import dataclass
 
 from pipelines.intake.raw_store import AlreadyErased, RawStore
-from pipelines.screening.archives import Unsafe, open_archive
-from pipelines.screening.batch_contents import batch_members, is_batch, left_behind, plain_name
+from pipelines.workbooks.archives import Unsafe, open_archive
+from pipelines.workbooks.batch_contents import batch_members, is_batch, left_behind, plain_name
 
 
 @dataclass(frozen=True)

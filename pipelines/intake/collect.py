@@ -22,16 +22,16 @@ from typing import IO, Any
 from pipelines.files import replace_file
 from pipelines.home import OUTBOX_INDEX, Home
 from pipelines.intake.batches import unpack
+from pipelines.intake.connections import masked, opened, what_failed
 from pipelines.intake.parallel import in_parallel
-from pipelines.intake.places import masked, opened, what_failed
 from pipelines.intake.raw_store import AlreadyErased, Arrival, Erasure, RawStore, TooLarge
 from pipelines.intake.sendings import Inbox, Lying, Moments, Sent, sources_folder
 from pipelines.intake.source_notes import note_source
 from pipelines.municipality import ConfigurationError, County, Reference
-from pipelines.screening.archives import ZIP_SIGNATURES
-from pipelines.screening.batch_contents import UNFINISHED, is_left_behind, plain_name
-from pipelines.screening.personal_data import mask_personal, masked_as_written
 from pipelines.times import beijing_minute, utc
+from pipelines.workbooks.archives import ZIP_SIGNATURES
+from pipelines.workbooks.batch_contents import UNFINISHED, is_left_behind, plain_name
+from pipelines.workbooks.personal_data import mask_personal, masked_as_written
 
 #: So many files in a row that cannot be read are no fault of the files.
 _FAILURES_OF_A_SOURCE = 3

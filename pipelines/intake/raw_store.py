@@ -26,10 +26,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any
 
-from pipelines.files import hold, replace_file, sync_folder
-from pipelines.screening.personal_data import Where, mask_personal, masked_as_written, search
-from pipelines.screening.screen import Receipt, Sending, Submission
+from pipelines.files import hold, replace_file, sha256_of, sync_folder
+from pipelines.intake.submission import Receipt, Sending, Submission
 from pipelines.times import utc
+from pipelines.workbooks.personal_data import Where, mask_personal, masked_as_written, search
 
 _CHUNK = 1 << 20
 
@@ -337,12 +337,6 @@ class RawStore:
             entry.receipts,
             erased=(entry.erased.screening or {}) if entry.erased else None,
         )
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's content. Raises OSError."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read(sidecar: Path) -> RawSubmission | None:

@@ -15,27 +15,28 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
-from pipelines.documents.receipt_page import OUTCOME_LABELS
+from pipelines.answers.answers import write_answers
+from pipelines.answers.delivery import deliver_all
+from pipelines.answers.receipt_page import OUTCOME_LABELS
 from pipelines.exports.postgres import CopyFault, copy_to_postgres
 from pipelines.files import PRIVATE_UMASK
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect_all
 from pipelines.intake.deadlines import record_late
-from pipelines.intake.deliver import deliver_all
 from pipelines.intake.raw_store import RawStore
 from pipelines.municipality import Postgres
+from pipelines.operations.upkeep import look_after
 from pipelines.orchestration.liveness import show_life
 from pipelines.orchestration.tables import SHOWN_ROWS, table
+from pipelines.releases.publish import publish
+from pipelines.releases.release import code_version
 from pipelines.returns import current_definitions
 from pipelines.screening.rules import form_label
+from pipelines.screening.settings import batch_budget
 from pipelines.times import beijing_day
-from pipelines.upkeep import look_after
 from pipelines.warehouse import dbt
-from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.build_database import landing_schema
-from pipelines.warehouse.publish import publish
-from pipelines.warehouse.release import code_version
-from pipelines.warehouse.update import (
+from pipelines.warehouse.landing import (
     Landed,
     Scope,
     build_marts,
@@ -355,7 +356,7 @@ def screen_asset(home: Home, manifest: Path, progress: Callable[[int, int], None
         landed = turn.land(
             home,
             again=Scope(config.county_code, config.period, config.everything),
-            budget=home.batch_budget(),
+            budget=batch_budget(home.municipality),
             progress=progress,
         )
         judged, shown = making_again(

@@ -16,8 +16,8 @@ from typing import Any
 
 from pipelines.home import Home
 from pipelines.intake.collect import NotThere, SourceFile, list_source, listing_digest, not_taken, unfinished
+from pipelines.intake.connections import what_failed
 from pipelines.intake.parallel import in_parallel
-from pipelines.intake.places import what_failed
 from pipelines.municipality import County
 
 #: A source that has not answered by then is left for the next look; the others are not kept waiting.

@@ -1,6 +1,6 @@
 """From a submission's bytes to typed rows, findings and a verdict. Pure: no Dagster, no warehouse.
 
-In order: `worker`/`reader` (cells), `identify` (which return, county, period), `tabulate` (typed columns), `derive` (the
+In order: `workbooks` (cells), `identify` (which return, county, period), `tabulate` (typed columns), `derive` (the
 truth columns that rules assert), `validate` (Great Expectations), `findings`, and `screen`, which strings them together.
-`context` holds the rules that need other periods or returns. What a rule says stands in `expectations/`, not here.
+`warehouse.context` holds the rules that need other periods or returns. What a rule says stands in `expectations/`, not here.
 """

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.characters import folded, folded_name
+from pipelines.intake.submission import Submission
 from pipelines.returns import ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.findings import shown, signed
 from pipelines.screening.identify import Table
-from pipelines.screening.screen import ScreenSettings, Submission, look_at
+from pipelines.screening.screen import look_at
+from pipelines.screening.settings import ScreenSettings
 from pipelines.screening.tabulate import tabulate
-from pipelines.screening.workbook import Refusal, cell_address
+from pipelines.workbooks.workbook import Refusal, cell_address
 
 #: What a total row is known by.
 _TOTAL = "合计"

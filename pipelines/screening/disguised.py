@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pipelines.characters import searchable, turning, unturned, visible
 from pipelines.screening.identify import Observation, Table, findings_header
 from pipelines.screening.rows import RowKind
-from pipelines.screening.second_reading.cells import formula_of
 from pipelines.screening.structure import blocks
-from pipelines.screening.workbook import FINDINGS_SHEET, Sheet, Workbook
+from pipelines.workbooks.second_reading.cells import formula_of
+from pipelines.workbooks.workbook import FINDINGS_SHEET, Sheet, Workbook
 
 _FORMULA, _TURNED = "FILE-1a-formula-as-text", "FILE-1a-turned-text"
 #: What is computed: a call, a cell of a sheet, a sum of two terms. A lone sign, a grade or a dash says nothing of the kind.

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from pipelines.characters import folded, folded_name, visible
 from pipelines.screening.identify import Observation, findings_header
-from pipelines.screening.personal_data import mask
-from pipelines.screening.workbook import FINDINGS_SHEET, REPLY_LABEL, TOKEN_LABEL, Sheet, Workbook, cell_address
+from pipelines.workbooks.personal_data import mask
+from pipelines.workbooks.workbook import FINDINGS_SHEET, REPLY_LABEL, TOKEN_LABEL, Sheet, Workbook, cell_address
 
 #: A reply that begins with this mark is last period's, proposed by us: no reply until the clerk takes the mark away.
 PROPOSAL_MARK = "（上期说明）"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pipelines.characters import unturned, visible
-from pipelines.screening.personal_data import mask, mask_personal
 from pipelines.screening.rules import Rule
+from pipelines.workbooks.personal_data import mask, mask_personal
 
 _DIGITS = re.compile(r"(?<![\d.])\d{11,19}[Xx]?(?![\d.]*\d)")
 _MAX_TEXT = 200

@@ -34,7 +34,7 @@ from pipelines.screening.rows import (
     sort_rows,
 )
 from pipelines.screening.units import asked_instead, units_said
-from pipelines.screening.workbook import (
+from pipelines.workbooks.workbook import (
     FINDINGS_SHEET,
     METADATA_SHEET,
     NOTES_SHEET,
@@ -732,7 +732,7 @@ def _metadata_rows(workbook: Workbook) -> Iterator[tuple[int, str, str]]:
 
 
 def answered_submission(workbook: Workbook) -> str | None:
-    """The submission whose annotated workbook this is, None when it is none; written in groups by `documents.annotated`."""
+    """The submission whose annotated workbook this is, None when it is none; written in groups by `answers.annotated`."""
     told = next((value.replace("-", "") for _, key, value in _metadata_rows(workbook) if key == "answer_to"), "")
     return told if re.fullmatch(r"[0-9a-f]{64}", told) else None
 

@@ -6,7 +6,7 @@ list of findings. What a file costs to look at is therefore its own cost, and wh
 what a rule says, the bureau's decisions, any secret of the home; `screen` knows those.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from pipelines.characters import folded_name
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions
-from pipelines.screening.batch_contents import BATCH_KIND
+from pipelines.rule_files import definitions_folder, expectations_folder
 from pipelines.screening.disguised import disguised_beside, disguised_in
 from pipelines.screening.identify import (
     CountyName,
@@ -29,7 +29,9 @@ from pipelines.screening.identify import (
 from pipelines.screening.personal_findings import personal_observations, without_misspelt_codes
 from pipelines.screening.rows import RowKind
 from pipelines.screening.structure import LONGEST_CELL, as_judged
-from pipelines.screening.workbook import (
+from pipelines.workbooks.batch_contents import BATCH_KIND
+from pipelines.workbooks.bounded import NO_BUDGET, Budget, Postponed, ReadLimits, Task, answers_of
+from pipelines.workbooks.workbook import (
     FINDINGS_SHEET,
     REPLY_LABEL,
     TOKEN_LABEL,
@@ -43,6 +45,8 @@ from pipelines.screening.workbook import (
 
 #: No text of an observation is longer; a finding repeats far less of it.
 _LONGEST_SAID = 2_000
+#: What a process may say of one file.
+_MOST_LOOKED_BYTES = 32 << 20
 #: A row of the list of findings: the token of a query, and the reply to it.
 _LONGEST_OF_A_LIST = 4_000
 
@@ -64,7 +68,7 @@ class Known:
         }
 
     @staticmethod
-    def of(plain: dict[str, Any]) -> "Known":
+    def of(plain: Mapping[str, Any]) -> "Known":
         counties = [
             CountyName(
                 county["code"], county["name"], _as_day(county["valid_from"]), _as_day(county["valid_to"]),
@@ -203,33 +207,65 @@ def _kept(sheet: Sheet, tables: Sequence[Table]) -> Sheet:
 # --- the plain form ---------------------------------------------------------------------------------------------------
 
 
-def look_here(plain: dict[str, Any], known: Known, limits: Mapping[str, Any]) -> dict[str, Any]:
-    """The bounded process's side: read the file, look at it, and say in plain values what came of it.
+def looking(known: Mapping[str, Any], limits: Mapping[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """The bounded process's side: read a file, look at it, and say in plain values what came of it. What every look needs is read first.
 
     What fails in us once the file is read is told apart from what is wrong with the file (`Refusal.is_ours`).
     """
-    from pipelines.screening.reader import read_file
+    from pipelines.workbooks.reader import read_file
 
-    path, name = Path(plain["path"]), plain["name"]
-    outcome = read_file(
-        path, name, max_bytes=limits["file_bytes"], max_cells=limits["cells"], max_characters=limits["characters"]
-    )
-    if isinstance(outcome, Refusal):
-        return workbook_to_json(outcome)
-    question = Question(path, name, tuple(plain["names"]), tuple(plain["source_counties"]))
-    try:
-        looked = look(outcome, question, known)
-    except MemoryError:
-        raise
-    except Exception as fault:  # noqa: BLE001 - ours, not the file's
-        return workbook_to_json(Refusal("FILE-0-unreadable", told(fault), is_ours=True))
-    return _looked_to_json(looked)
-
-
-def get_ready() -> None:
-    """Read what every look needs, so that no file is charged for it."""
+    municipality = Known.of(known)
     all_definitions()
     identify(Workbook("csv"), file_name="", counties=(), source_counties=(), periods={})
+
+    def look_here(plain: dict[str, Any]) -> dict[str, Any]:
+        path, name = Path(plain["path"]), plain["name"]
+        outcome = read_file(
+            path, name, max_bytes=limits["file_bytes"], max_cells=limits["cells"], max_characters=limits["characters"]
+        )
+        if isinstance(outcome, Refusal):
+            return workbook_to_json(outcome)
+        question = Question(path, name, tuple(plain["names"]), tuple(plain["source_counties"]))
+        try:
+            looked = look(outcome, question, municipality)
+        except MemoryError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - ours, not the file's
+            return workbook_to_json(Refusal("FILE-0-unreadable", told(fault), is_ours=True))
+        return _looked_to_json(looked)
+
+    return look_here
+
+
+def look_at_files(
+    questions: Sequence[Question],
+    known: Known,
+    limits: ReadLimits = ReadLimits(),
+    *,
+    owners: Sequence[str] | None = None,
+    budget: Budget = NO_BUDGET,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[int, Looked | Refusal | Postponed | Exception]]:
+    """Index and what is in the file, as they come: those of `owners` (a county each) that have cost the least first.
+
+    An exception is ours: an answer that cannot be understood.
+    """
+    # The rules may be those of a bundle.
+    rules = {"XIANBAO_RETURNS": str(definitions_folder()), "XIANBAO_EXPECTATIONS": str(expectations_folder())}
+    task = Task("pipelines.screening.look:looking", known.plain(), _MOST_LOOKED_BYTES, rules)
+    answers = answers_of(task, [one.plain() for one in questions], limits, owners=owners, budget=budget)
+    for done, (index, answer) in enumerate(answers, start=1):
+        if progress:
+            progress(done, len(questions))
+        if isinstance(answer, Postponed):
+            yield index, answer
+        elif isinstance(answer.said, Refusal):
+            yield index, answer.said
+        else:
+            try:
+                yield index, looked_from_json(answer.said)
+            except Exception as fault:  # noqa: BLE001 - whatever a process says that hostile files were opened in
+                yield index, fault
 
 
 def told(fault: BaseException) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from pipelines.returns import Column
 from pipelines.screening.identify import Observation, Table
-from pipelines.screening.workbook import STRUCK, WHOLE_CELL_MARKS, area_address, rows_in_words, runs
+from pipelines.workbooks.workbook import STRUCK, WHOLE_CELL_MARKS, area_address, rows_in_words, runs
 
 _REFUSED, _ASKED = "FILE-1b-marked-figure", "FILE-1b-marked-text"
 #: So many cells of a column are told one by one; more are one act.

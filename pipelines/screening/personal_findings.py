@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipelines.characters import folded, is_digits
 from pipelines.screening.identify import Observation, Table, data_table
-from pipelines.screening.personal_data import PHONE, Where, mask_personal, search
-from pipelines.screening.workbook import Workbook
+from pipelines.workbooks.personal_data import PHONE, Where, mask_personal, search
+from pipelines.workbooks.workbook import Workbook
 
 
 def personal_observations(workbook: Workbook, file_names: Iterable[str] = ()) -> Iterator[Observation]:

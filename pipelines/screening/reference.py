@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from pipelines.intake.submission import Submission
 from pipelines.returns import normalise_label
 from pipelines.screening.findings import Finding, Place, make_finding, signed
 from pipelines.screening.identify import CountyName
 from pipelines.screening.rules import Rule, censuses, reference_rules, rule_set_version
-from pipelines.screening.screen import Filing, Submission, sending_rows
-from pipelines.screening.workbook import Refusal, Sheet, cell_address
-from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
+from pipelines.screening.screen import Filing, sending_rows
+from pipelines.workbooks.bounded import ReadLimits, ReadRequest, read_files
+from pipelines.workbooks.workbook import Refusal, Sheet, cell_address
 
 CENSUS = "census_2020"
 CENSUS_YEAR = 2020

@@ -16,7 +16,7 @@ from pipelines.characters import folded, is_digits, normalise_label
 from pipelines.returns import Column, ReturnDefinition, declared_units, split_unit
 from pipelines.returns.definition import MISSING_CODES
 from pipelines.screening.units import units_said
-from pipelines.screening.workbook import Sheet
+from pipelines.workbooks.workbook import Sheet
 
 
 class RowKind(StrEnum):

@@ -12,29 +12,32 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipelines.characters import folded, folded_name, strange, unseen
 from pipelines.decisions import Decision, lock_at, waivers
+from pipelines.intake.submission import Sending, Submission
 from pipelines.periods import Period, parse_period
 from pipelines.returns import Column, DateCheck, ReturnDefinition, all_definitions, current_definitions
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, Ratio
-from pipelines.screening.batch_contents import BATCH_KIND
 from pipelines.screening.derive import derive
 from pipelines.screening.explanations import read_explanations
 from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
-from pipelines.screening.identify import CountyName, Observation, Table, data_table
-from pipelines.screening.look import Known, Looked, Question, told
-from pipelines.screening.personal_data import mask_personal
+from pipelines.screening.identify import Observation, Table, data_table
+from pipelines.screening.look import Known, Looked, Question, look_at_files, told
 from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
+from pipelines.screening.settings import ScreenSettings
 from pipelines.screening.tabulate import READ_STATES, UNREAD_STATES, UNSEEN, CellState, tabulate
 from pipelines.screening.units import suspected, suspected_within
 from pipelines.screening.validate import Validation, validate
-from pipelines.screening.workbook import (
+from pipelines.times import beijing_day
+from pipelines.workbooks.batch_contents import BATCH_KIND
+from pipelines.workbooks.bounded import NO_BUDGET, Budget, Postponed
+from pipelines.workbooks.personal_data import mask_personal
+from pipelines.workbooks.workbook import (
     Refusal,
     Sheet,
     Workbook,
@@ -43,61 +46,9 @@ from pipelines.screening.workbook import (
     cell_position,
     column_letter,
 )
-from pipelines.screening.worker import NO_BUDGET, Budget, Postponed, ReadLimits, look_at_files
-from pipelines.times import beijing_day
 
 #: At most so many findings a rule and filing are written out; the rule's result always counts all of them.
 FINDINGS_PER_RULE = 200
-
-
-@dataclass(frozen=True, order=True)
-class Sending:
-    """One time that bytes were sent (UTC): what counts as received, and when they were collected, which a lock is held against."""
-
-    received_at: datetime
-    collected_at: datetime
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """A submission's bytes from one county: whose inbox, under which name first, received when first (UTC), and every time that they
-    were sent, by the time received; none given: that once. `personal`: (rule, value) of what of persons the name held, which is masked
-    since.
-    """
-
-    county_code: str
-    file_name: str
-    received_at: datetime
-    sendings: tuple[Sending, ...] = ()
-    personal: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def every_sending(self) -> tuple[Sending, ...]:
-        return self.sendings or (Sending(self.received_at, self.received_at),)
-
-
-@dataclass(frozen=True)
-class Submission:
-    """The bytes to screen. `receipts` may be empty for a file that never came in (`xianbao check`). `erased`: the bytes are gone, and this
-    is what screening had made of them (`recorded`)."""
-
-    submission_id: str
-    path: Path
-    file_name: str
-    receipts: tuple[Receipt, ...] = ()
-    erased: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class ScreenSettings:
-    """What screening knows of the municipality. `periods`: return code → period codes of the calendar; `decisions`: the bureau's log;
-    `reply_key`: what the home signs its queries with."""
-
-    counties: tuple[CountyName, ...]
-    periods: dict[str, set[str]] = field(default_factory=dict)
-    limits: ReadLimits = ReadLimits()
-    decisions: tuple[Decision, ...] = ()
-    reply_key: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pipelines.returns import Column
 from pipelines.screening.identify import Identified, Observation, Table
 from pipelines.screening.marked import marked_cells
 from pipelines.screening.rows import RowKind, holds
-from pipelines.screening.workbook import area_address, cell_address, column_letter, rows_in_words, runs
+from pipelines.workbooks.workbook import area_address, cell_address, column_letter, rows_in_words, runs
 
 #: So many ranges a finding names; the rest are counted.
 _NAMED_RANGES = 10

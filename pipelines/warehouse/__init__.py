@@ -1,1 +1,1 @@
-"""The warehouse of a home: the private build database, dbt over it, and the published file. `raw/` alone rebuilds all of it."""
+"""The warehouse of a home: the private build database, what is landed in it, the rules across filings, and dbt. `raw/` alone rebuilds it."""

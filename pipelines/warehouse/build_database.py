@@ -24,8 +24,8 @@ from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.returns import ReturnDefinition, current_definitions, reference_on
 from pipelines.screening.findings import Finding
-from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.screen import Screening
+from pipelines.workbooks.personal_data import mask_personal
 
 _PLACE = "return_code VARCHAR, county_code VARCHAR, period VARCHAR"
 _FINDING_TAIL = """

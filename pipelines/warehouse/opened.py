@@ -31,6 +31,19 @@ class FileUnusable(Exception):
         self.is_fault, self.is_held, self.is_damaged = is_fault, is_held, is_damaged
 
 
+class MartsNotOurs(FileUnusable):
+    """The unpublished marts are not what was built. The build database can make them again."""
+
+    def __init__(self, path: Path) -> None:
+        name = path.name
+        super().__init__(
+            f"{name} 不是上次建成的样子：什么都没有发布，已发布的指标库保持不变。再运行一次 xianbao run 即可。",
+            f"{name} is not what was built: nothing was published. Run xianbao run again.",
+            is_fault=True,
+            is_damaged=True,
+        )
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a published file, read-only and closed afterwards. Whatever DuckDB raises inside becomes FileUnusable."""

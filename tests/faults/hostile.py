@@ -18,13 +18,15 @@ from builders import DINGXIANG, SETTINGS, XINFU, Draft, submission, xlsx
 
 from pipelines.home import Home
 from pipelines.intake.collect import collect
+from pipelines.intake.submission import Submission
 from pipelines.municipality import ConfigurationError
 from pipelines.returns import all_definitions
 from pipelines.returns.definition import DefinitionError
 from pipelines.rule_files import definitions_folder, rules_from
-from pipelines.screening.screen import Screening, ScreenSettings, Submission, screen
-from pipelines.screening.worker import Budget, ReadLimits
-from pipelines.warehouse.update import land_new
+from pipelines.screening.screen import Screening, screen
+from pipelines.screening.settings import ScreenSettings, batch_budget
+from pipelines.warehouse.landing import land_new
+from pipelines.workbooks.bounded import Budget, ReadLimits
 from tests.homes import small_home
 from tests.hostile.files import parts_of, with_parts
 
@@ -188,7 +190,7 @@ def _(folder: Path) -> Outcome:
     first: list[str | None] = []
     while not runs or runs[-1][1]:
         with home.writing():
-            landed = land_new(home, budget=home.batch_budget())
+            landed = land_new(home, budget=batch_budget(home.municipality))
         first = first or [filing.county_code for filing in landed.filings if filing.verdict == "accepted"]
         runs.append((landed.submissions_n, sum(landed.postponed.values())))
         if home.postponed.exists() != bool(landed.postponed) or len(runs) > 9:

@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pipelines.answers.answers import write_answers
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect
 from pipelines.intake.raw_store import RawStore
 from pipelines.intake.source_notes import all_notes
-from pipelines.warehouse.answers import write_answers
+from pipelines.releases.publish import publish
+from pipelines.releases.reconstruct import verify
+from pipelines.releases.release import ReleaseLog
 from pipelines.warehouse.build_database import open_build_database
-from pipelines.warehouse.publish import publish
-from pipelines.warehouse.reconstruct import verify
-from pipelines.warehouse.release import ReleaseLog
-from pipelines.warehouse.update import build_marts, land_new
+from pipelines.warehouse.landing import build_marts, land_new
 from tests.faults import Outcome, case
 from tests.homes import rows, small_home
 from tests.unit.builders import DINGXIANG, XINFU, Draft

@@ -26,10 +26,10 @@ from pipelines.cli.main import app
 from pipelines.home import PROJECT, Home
 from pipelines.intake.deadlines import record_late
 from pipelines.intake.raw_store import RawStore
+from pipelines.releases.publish import PublishFault, publish, published_release
+from pipelines.releases.release import ReleaseLog
 from pipelines.warehouse.build_database import BuildDatabaseLost, remove_build
-from pipelines.warehouse.publish import PublishFault, publish, published_release
-from pipelines.warehouse.release import ReleaseLog
-from pipelines.warehouse.update import build_marts, land_new
+from pipelines.warehouse.landing import build_marts, land_new
 from tests.faults import Outcome, case
 from tests.homes import collect_all, marts_content, small_home
 from tests.unit.builders import DINGXIANG, XINFU, CountyName, Draft

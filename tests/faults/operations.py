@@ -13,10 +13,10 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.answers.delivery import deliver_all
 from pipelines.cli.running import dagster_environment
 from pipelines.home import PROJECT, Home
-from pipelines.intake.deliver import deliver_all
-from pipelines.upkeep import look_after
+from pipelines.operations.upkeep import look_after
 from tests.faults import Outcome, case
 from tests.faults.homes import COMMAND, environment, published_home, send, sent_home, xianbao
 from tests.homes import update

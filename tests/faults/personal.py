@@ -22,12 +22,12 @@ from xlwt.CompoundDoc import XlsDoc
 
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore
-from pipelines.screening.personal_data import PERSONAL_RULES
+from pipelines.operations.quarantine import EraseRefused, erase
+from pipelines.releases.reconstruct import verify
+from pipelines.releases.release import ReleaseLog
 from pipelines.screening.screen import Screening, screen
 from pipelines.warehouse.build_database import remove_build
-from pipelines.warehouse.quarantine import EraseRefused, erase
-from pipelines.warehouse.reconstruct import verify
-from pipelines.warehouse.release import ReleaseLog
+from pipelines.workbooks.personal_data import PERSONAL_RULES
 from tests.faults import Outcome, case
 from tests.homes import deliver, marts_content, rows, small_home, update
 

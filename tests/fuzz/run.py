@@ -19,9 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 from bad_files import bad_files, good_files
 from builders import COUNTIES, PERIODS, Draft, submission, xls
 
+from pipelines.intake.submission import Submission
 from pipelines.returns import current_definitions
-from pipelines.screening.screen import ScreenSettings, Submission, screen
-from pipelines.screening.worker import ReadLimits
+from pipelines.screening.screen import screen
+from pipelines.screening.settings import ScreenSettings
+from pipelines.workbooks.bounded import ReadLimits
 from tests.fuzz.mutate import Source, mutated
 from tests.hostile.corpus import WORKBOOKS, workbooks
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.screening.workbook import Refusal
-from pipelines.screening.worker import ReadRequest, read_files
-from pipelines.warehouse.update import land_new
+from pipelines.screening.settings import read_limits
+from pipelines.warehouse.landing import land_new
+from pipelines.workbooks.bounded import ReadRequest, read_files
+from pipelines.workbooks.workbook import Refusal
 from tests.homes import SHARED, collect_all, deliver, small_home
 
 WORKBOOKS = SHARED / "data" / "workbooks"
@@ -61,7 +62,7 @@ def run(folder: Path) -> tuple[list[Outcome], float]:
         ).fetchall():
             findings.setdefault(submission_id, []).append(tuple(rest))
     names = sorted(by_name)
-    reads = read_files([ReadRequest(by_name[name], name) for name in names], home.read_limits())
+    reads = read_files([ReadRequest(by_name[name], name) for name in names], read_limits(home.municipality))
     read_as = {
         name: outcome.rule_id if isinstance(outcome, Refusal) else outcome.kind
         for name, outcome in zip(names, reads, strict=True)

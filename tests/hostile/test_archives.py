@@ -13,11 +13,11 @@ from pipelines.home import Home
 from pipelines.intake.batches import unpack
 from pipelines.intake.collect import collect
 from pipelines.intake.raw_store import RawStore
-from pipelines.screening.batch_contents import plain_name
 from pipelines.screening.screen import screen
-from pipelines.screening.workbook import Refusal, Workbook
-from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
-from pipelines.warehouse.update import land_new
+from pipelines.warehouse.landing import land_new
+from pipelines.workbooks.batch_contents import plain_name
+from pipelines.workbooks.bounded import ReadLimits, ReadRequest, read_files
+from pipelines.workbooks.workbook import Refusal, Workbook
 from tests.homes import small_home
 from tests.hostile import files
 
@@ -81,8 +81,8 @@ def test_the_intake_unpacks_nothing_of_a_bad_archive(tmp_path, name):
 def test_a_zip_that_holds_itself_is_refused():
     """The quine of zips needs its own bytes inside; a zip inside a zip is refused before it is looked into further."""
     once = files.zipped({"r.zip": files.zipped({"r.zip": b"PK\x05\x06" + bytes(18)})})
-    from pipelines.screening.archives import Unsafe, open_archive
-    from pipelines.screening.batch_contents import batch_members
+    from pipelines.workbooks.archives import Unsafe, open_archive
+    from pipelines.workbooks.batch_contents import batch_members
 
     with open_archive(io.BytesIO(once)) as archive, pytest.raises(Unsafe, match="本身又是压缩包"):
         batch_members(archive, max_bytes=1 << 20)

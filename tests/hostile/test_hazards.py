@@ -17,8 +17,8 @@ from openpyxl.utils import get_column_letter
 
 from pipelines.screening.findings import Finding
 from pipelines.screening.screen import Filing, screen
-from pipelines.screening.workbook import Refusal, Workbook
-from pipelines.screening.worker import ReadRequest, read_files
+from pipelines.workbooks.bounded import ReadRequest, read_files
+from pipelines.workbooks.workbook import Refusal, Workbook
 from tests.hostile import files
 
 

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipelines.answers import answers
 from pipelines.home import Home
 from pipelines.intake import collect as collect_module
 from pipelines.intake.raw_store import RawStore
-from pipelines.warehouse import answers, dbt, update
-from pipelines.warehouse import publish as publish_module
+from pipelines.releases import publish as publish_module
+from pipelines.warehouse import dbt
+from pipelines.warehouse import landing as update
 
 
 def _die(*_: object, **__: object) -> None:

@@ -16,10 +16,10 @@ import pytest
 
 from pipelines.home import Home
 from pipelines.intake.raw_store import Arrival, RawStore
+from pipelines.releases.publish import publish
 from pipelines.returns import current_definitions
 from pipelines.returns.definition import DECIMAL_PLACES
-from pipelines.warehouse.publish import publish
-from pipelines.warehouse.update import build_marts, land_new
+from pipelines.warehouse.landing import build_marts, land_new
 from tests.homes import rows, small_home
 from tests.unit.builders import DINGXIANG, PAY, XINFU, YUANPING, CountyName, Draft
 

@@ -14,11 +14,11 @@ import openpyxl
 import pytest
 from builders import DINGXIANG, XINFU, CountyName, Draft
 
+from pipelines.answers.delivery import deliver_all
 from pipelines.home import OUTBOX_INDEX, Home
-from pipelines.intake.deliver import deliver_all
+from pipelines.operations.rehearsal import rehearse
 from pipelines.warehouse.build_database import remove_build
-from pipelines.warehouse.rehearsal import rehearse
-from pipelines.warehouse.update import Scope, land_new
+from pipelines.warehouse.landing import Scope, land_new
 from tests.homes import collect_all, marts_content, rows, small_home, update
 
 RULE = "XB02-2-change-students-total"
@@ -670,7 +670,7 @@ def test_a_rejection_without_a_reason_is_told_as_our_fault(home: Home):
     """It must never happen; if it does, the county is not sent looking for a mistake of its own."""
     import duckdb
 
-    from pipelines.warehouse.answers import write_answers
+    from pipelines.answers.answers import write_answers
 
     draft = Draft("enrolment")
     draft.rows[1]["boarders"] = "约三十"

@@ -12,8 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines.home import PROJECT, Home
-from pipelines.warehouse.chinese import SCHEMA, catalogue, unit_of, write_chinese_layer
-from pipelines.warehouse.labels import labels
+from pipelines.releases.labels import labels
+from pipelines.releases.presentation import SCHEMA, catalogue, unit_of, write_chinese_layer
 
 ENGINES = ("1.2.2", "1.3.2", "1.4.5", "1.5.6", "2.0.0")
 #: Reads every table and view whole, with all comments, by what every version has; one line of JSON.

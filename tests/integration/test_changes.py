@@ -15,9 +15,9 @@ from builders import DINGXIANG, XINFU, CountyName, Draft
 from pipelines.cli.changes import show_changes
 from pipelines.cli.terminal import speak
 from pipelines.home import Home
-from pipelines.warehouse.changes import Changes, compare_releases, residual
-from pipelines.warehouse.changes_table import keep_changes
-from pipelines.warehouse.release import ReleaseLog
+from pipelines.releases.changes import Changes, compare_releases, residual
+from pipelines.releases.changes_table import keep_changes
+from pipelines.releases.release import ReleaseLog
 from tests.homes import small_home, update
 from tests.integration.test_releases import send, with_more_people
 

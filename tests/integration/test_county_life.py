@@ -10,8 +10,8 @@ import pytest
 
 from pipelines.home import Home
 from pipelines.intake.raw_store import Arrival, RawStore
-from pipelines.warehouse.publish import publish
-from pipelines.warehouse.update import build_marts, land_new
+from pipelines.releases.publish import publish
+from pipelines.warehouse.landing import build_marts, land_new
 from tests.homes import marts_content, rows, small_home
 from tests.integration.test_subsidy_and_successors import _filing
 from tests.unit.builders import DINGXIANG, XINFU, Draft

@@ -17,7 +17,7 @@ from pipelines.cli.running import dagster_environment
 from pipelines.home import Home
 from pipelines.orchestration.definitions import UPDATE_JOB
 from pipelines.orchestration.failures import last_failure
-from pipelines.warehouse.publish import published_release
+from pipelines.releases.publish import published_release
 from tests.homes import PROJECT, deliver, rows, small_home
 
 PATIENCE_SECONDS = 180

@@ -7,8 +7,8 @@ import duckdb
 import pytest
 
 from pipelines.home import Home
+from pipelines.releases.publish import STORAGE_VERSION
 from pipelines.returns import current_definitions, reference_on
-from pipelines.warehouse.publish import STORAGE_VERSION
 from tests.homes import marts_content, rows, run_in_own_instance
 
 PROMISED = [

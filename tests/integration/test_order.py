@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.home import Home
+from pipelines.releases.publish import publish
 from pipelines.warehouse.build_database import remove_build
-from pipelines.warehouse.publish import publish
-from pipelines.warehouse.update import build_marts, land_new
+from pipelines.warehouse.landing import build_marts, land_new
 from tests.homes import collect_all, deliver, marts_content, small_home
 
 COUNTIES = [("140926", "静乐县", "Jingle"), ("140925", "宁武县", "Ningwu")]

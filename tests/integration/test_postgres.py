@@ -23,7 +23,7 @@ from pipelines.exports.postgres import MARK, CopyFault, copy_to_postgres, postgr
 from pipelines.home import PROJECT, Home
 from pipelines.municipality import Postgres
 from pipelines.orchestration.assets import TURN, postgres_asset, turn_resource
-from pipelines.warehouse.chinese import SCHEMA, catalogue
+from pipelines.releases.presentation import SCHEMA, catalogue
 from tests.servers import postgres_server
 
 psycopg = pytest.importorskip("psycopg")

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.home import Home
-from pipelines.warehouse.publish import swap_in
+from pipelines.releases.publish import swap_in
 
 SECONDS = float(os.environ.get("XIANBAO_READERS_SECONDS") or 6)
 EVERY_SECONDS = 0.5

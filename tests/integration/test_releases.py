@@ -12,9 +12,9 @@ from builders import DINGXIANG, XINFU, CountyName, Draft
 
 from pipelines.home import Home
 from pipelines.intake.deadlines import record_late
-from pipelines.warehouse.publish import publish
-from pipelines.warehouse.reconstruct import publish_as_of, restore, verify
-from pipelines.warehouse.release import NoSuchRelease, ReleaseLog, ReleaseLogDamaged, table_contents_of
+from pipelines.releases.publish import publish
+from pipelines.releases.reconstruct import publish_as_of, restore, verify
+from pipelines.releases.release import NoSuchRelease, ReleaseLog, ReleaseLogDamaged, table_contents_of
 from tests.homes import PROJECT, collect_all, rows, small_home, update
 
 OCTOBER = datetime(2024, 10, 1, tzinfo=UTC).timestamp()

@@ -10,9 +10,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from pipelines.answers.delivery import deliver_all
 from pipelines.home import Home
 from pipelines.intake.collect import Collected, collect, collect_all
-from pipelines.intake.deliver import deliver_all
 from pipelines.intake.raw_store import RawStore
 from pipelines.orchestration.sources import look_for_news
 from tests.homes import run_in_own_instance, small_home

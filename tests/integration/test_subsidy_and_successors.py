@@ -9,9 +9,9 @@ import pytest
 
 from pipelines.home import Home
 from pipelines.intake.raw_store import Arrival, RawStore
+from pipelines.releases.publish import publish
 from pipelines.screening.identify import CountyName
-from pipelines.warehouse.publish import publish
-from pipelines.warehouse.update import build_marts, land_new
+from pipelines.warehouse.landing import build_marts, land_new
 from tests.homes import rows, small_home
 from tests.unit.builders import DINGXIANG, XINFU, YUANPING, Draft
 

@@ -15,8 +15,8 @@ from pipelines.cli.main import app
 from pipelines.cli.trace import trace_workbook
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore
+from pipelines.releases.trace import NoSuchFigure, Trace, TraceMismatch, trace, trace_every_figure
 from pipelines.returns import definition
-from pipelines.warehouse.trace import NoSuchFigure, Trace, TraceMismatch, trace, trace_every_figure
 
 
 @pytest.fixture(scope="module")

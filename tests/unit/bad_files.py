@@ -18,7 +18,7 @@ from formats import in_format
 
 from pipelines.returns import Column, current_definitions
 from pipelines.returns.definition import MISSING_LABELS
-from pipelines.screening.workbook import cell_position
+from pipelines.workbooks.workbook import cell_position
 
 #: Made up, and impossible as a person's: no registry gives out the sequence 000. The check digits are right.
 IDENTITY_NUMBER, IDENTITY_NUMBER_X = "140902198501010004", "14090219850102000X"

@@ -19,12 +19,13 @@ import xlwt
 from openpyxl.worksheet.worksheet import Worksheet
 
 from pipelines.decisions import Decision
+from pipelines.intake.submission import Receipt, Submission
 from pipelines.periods import parse_period
 from pipelines.returns import ReturnDefinition, definition
 from pipelines.screening.identify import CountyName, Table
-from pipelines.screening.screen import Receipt, ScreenSettings, Submission
-from pipelines.screening.workbook import Sheet, cell_address
-from pipelines.screening.worker import ReadLimits
+from pipelines.screening.settings import ScreenSettings
+from pipelines.workbooks.bounded import ReadLimits
+from pipelines.workbooks.workbook import Sheet, cell_address
 
 XINFU, DINGXIANG, YUANPING = (
     CountyName("140902", "忻府区"),

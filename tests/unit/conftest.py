@@ -6,8 +6,9 @@ import pytest
 from bad_files import BadFile, bad_files, good_files
 from builders import SETTINGS, submission
 
+from pipelines.intake.submission import Submission
 from pipelines.screening.findings import Finding
-from pipelines.screening.screen import Filing, Screening, Submission, screen
+from pipelines.screening.screen import Filing, Screening, screen
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from pipelines.documents.annotated import Heading, Issue
+from pipelines.answers.annotated import Heading, Issue
 
 _ISSUE = Issue(
     finding_id="0" * 20, submission_id="5" * 64, return_code="enrolment", county_code="140902", period="2024-2025",

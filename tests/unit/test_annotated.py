@@ -22,13 +22,14 @@ from openpyxl.styles import PatternFill
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.datavalidation import DataValidation
 
-from pipelines.documents.annotated import Issue, annotate
-from pipelines.documents.findings_sheet import COLOURS, NOTE_AUTHOR, NOTE_MARK
+from pipelines.answers.annotated import ANNOTATING, Issue, annotate
+from pipelines.answers.findings_sheet import COLOURS, NOTE_AUTHOR, NOTE_MARK
 from pipelines.screening.explanations import read_explanations, token
 from pipelines.screening.identify import sheets_of_the_county
-from pipelines.screening.reader import read_file
 from pipelines.screening.screen import screen
-from pipelines.screening.workbook import (
+from pipelines.workbooks.bounded import ReadLimits, task_process
+from pipelines.workbooks.reader import read_file
+from pipelines.workbooks.workbook import (
     FINDINGS_SHEET,
     METADATA_SHEET,
     QUOTE_PREFIX,
@@ -36,7 +37,6 @@ from pipelines.screening.workbook import (
     TOKEN_LABEL,
     Workbook,
 )
-from pipelines.screening.worker import ReadLimits, task_process
 
 LIMITS = ReadLimits(cells=400_000, seconds=60)
 RED, AMBER, BLUE = COLOURS["error"], COLOURS["query"], COLOURS["info"]
@@ -44,7 +44,7 @@ RED, AMBER, BLUE = COLOURS["error"], COLOURS["query"], COLOURS["info"]
 
 @pytest.fixture(scope="module")
 def tasks():
-    with task_process(LIMITS) as process:
+    with task_process(ANNOTATING, LIMITS) as process:
         yield process
 
 

@@ -15,16 +15,18 @@ from declared import declared
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines.documents.template import template_workbook
 from pipelines.intake.raw_store import Arrival, RawStore
+from pipelines.intake.submission import Submission
 from pipelines.periods import parse_period
 from pipelines.returns import DefinitionError, ReturnDefinition
 from pipelines.returns.definition import MISSING_LABELS, TAKEN_RETURNS
 from pipelines.rule_files import forget
 from pipelines.screening import screen as screening_module
-from pipelines.screening.screen import ScreenSettings, Submission, screen
+from pipelines.screening.screen import screen
+from pipelines.screening.settings import ScreenSettings
+from pipelines.templates.template import template_workbook
 from pipelines.warehouse.build_database import landing_schema, open_build_database
-from pipelines.warehouse.update import land_batch, screen_batch
+from pipelines.warehouse.landing import land_batch, screen_batch
 from tests.homes import small_home
 
 PERIODS = {"school_year": "2024-2025", "calendar_year": "2024", "quarter": "2024Q3", "month": "2024-10"}

@@ -10,7 +10,7 @@ from pipelines.cli.boards import _COLOURS, worded
 from pipelines.cli.main import app
 from pipelines.cli.terminal import speak
 from pipelines.home import Home
-from pipelines.warehouse.labels import labels
+from pipelines.releases.labels import labels
 
 RESIDENT, POLICE = "resident", "public_security"
 #: period, caliber, status

@@ -15,15 +15,17 @@ import pytest
 from builders import COUNTIES, PERIODS, SETTINGS, Draft, xlsx
 
 from pipelines.bundle import BUNDLE_NAME, BundleDamaged, bundle_bytes, opened_bundle
-from pipelines.documents.template import template_workbook
+from pipelines.intake.submission import Submission
 from pipelines.municipality import load_municipality
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions, current_definitions, definition
 from pipelines.rule_files import definitions_folder, expectations_folder
 from pipelines.sample import write_sample_municipality
 from pipelines.screening.rules import file_rules, rule_set_version
-from pipelines.screening.screen import ScreenSettings, Submission, screen
-from pipelines.screening.worker import ReadLimits
+from pipelines.screening.screen import screen
+from pipelines.screening.settings import ScreenSettings
+from pipelines.templates.template import template_workbook
+from pipelines.workbooks.bounded import ReadLimits
 from tests.homes import PROJECT
 
 CITY = ("140900", "忻州市")

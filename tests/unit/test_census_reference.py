@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from builders import COUNTIES, RECEIVED_AT, SHARED_DATA, XINFU, CountyName, submission, xlsx
 
+from pipelines.intake.submission import Receipt, Submission
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import reference_rules
-from pipelines.screening.screen import Receipt, Submission
-from pipelines.screening.workbook import cell_address
-from pipelines.screening.worker import ReadLimits
+from pipelines.workbooks.bounded import ReadLimits
+from pipelines.workbooks.workbook import cell_address
 
 CITY = CountyName("140900", "忻州市")
 BANDS = ("0岁", "1到4岁", "5到9岁", "10到14岁", "15到19岁", "20岁以上")

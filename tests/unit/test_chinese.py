@@ -9,9 +9,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines.home import PROJECT
+from pipelines.releases.labels import labels
+from pipelines.releases.presentation import unit_of, write_chinese_layer
 from pipelines.returns import current_definitions
-from pipelines.warehouse.chinese import unit_of, write_chinese_layer
-from pipelines.warehouse.labels import labels
 
 DBT = PROJECT / "dbt_project"
 #: area, level, value, status, verdict, counties counted and expected

@@ -19,7 +19,7 @@ from pipelines.returns import current_definitions
 from pipelines.sample import write_sample_municipality
 from pipelines.screening.rules import suite
 from pipelines.warehouse.build_database import open_build_database
-from pipelines.warehouse.update import Landed, Scope, land_new
+from pipelines.warehouse.landing import Landed, Scope, land_new
 from tests.homes import small_home
 
 NOON = datetime(2024, 10, 8, 4, tzinfo=UTC)
@@ -180,7 +180,7 @@ def test_landed_numbers_are_exact_decimals_with_their_missing_codes(desk):
 def test_a_batch_that_fails_lands_nothing(desk, monkeypatch):
     desk.send(Draft("school").xlsx())
     monkeypatch.setattr(
-        "pipelines.warehouse.update.evaluate_context", lambda *_: (_ for _ in ()).throw(RuntimeError("stop"))
+        "pipelines.warehouse.landing.evaluate_context", lambda *_: (_ for _ in ()).throw(RuntimeError("stop"))
     )
     with pytest.raises(RuntimeError, match="stop"):
         desk.land()

@@ -15,7 +15,9 @@ from pipelines.decisions import (
     lock_at,
     waivers,
 )
-from pipelines.screening.screen import Receipt, ScreenSettings, Sending, Submission, screen
+from pipelines.intake.submission import Receipt, Sending, Submission
+from pipelines.screening.screen import screen
+from pipelines.screening.settings import ScreenSettings
 from pipelines.times import beijing_day
 
 NOW = datetime(2024, 11, 1, 2, 0, tzinfo=UTC)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from issues import an_issue, heading
 
-from pipelines.documents.annotated import quoting
+from pipelines.answers.annotated import quoting
 from pipelines.screening.explanations import PROPOSAL_MARK, UNREADABLE, clean, deviation, read_explanations, token
-from pipelines.screening.workbook import FINDINGS_SHEET, REPLY_LABEL, TOKEN_LABEL, Sheet, Workbook, cell_text
+from pipelines.workbooks.workbook import FINDINGS_SHEET, REPLY_LABEL, TOKEN_LABEL, Sheet, Workbook, cell_text
 
 
 def listed(*issues):

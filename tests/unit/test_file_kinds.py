@@ -9,9 +9,9 @@ import olefile
 import pytest
 from builders import SETTINGS, Draft, csv_bytes, submission
 
-from pipelines.screening.reader import read_file
 from pipelines.screening.screen import screen
-from pipelines.screening.workbook import Refusal, Workbook
+from pipelines.workbooks.reader import read_file
+from pipelines.workbooks.workbook import Refusal, Workbook
 
 ROWS = Draft("enrolment").grid()
 

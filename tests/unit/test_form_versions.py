@@ -8,10 +8,12 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from pipelines.intake.submission import Submission
 from pipelines.returns import all_definitions, current_definitions
 from pipelines.screening import identify, rules
 from pipelines.screening.identify import CountyName
-from pipelines.screening.screen import ScreenSettings, Submission, screen
+from pipelines.screening.screen import screen
+from pipelines.screening.settings import ScreenSettings
 from tests.homes import PROJECT
 
 SETTINGS = ScreenSettings((CountyName("140902", "忻府区"),), {"population": {"2023", "2024"}})

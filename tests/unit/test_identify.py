@@ -9,7 +9,7 @@ from builders import DINGXIANG, FORMER, NEW, PERIODS, SETTINGS, SIGNED, XINFU, C
 
 from pipelines.returns import current_definitions
 from pipelines.screening.identify import Identified, Table, county_in, identify
-from pipelines.screening.workbook import Sheet, Workbook, cell_text
+from pipelines.workbooks.workbook import Sheet, Workbook, cell_text
 
 Grid = list[list[Any]]
 

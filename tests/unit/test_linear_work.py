@@ -11,13 +11,13 @@ from builders import SETTINGS, Draft
 
 from pipelines.screening import identify as identifying
 from pipelines.screening.identify import identify
-from pipelines.screening.second_reading.cells import SheetReading
-from pipelines.screening.second_reading.marks import SharedTexts, marked_text
-from pipelines.screening.second_reading.ods import NAMESPACES, read_ods
-from pipelines.screening.second_reading.ooxml import read_ooxml_sheet
 from pipelines.screening.structure import structure
 from pipelines.screening.tabulate import tabulate
-from pipelines.screening.workbook import Sheet, Workbook, cell_text
+from pipelines.workbooks.second_reading.cells import SheetReading
+from pipelines.workbooks.second_reading.marks import SharedTexts, marked_text
+from pipelines.workbooks.second_reading.ods import NAMESPACES, read_ods
+from pipelines.workbooks.second_reading.ooxml import read_ooxml_sheet
+from pipelines.workbooks.workbook import Sheet, Workbook, cell_text
 
 
 class Counted(list[Any]):

@@ -7,7 +7,7 @@ from builders import COUNTIES, PERIODS, XINFU, Draft, xlsx
 
 from pipelines.screening.look import Known, Question, look_here, looked_from_json
 from pipelines.screening.structure import LONGEST_CELL
-from pipelines.screening.worker import Budget, ReadLimits, _Order
+from pipelines.workbooks.bounded import Budget, ReadLimits, _Order
 from pipelines.yaml_files import YamlTooMuch, bounded
 
 KNOWN = Known(COUNTIES, PERIODS)

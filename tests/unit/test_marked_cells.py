@@ -8,10 +8,10 @@ from builders import SETTINGS, Draft, submission
 from formats import KINDS, MARKED_KINDS, in_format
 from openpyxl.styles import Font
 
-from pipelines.screening.reader import read_file
 from pipelines.screening.screen import Screening, screen
-from pipelines.screening.second_reading.marks import counted_runs, marked_text
-from pipelines.screening.workbook import Workbook, cell_address, cell_position
+from pipelines.workbooks.reader import read_file
+from pipelines.workbooks.second_reading.marks import counted_runs, marked_text
+from pipelines.workbooks.workbook import Workbook, cell_address, cell_position
 
 EXTENSION = {"xlsx_inline": "xlsx"}
 GRID = [["学校", "人数", "旧", "说明"], ["甲", 7, "乙", 3], ["丙", 5, "丁", 4]]

@@ -5,8 +5,10 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+from pipelines.intake.submission import Submission
 from pipelines.screening.identify import CountyName
-from pipelines.screening.screen import Screening, ScreenSettings, Submission, screen
+from pipelines.screening.screen import Screening, screen
+from pipelines.screening.settings import ScreenSettings
 
 SETTINGS = ScreenSettings((CountyName("140902", "忻府区"),), {"population": {"2024"}})
 HEADER = ["年龄", "人口口径", "人口数", "其中：男", "其中：女", "数据来源", "数据时点"]

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from pipelines.cli.main import app
 from pipelines.home import Home
+from pipelines.releases.publish import published_release
 from pipelines.warehouse.opened import FileUnusable, in_words, opened
-from pipelines.warehouse.publish import published_release
 from tests.homes import small_home
 
 

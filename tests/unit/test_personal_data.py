@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from pipelines.screening.findings import shown
 from pipelines.screening.identify import Observation, identify
-from pipelines.screening.personal_data import (
+from pipelines.screening.personal_findings import personal_observations, without_misspelt_codes
+from pipelines.screening.screen import screen
+from pipelines.workbooks.personal_data import (
     Where,
     is_bank_card,
     is_identity_number,
@@ -21,10 +23,8 @@ from pipelines.screening.personal_data import (
     mask_personal,
     search,
 )
-from pipelines.screening.personal_findings import personal_observations, without_misspelt_codes
-from pipelines.screening.reader import read_file
-from pipelines.screening.screen import screen
-from pipelines.screening.workbook import Sheet, Workbook, cell_address
+from pipelines.workbooks.reader import read_file
+from pipelines.workbooks.workbook import Sheet, Workbook, cell_address
 
 
 def found(*texts: str | None) -> list[tuple[str, str, str]]:

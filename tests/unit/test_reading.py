@@ -17,11 +17,11 @@ from formats import KINDS, in_format, record12, wide
 from msoffcrypto.format.ooxml import OOXMLFile
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
-from pipelines.screening.second_reading.cells import SheetReading
-from pipelines.screening.second_reading.xls import XlsReading, read_xls_sheet
-from pipelines.screening.second_reading.xlsb import Xlsb, read_xlsb_sheet, read_xlsb_table
-from pipelines.screening.workbook import Refusal, Workbook, workbook_from_json, workbook_to_json
-from pipelines.screening.worker import ReadLimits, ReadRequest, read_files
+from pipelines.workbooks.bounded import ReadLimits, ReadRequest, read_files
+from pipelines.workbooks.second_reading.cells import SheetReading
+from pipelines.workbooks.second_reading.xls import XlsReading, read_xls_sheet
+from pipelines.workbooks.second_reading.xlsb import Xlsb, read_xlsb_sheet, read_xlsb_table
+from pipelines.workbooks.workbook import Refusal, Workbook, workbook_from_json, workbook_to_json
 from tests.hostile.files import ods_of, xlsb_of
 
 ROWS = [["表号", "XB05"], ["人员类别", "年平均人数"], ["公务员", "10"], ["参公人员", "含“引号”,与逗号"]]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.documents.receipt_page import receipt_page
+from pipelines.answers.receipt_page import receipt_page
 
 _FILING: dict[str, Any] = {
     "return_code": "enrolment", "form_label": "XB02 在校（园）学生统计表", "county_code": "140902", "county_name": "忻府区",

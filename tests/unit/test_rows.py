@@ -12,7 +12,7 @@ from pipelines.returns import ReturnDefinition, current_definitions, definition
 from pipelines.screening.identify import Table, identify
 from pipelines.screening.rows import RowKind, RowsUnaccounted, account, row_numbers, sort_rows
 from pipelines.screening.screen import screen
-from pipelines.screening.workbook import Sheet, Workbook, cell_text
+from pipelines.workbooks.workbook import Sheet, Workbook, cell_text
 
 Grid = list[list[Any]]
 

@@ -16,7 +16,7 @@ from pipelines.screening.findings import Finding
 from pipelines.screening.identify import Observation
 from pipelines.screening.screen import Screening, screen
 from pipelines.screening.structure import blocks, structure
-from pipelines.screening.workbook import Sheet
+from pipelines.workbooks.workbook import Sheet
 
 
 def screened(folder: Path, content: bytes, name: str = "报表.xlsx") -> Screening:

@@ -17,9 +17,14 @@ from builders import COUNTIES, DEFAULT_PERIOD, SETTINGS, XINFU, faultless_rows
 from openpyxl.utils import range_boundaries
 from openpyxl.worksheet.worksheet import Worksheet
 
-from pipelines.documents.annotated import Heading, Issue, annotate
-from pipelines.documents.prefill import STAGES, TIER_PROGRAMME, prefilled
-from pipelines.documents.template import (
+from pipelines.answers.annotated import Heading, Issue, annotate
+from pipelines.intake.submission import Submission
+from pipelines.periods import parse_period
+from pipelines.returns import current_definitions, definition, split_unit
+from pipelines.screening.rules import file_rules, suite
+from pipelines.screening.screen import Screening, screen
+from pipelines.templates.prefill import STAGES, TIER_PROGRAMME, prefilled
+from pipelines.templates.template import (
     ROOM_ROWS,
     identity_in_words,
     known_rows,
@@ -27,11 +32,7 @@ from pipelines.documents.template import (
     template_name,
     template_workbook,
 )
-from pipelines.periods import parse_period
-from pipelines.returns import current_definitions, definition, split_unit
-from pipelines.screening.rules import file_rules, suite
-from pipelines.screening.screen import Screening, Submission, screen
-from pipelines.screening.workbook import METADATA_SHEET, NOTES_SHEET
+from pipelines.workbooks.workbook import METADATA_SHEET, NOTES_SHEET
 
 RETURNS = sorted(current_definitions())
 PEOPLE = {"填表人：": "填报员甲", "审核人：": "审核员乙", "单位负责人：": "负责人丙", "报出日期：": "2024-10-08"}
@@ -421,7 +422,7 @@ def test_the_hash_changes_with_a_column_and_with_a_rule(monkeypatch):
     assert template_hash(other) != before
     rules = dict(file_rules())
     rules["FILE-0-empty"] = replace(rules["FILE-0-empty"], message="别的说法")
-    monkeypatch.setattr("pipelines.documents.template.file_rules", lambda: rules)
+    monkeypatch.setattr("pipelines.templates.template.file_rules", lambda: rules)
     assert template_hash(defined) != before
 
 

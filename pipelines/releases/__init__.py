@@ -1,0 +1,1 @@
+"""Publishing: what a release is, the published file and its presentation, tracing, proving and comparing releases."""

@@ -1,0 +1,1 @@
+"""The official workbook of every return, from its definition and rules."""

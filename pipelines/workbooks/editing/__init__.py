@@ -1,0 +1,1 @@
+"""Workbooks edited in place: the package and its parts, and the sheets in it."""

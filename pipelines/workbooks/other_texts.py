@@ -1,0 +1,455 @@
+"""Every text of a file besides the values of its cells, with the place where a clerk finds it. Runs only inside the reading process.
+
+Belongs here: walking the parts of a package (xlsx, xlsb, ods), the records of an .xls and what lies beside them, and saying in Chinese
+what each of them is: 批注, 文档属性, 页眉或页脚. What is in the texts is `personal_data`'s business. A part that cannot be read as what it
+should be is searched as mere characters: nothing is refused here. Pictures, fonts and compiled macros are not looked into.
+"""
+
+import io
+import re
+import struct
+import zipfile
+from collections.abc import Iterator
+from typing import IO, Any
+from xml.parsers import expat
+
+from pipelines.workbooks.archives import ZIP_SIGNATURES, Unsafe, member_name, open_archive
+from pipelines.workbooks.personal_data import Where
+from pipelines.workbooks.second_reading.cells import Contradiction
+from pipelines.workbooks.second_reading.ooxml import read_workbook
+from pipelines.workbooks.second_reading.package import main_part, relations_of
+from pipelines.workbooks.second_reading.xls import XlsReading, records8
+from pipelines.workbooks.second_reading.xlsb import read_xlsb_sheets, records12
+from pipelines.workbooks.workbook import cell_position
+
+Texts = Iterator[tuple[Where, str]]
+
+#: Parts by the beginning or a piece of their name → what a clerk knows them as, and where Excel shows it.
+_PARTS: tuple[tuple[str, str], ...] = (
+    (r"threadedcomments/|comments/|comments[^/]*$", "批注"),
+    (r"persons/", "批注的作者"),
+    (r"^docprops/|^meta\.xml$|^meta-inf/", "文档属性（文件→信息）"),
+    (r"^customxml/", "自定义 XML（文件→信息→检查文档）"),
+    (r"\.vml$", "批注、文本框或控件"),
+    (r"charts?/|chartex", "图表"),
+    (r"drawings/|diagrams/|^object ", "文本框或图形"),
+    (r"sharedstrings", "已不在单元格里、仍留在文件中的文字（另存为新文件即可去掉）"),
+    (r"styles\.(?:xml|bin)$", "单元格格式或样式"),
+    (r"externallinks/", "外部链接（数据→编辑链接）"),
+    (r"pivot", "数据透视表的缓存"),
+    (r"tables/|querytables/", "表格的名称或列名"),
+    (r"connections\.|xmlmaps\.", "数据连接（数据→连接）"),
+    (r"revisions/|usernames|revision log|user names", "共享工作簿的修订记录"),
+    (r"printersettings", "打印设置"),
+    (r"slicer|timeline", "切片器"),
+    (r"ctrlprops/|activex/|^ctls$", "控件"),
+    (r"embeddings/|^mbd|objectpool", "嵌入的文件"),
+    (r"\x05(?:document)?summaryinformation", "文档属性（文件→信息）"),
+    (r"_sx_db_cur", "数据透视表的缓存"),
+)  # fmt: skip
+_HEADERS = "页眉或页脚"
+#: What says how a header looks, between its characters.
+_HEADER_CODES = re.compile(r'&(?:"[^"]*"|K[0-9A-F]{6}|[A-Z]|[0-9]{1,2}(?![0-9]))')
+#: Elements by name → the same. Those of a sheet, of a workbook part and of OpenDocument.
+_ELEMENTS = {
+    "f": "公式", "formula": "条件格式", "cfRule": "条件格式",
+    "dataValidation": "数据有效性", "formula1": "数据有效性", "formula2": "数据有效性", "sqref": "数据有效性",
+    "content-validation": "数据有效性", "help-message": "数据有效性", "error-message": "数据有效性",
+    "hyperlink": "超链接",
+    "definedName": "名称（公式→名称管理器）", "named-range": "名称（公式→名称管理器）",
+    "named-expression": "名称（公式→名称管理器）", "database-range": "名称（公式→名称管理器）",
+    **dict.fromkeys(("oddHeader", "oddFooter", "evenHeader", "evenFooter", "firstHeader", "firstFooter", "headerFooter",
+                     "header", "footer", "header-left", "footer-left", "header-first", "footer-first"), _HEADERS),
+    "annotation": "批注", "comment": "批注",
+    "scenario": "方案", "inputCells": "方案", "protectedRange": "允许编辑的区域",
+    "frame": "文本框或图形", "custom-shape": "文本框或图形", "text-box": "文本框或图形", "shape": "文本框或图形",
+    "fileSharing": "文件的保存者", "absPath": "文件保存过的位置",
+    "rPh": "拼音标注",
+}  # fmt: skip
+#: Runs of one text: what is in them is read on, not apart.
+_INLINE = frozenset(["r", "t", "span", "font", "b", "i", "u", "strong", "em", "s", "ph", "fld"])
+_BREAKS = frozenset(["br", "line-break", "tab"])
+#: What only says how a run looks.
+_PROPERTIES = frozenset(["rPr", "pPr", "endParaRPr"])
+_ANCHORED = {"c": "r", "comment": "ref", "threadedComment": "ref", "hyperlink": "ref", "dataValidation": "sqref",
+             "tableColumn": "", "protectedRange": "sqref"}  # fmt: skip
+#: Content of parts that hold no text of anybody.
+_PICTURES = re.compile(r"\.(?:png|jpe?g|gif|bmp|tiff?|emf|wmf|wdp|ico|ttf|odttf|fntdata|wav|mp[34])$", re.IGNORECASE)
+#: Cells with a number or a shared text and nothing else: the readers of cells have seen them.
+_PLAIN_CELLS = re.compile(r'<c r="[A-Z]{1,3}[0-9]{1,7}"(?: s="[0-9]*")?(?: t="(?:s|n|b|e)")?(?:/>|><v>[^<>]*</v></c>)')
+_SHORTEST = 6
+_DEEPEST = 3
+
+
+# Packages -------------------------------------------------------------------------------------------------------------
+
+
+def package_texts(archive: zipfile.ZipFile, *, depth: int = 0) -> Texts:
+    """Every text of a package besides the values of its cells: of its parts, their names, and the comments of the zip itself."""
+    names = {name.replace("\\", "/"): name for name in archive.namelist()}
+    sheets = _sheets_of_parts(archive, names)
+    is_binary = any(name.lower().endswith("workbook.bin") for name in names)
+    links: dict[str, dict[str, str]] = {}
+    if archive.comment:
+        yield Where(place="压缩包的注释"), _plain(archive.comment)
+    members = sorted(archive.infolist(), key=lambda member: ("/_rels/" in member.filename, member.filename))
+    for member in members:
+        part = member_name(member)
+        yield Where(place="文件内部的部件名"), part
+        if member.comment:
+            yield Where(place="压缩包的注释"), _plain(member.comment)
+        if member.is_dir() or _PICTURES.search(part) or part.lower().endswith("vbaproject.bin"):
+            continue
+        content = archive.read(member)
+        where = Where(sheets.get(part.lower(), ""), place=_place_of_part(part))
+        if part.lower().endswith(".rels"):
+            owner = part.replace("_rels/", "").removesuffix(".rels").lower()
+            yield from _relations(content, sheets.get(owner, ""), links.get(owner, {}))
+        elif content.startswith(ZIP_SIGNATURES) and depth < _DEEPEST:
+            yield from _inner(content, where, depth)
+        elif _is_xml(content):
+            yield from _xml_texts(content, where, part, links)
+        elif is_binary and part.lower().endswith(".bin") and "printersettings" not in part.lower():
+            yield from _xlsb_texts(content, where, is_sheet="worksheets/" in part.lower())
+        elif content.startswith(b"\xd0\xcf\x11\xe0"):
+            yield from _inner_compound(content, where)
+        else:
+            for text in _characters(content):
+                yield where, text
+
+
+def _sheets_of_parts(archive: zipfile.ZipFile, names: dict[str, str]) -> dict[str, str]:
+    """Part, in small letters → the sheet it belongs to: the sheet's own, and what is related to it (notes, drawings, charts)."""
+    try:
+        main = main_part(archive, names)
+        if main is None:
+            return {}
+        content = archive.read(names[main])
+        if main.lower().endswith(".bin"):
+            of_ids = {relation: name for name, relation in read_xlsb_sheets(content)[0]}
+        else:
+            of_ids = {relation: name for name, relation, _ in read_workbook(content)[0]}
+        owned = {one.part: of_ids[one.id] for one in relations_of(archive, names, main) if one.id in of_ids}
+    except (Contradiction, KeyError, struct.error, ValueError):
+        return {}
+    found: dict[str, str] = {}
+    while owned:
+        part, sheet = owned.popitem()
+        if part.lower() in found:
+            continue
+        found[part.lower()] = sheet
+        try:
+            related = relations_of(archive, names, part)
+        except (Contradiction, KeyError):
+            continue
+        owned |= {
+            one.part: sheet for one in related if one.part.lower() not in found and "pivot" not in one.kind.lower()
+        }
+    return found
+
+
+def _place_of_part(part: str) -> str:
+    lowered = part.lower()
+    for pattern, place in _PARTS:
+        if re.search(pattern, lowered):
+            return place
+    return f"文件内部的“{part[-60:]}”"
+
+
+def _is_xml(content: bytes) -> bool:
+    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start.startswith(b"<") or content[:4] in (b"\xff\xfe<\x00", b"\xfe\xff\x00<")
+
+
+def _inner(content: bytes, where: Where, depth: int) -> Texts:
+    """An embedded package, its cells and all else."""
+    try:
+        with open_archive(io.BytesIO(content)) as archive:
+            for inner, text in package_texts(archive, depth=depth + 1):
+                yield Where(where.sheet, place=f"嵌入的文件的{inner.place or '单元格'}"), text
+            for member in archive.infolist():
+                if re.search(r"worksheets/[^/]*\.xml$|^content\.xml$", member.filename, re.IGNORECASE):
+                    for text in re.findall(r"(?<=>)[^<>]{6,}", archive.read(member).decode("utf-8", "replace")):
+                        yield Where(where.sheet, place="嵌入的文件"), text
+    except (Unsafe, zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError):
+        return
+
+
+def _inner_compound(content: bytes, where: Where) -> Texts:
+    for _, text in compound_texts(io.BytesIO(content), None):
+        yield where._replace(place=where.place or "嵌入的文件"), text
+
+
+def _relations(content: bytes, sheet: str, links: dict[str, str]) -> Texts:
+    """Where the links of a part lead. `links`: id of a link → the cell it stands in."""
+    for element in re.findall(r"<[^<>]*Relationship\b[^<>]*>", content.decode("utf-8", "replace")):
+        found = dict(re.findall(r"""(\w+)\s*=\s*["']([^"']*)["']""", element))
+        place = "超链接" if found.get("Type", "").endswith("/hyperlink") else "外部链接（数据→编辑链接）"
+        cell = _cell(links.get(found.get("Id", ""), ""))
+        target = found.get("Target", "")
+        yield Where(sheet, *cell, place=place), _unescaped(target)
+        if "%" in target:
+            yield Where(sheet, *cell, place=place), _decoded(target)
+
+
+def _decoded(target: str) -> str:
+    return re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), target)
+
+
+def _unescaped(text: str) -> str:
+    for name, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
+        text = text.replace(name, character)
+    return re.sub(r"&#(x[0-9A-Fa-f]{1,6}|[0-9]{1,7});", _referenced, text)
+
+
+def _referenced(match: re.Match[str]) -> str:
+    code = int(match[1][1:], 16) if match[1].startswith("x") else int(match[1])
+    return chr(code) if code <= 0x10FFFF else ""
+
+
+def _cell(reference: str) -> tuple[int | None, int | None]:
+    """The first cell of a reference such as B4:B9 C1; (None, None) where it names none."""
+    match = re.match(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})", reference)
+    return cell_position(match[1] + match[2]) if match else (None, None)
+
+
+# XML --------------------------------------------------------------------------------------------------------------------
+
+
+class _Walk:
+    """One pass of expat over a part; runs of one text are put together, elements are known by their names without prefixes."""
+
+    def __init__(self, where: Where, links: dict[str, str], *, is_sheet: bool) -> None:
+        self.where, self.links, self.is_sheet = where, links, is_sheet
+        self.found: list[tuple[Where, str]] = []
+        self.open: list[tuple[str, Where]] = []
+        self.text: list[str] = []
+        self.properties = 0
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self.start
+        self.parser.EndElementHandler = self.end
+        self.parser.CharacterDataHandler = self.text.append
+        self.parser.CommentHandler = self.aside
+        self.parser.ProcessingInstructionHandler = lambda _, data: self.aside(data)
+        self.parser.EntityDeclHandler = self.entity
+
+    @staticmethod
+    def entity(*_: Any) -> None:
+        raise ValueError("entities are not unfolded")
+
+    @property
+    def here(self) -> Where:
+        return self.open[-1][1] if self.open else self.where
+
+    def aside(self, text: str) -> None:
+        self.found.append((self.where, text))
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        local = name.rpartition(":")[2]
+        if self.properties:
+            self.properties += 1
+            return
+        if local in _PROPERTIES:
+            self.properties = 1
+            return
+        if local in _BREAKS:
+            self.text.append(" ")
+        elif local not in _INLINE or (self.open and self.open[-1][0] in ("si", "is") and local == "rPh"):
+            self.flush()
+        where = self.here
+        if local in _ELEMENTS:
+            where = where._replace(place=_ELEMENTS[local])
+        elif local == "property":
+            where = where._replace(place="文档属性（文件→信息→属性→高级属性→自定义）")
+        if local in _ANCHORED:
+            row, column = _cell(attributes.get(_ANCHORED[local], ""))
+            where = where._replace(row=row, column=column)
+            if local == "hyperlink":
+                for key, value in attributes.items():
+                    if key.rpartition(":")[2] == "id":
+                        self.links[value] = attributes.get("ref", "")
+        elif local == "ClientData":
+            where = where._replace(place="批注、文本框或控件")
+        for key, value in attributes.items():
+            if len(value) >= _SHORTEST and not key.startswith("xmlns") and not key.endswith((":value", "date-value")):
+                is_link = key.endswith("href") and not where.place.startswith("文本框")
+                self.found.append((where._replace(place="超链接") if is_link else where, value))
+        self.open.append((local, where))
+
+    def end(self, _: str) -> None:
+        if self.properties:
+            self.properties -= 1
+            return
+        if not self.open:
+            return
+        local, _where = self.open[-1]
+        if local not in _INLINE and local not in _BREAKS:
+            self.flush()
+        self.open.pop()
+
+    def flush(self) -> None:
+        if not self.text:
+            return
+        text = "".join(self.text)
+        self.text.clear()
+        if len(text) < _SHORTEST or not self.open:
+            return
+        if self.is_sheet and self.open[-1][0] == "v":
+            return  # a cell's value, which the readers of cells have seen
+        self.found.append((self.here, text))
+        if "&" in text and self.here.place == _HEADERS:
+            self.found.append((self.here, _HEADER_CODES.sub("", text)))
+
+
+def _xml_texts(content: bytes, where: Where, part: str, links: dict[str, dict[str, str]]) -> Texts:
+    lowered = part.lower()
+    # A sheet that the workbook does not list is read by nobody else.
+    is_sheet = "worksheets/" in lowered and bool(where.sheet)
+    if "worksheets/" in lowered:
+        where = where._replace(place="工作表的其他设置" if is_sheet else "工作簿中没有列出的工作表")
+    if is_sheet:
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            pass
+        else:
+            if "encoding=" not in text[:200] or re.search("utf-8", text[:200], re.IGNORECASE):
+                content = _PLAIN_CELLS.sub("", text).encode()
+    elif re.search(r"(?:^|/)workbook\.xml$", lowered):
+        where = where._replace(place="工作簿的其他设置")
+    elif lowered in ("content.xml", "styles.xml", "settings.xml"):
+        where = where._replace(place=_OF_ODS[lowered])
+    walk = _Walk(where, links.setdefault(lowered, {}), is_sheet=is_sheet)
+    stream = io.BytesIO(content)
+    try:
+        while piece := stream.read(1 << 16):
+            walk.parser.Parse(piece, False)
+            yield from walk.found
+            walk.found.clear()
+        walk.parser.Parse(b"", True)
+    except (expat.ExpatError, ValueError, LookupError):
+        plain = _plain(content)
+        for text in (re.sub(r"<[^<>]*>", " ", plain), plain):
+            yield where, text
+    yield from walk.found
+
+
+_OF_ODS = {"content.xml": "工作表的其他内容", "styles.xml": "单元格格式或样式", "settings.xml": "工作簿的其他设置"}
+
+
+# Binary -----------------------------------------------------------------------------------------------------------------
+
+_BYTES_RUN = re.compile(rb"[\x09\x0a\x0d\x20-\x7e]{6,}")
+_NARROW_RUN = re.compile(rb"[\x09\x0a\x0d\x20-\xff]{6,}")
+_WIDE_RUN = re.compile(rb"(?:[\x09\x0a\x0d\x20-\x7e]\x00){6,}")
+
+
+def _plain(content: bytes) -> str:
+    for encoding in ("utf-8-sig", "gb18030", "utf-16"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return content.decode("latin-1")
+
+
+def _characters(content: bytes) -> Iterator[str]:
+    """Plain characters in something that is no text, in one byte or two."""
+    if not content[:4096].translate(None, bytes(range(0x20, 0x100)) + b"\t\r\n\f"):
+        yield _plain(content)
+        return
+    for run in _BYTES_RUN.findall(content):
+        yield run.decode("ascii")
+    for run in _WIDE_RUN.findall(content):
+        yield run.decode("utf-16-le")
+
+
+def _wide(data: bytes) -> Iterator[str]:
+    """A record's texts, wherever in it they begin."""
+    if len(data) >= _SHORTEST:
+        yield data.decode("utf-16-le", "ignore")
+        yield data[1:].decode("utf-16-le", "ignore")
+        for run in _NARROW_RUN.findall(data):
+            yield run.decode("gbk", "ignore")
+
+
+#: BIFF12 records that are cells, rows or styles of cells, or where a part says more than its name.
+_CELLS12 = frozenset([*range(8), *range(12, 19), 62])
+_PLACES12 = {
+    39: "名称（公式→名称管理器）", 64: "数据有效性", 479: "页眉或页脚", 494: "超链接", 632: "批注", 635: "批注", 637: "批注",
+    8: "公式", 9: "公式", 10: "公式", 11: "公式", 426: "公式", 427: "公式", 652: "条件格式", 463: "条件格式",
+}  # fmt: skip
+
+
+def _xlsb_texts(content: bytes, where: Where, *, is_sheet: bool) -> Texts:
+    if is_sheet:
+        where = where._replace(place="工作表的其他设置")
+    try:
+        for kind, data in records12(content):
+            if is_sheet and kind in _CELLS12:
+                continue
+            place = where._replace(place=_PLACES12.get(kind, where.place))
+            for text in _wide(data):
+                yield place, text
+    except (Contradiction, struct.error):
+        for text in _characters(content):
+            yield where, text
+
+
+#: BIFF records that are numbers, styles or pictures; the table of texts is read by itself.
+_NO_TEXT8 = frozenset([
+    0x0203, 0x027E, 0x00BD, 0x00FD, 0x0201, 0x00BE, 0x0208, 0x00D7, 0x0205, 0x00FC, 0x00FF, 0x00EB, 0x00E0, 0x0031, 0x0204,
+    0x00D6, 0x00EC, 0x0089, 0x105B, 0x087D, 0x0892,
+])  # fmt: skip
+_PLACES8 = {
+    0x001C: "批注", 0x01B6: "批注或文本框", 0x0014: "页眉或页脚", 0x0015: "页眉或页脚", 0x089C: "页眉或页脚", 0x0018: "名称（公式→名称管理器）",
+    0x0894: "名称（公式→名称管理器）", 0x01B2: "数据有效性", 0x01BE: "数据有效性", 0x01B8: "超链接", 0x0800: "超链接", 0x0006: "公式",
+    0x0207: "公式", 0x04BC: "公式", 0x0221: "公式", 0x041E: "单元格格式或样式", 0x01AE: "外部链接（数据→编辑链接）",
+    0x0023: "外部链接（数据→编辑链接）", 0x005A: "外部链接（数据→编辑链接）", 0x005C: "文件的保存者", 0x005B: "文件的保存者",
+    0x01B1: "条件格式", 0x100D: "图表", 0x0085: "工作表名", 0x00AF: "方案",
+}  # fmt: skip
+
+
+def compound_texts(source: IO[bytes] | str, book: XlsReading | None) -> Texts:
+    """Every text of an OLE container besides the cells' own. `book`: what the readers of cells have read of it, its shared texts above all."""
+    import olefile  # type: ignore[import-untyped]
+
+    if book is not None:
+        for text in book.strings:
+            yield Where(place=_place_of_part("sharedStrings")), text
+    try:
+        with olefile.OleFileIO(source) as compound:
+            for entry in compound.listdir():
+                path = "/".join(entry)
+                if entry[0].lower() in ("_vba_project_cur", "macros"):
+                    continue
+                content = compound.openstream(entry).read()
+                if entry[-1].lower() in ("workbook", "book"):
+                    within = "" if len(entry) == 1 else "嵌入的文件"
+                    yield from _records_texts(content, within, is_cells=len(entry) > 1 or book is None)
+                elif content.startswith(ZIP_SIGNATURES):
+                    yield from _inner(content, Where(place="嵌入的文件"), 1)
+                elif entry[0].lower() == "_sx_db_cur":
+                    yield from _records_texts(content, _place_of_part("pivot"), is_cells=True)
+                else:
+                    for text in _characters(content):
+                        yield Where(place=_place_of_part(path)), text
+    except Exception:  # noqa: BLE001 - a container that is not whole: the readers of cells have said so, or could read it all the same
+        return
+
+
+def _records_texts(content: bytes, within: str, *, is_cells: bool) -> Texts:
+    """`is_cells`: the cells' own texts too, which nobody else reads."""
+    place, skips = "", False
+    try:
+        for kind, data, _ in records8(content, 0):
+            if kind != 0x003C:
+                place = within or _PLACES8.get(kind, "工作簿的其他设置")
+                skips = kind in _NO_TEXT8 and not (is_cells and kind in (0x00FC, 0x0204, 0x00D6))
+            if skips or (kind == 0x0006 and len(data) < 32):
+                continue
+            for text in _wide(data):
+                yield Where(place=place), text
+    except (Contradiction, struct.error):
+        return
