@@ -49,7 +49,7 @@ _PARTS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _HEADERS = "页眉或页脚"
 #: What says how a header looks, between its characters.
-_HEADER_CODES = re.compile(r'&(?:"[^"]*"|K[0-9A-F]{6}|[A-Z]|[0-9]{1,2}(?![0-9]))')
+_HEADER_CODES = re.compile(r'&(?:"[^"]*"|K(?:[0-9A-F]{6}|[0-9]{2}[+-][0-9]{3})|[A-Z]|[0-9]{1,2}(?![0-9]))')
 #: Elements by name → the same. Those of a sheet, of a workbook part and of OpenDocument.
 _ELEMENTS = {
     "f": "公式", "formula": "条件格式", "cfRule": "条件格式",
@@ -68,7 +68,10 @@ _ELEMENTS = {
 }  # fmt: skip
 #: Runs of one text: what is in them is read on, not apart.
 _INLINE = frozenset(["r", "t", "span", "font", "b", "i", "u", "strong", "em", "s", "ph", "fld"])
+_INLINE_TAGS = re.compile(rf"</?(?:\w+:)?(?:{'|'.join(sorted(_INLINE))})(?:\s[^<>]*)?/?>")
 _BREAKS = frozenset(["br", "line-break", "tab"])
+#: The value of an OpenDocument cell, which the readers of cells have seen.
+_OF_CELLS = (":value", "date-value")
 #: What only says how a run looks.
 _PROPERTIES = frozenset(["rPr", "pPr", "endParaRPr"])
 _ANCHORED = {"c": "r", "comment": "ref", "threadedComment": "ref", "hyperlink": "ref", "dataValidation": "sqref",
@@ -253,7 +256,7 @@ class _Walk:
         if local in _PROPERTIES:
             self.properties = 1
             return
-        if local in _BREAKS:
+        if local in _BREAKS or name == "text:s":
             self.text.append(" ")
         elif local not in _INLINE or (self.open and self.open[-1][0] in ("si", "is") and local == "rPh"):
             self.flush()
@@ -271,8 +274,9 @@ class _Walk:
                         self.links[value] = attributes.get("ref", "")
         elif local == "ClientData":
             where = where._replace(place="批注、文本框或控件")
+        is_cell = local in ("table-cell", "covered-table-cell")
         for key, value in attributes.items():
-            if len(value) >= _SHORTEST and not key.startswith("xmlns") and not key.endswith((":value", "date-value")):
+            if len(value) >= _SHORTEST and not key.startswith("xmlns") and not (is_cell and key.endswith(_OF_CELLS)):
                 is_link = key.endswith("href") and not where.place.startswith("文本框")
                 self.found.append((where._replace(place="超链接") if is_link else where, value))
         self.open.append((local, where))
@@ -330,7 +334,7 @@ def _xml_texts(content: bytes, where: Where, part: str, links: dict[str, dict[st
         walk.parser.Parse(b"", True)
     except (expat.ExpatError, ValueError, LookupError):
         plain = _plain(content)
-        for text in (re.sub(r"<[^<>]*>", " ", plain), plain):
+        for text in (re.sub(r"<[^<>]*>", " ", _INLINE_TAGS.sub("", plain)), plain):
             yield where, text
     yield from walk.found
 

@@ -347,7 +347,10 @@ def _kind_in_groups(text: str, digits: str, groups: list[tuple[int, int]], label
 
 
 def _is_part_of_a_decimal(text: str, start: int, stop: int) -> bool:
-    """Whether a point parts the digits from others: 928000.75, 12.13800000000, .5. The point of a list or of "No." parts nothing."""
+    """Whether a point parts the digits from others: 928000.75, 12.13800000000, .5. The point of a list or of "No." parts nothing, nor
+    does the .0 that programs write behind a number which is whole."""
+    if start == 0 and text[stop:] == ".0":
+        return False
     if text[stop : stop + 1] == "." and text[stop + 1 : stop + 2].isdigit():
         return True
     if text[start - 1 : start] != "." or not start:
@@ -426,7 +429,7 @@ _LETTERED = re.compile(
     r"(?<![0-9A-Za-z])[A-Za-z]{1,3}[ \-]?(?:[0-9]{6,12}|[0-9]{4}[ \-][0-9]{4})(?:\([0-9A-Z]{1,2}\))?(?![0-9A-Za-z])"
 )
 _BARE = re.compile(
-    r"(?:(?:护照|证件)号码?|(?:通行证|台胞证|回乡证|旅行证|passport|permit)(?:号码?|编号)?(?: ?no\.?)?)[:： ]{0,3}([0-9]{8,10})(?:\([0-9A-Z]{1,2}\))?(?![0-9])",
+    r"(?:(?:护照|证件)号码?|澳门[^0-9]{0,9}身份证(?:号码?)?|(?:通行证|台胞证|回乡证|旅行证|passport|permit)(?:号码?|编号)?(?: ?no\.?)?)[:： ]{0,3}([0-9]{8,10}|[0-9]{7}(?=\())(?:\([0-9A-Z]{1,2}\))?(?![0-9])",
     re.IGNORECASE,
 )
 
@@ -524,7 +527,7 @@ _LABELS = re.compile(
 #: What their words begin with.
 _FIRST_OF_LABELS = frozenset("护通旅居回台签身证电手联移微家住宅卡银储信工账帐pPtTmMwWhHbBcCaA")
 #: A number as cells hold them: too short for anything, or with decimals.
-_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,6}(?:[.][0-9]*)?|-?[0-9]{7,18}[.][0-9]+")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,6}(?:[.][0-9]*)?|-?[0-9]{7,18}[.](?!0\Z)[0-9]+")
 
 
 def _calls(text: str) -> bool:

@@ -134,6 +134,7 @@ IDENTITY, P, C, D, M = (
         ("91108419000101001X", IDENTITY),  # of a resident from abroad
         ("A123456(3)", IDENTITY),  # Hong Kong
         ("身份证 A123456789", IDENTITY),  # Taiwan
+        ("140922190001010015.0", IDENTITY),  # as programs write a column of numbers with gaps
         # Telephones
         ("138 001 38000", P),
         ("138.0013.8000", P),
@@ -164,6 +165,7 @@ IDENTITY, P, C, D, M = (
         ("手机：13800 138000", P),
         ("手机 1380 0138 000", P),
         ("1.3800138E+10", P),
+        ("13800138000.0", P),
         ("+852 9123 4567", P),
         ("00853-66123456", P),
         ("+886 912 345 678", P),
@@ -191,6 +193,8 @@ IDENTITY, P, C, D, M = (
         ("往来港澳通行证C00000001", D),
         ("往来台湾通行证：L00000001", D),
         ("台胞证 00000001", D),
+        ("澳门居民身份证 10000000", D),
+        ("澳门身份证号：1000000(0)", D),
         ("外国人永久居留证 USA110000000001", D),
         # Addresses
         ("zhangsan@example.com", M),
