@@ -170,12 +170,20 @@ def _inner(content: bytes, where: Where, depth: int) -> Texts:
         with open_archive(io.BytesIO(content)) as archive:
             for inner, text in package_texts(archive, depth=depth + 1):
                 yield Where(where.sheet, place=f"嵌入的文件的{inner.place or '单元格'}"), text
-            for member in archive.infolist():
-                if re.search(r"worksheets/[^/]*\.xml$|^content\.xml$", member.filename, re.IGNORECASE):
-                    for text in re.findall(r"(?<=>)[^<>]{6,}", archive.read(member).decode("utf-8", "replace")):
-                        yield Where(where.sheet, place="嵌入的文件"), text
+            for _, text in unread_cells(archive):
+                yield Where(where.sheet, place="嵌入的文件"), text
     except (Unsafe, zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError):
         return
+
+
+def unread_cells(archive: zipfile.ZipFile) -> Texts:
+    """What stands in the cells of a package that no reader of cells reads."""
+    sheets = _sheets_of_parts(archive, {name.replace("\\", "/"): name for name in archive.namelist()})
+    for member in archive.infolist():
+        part = member_name(member)
+        if re.search(r"worksheets/[^/]*\.xml$|sharedstrings\.xml$|^content\.xml$", part, re.IGNORECASE):
+            for text in re.findall(r"(?<=>)[^<>]{6,}", archive.read(member).decode("utf-8", "replace")):
+                yield Where(sheets.get(part.lower(), ""), place="单元格"), text
 
 
 def _inner_compound(content: bytes, where: Where) -> Texts:

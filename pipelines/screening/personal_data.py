@@ -346,10 +346,13 @@ def _kind_in_groups(text: str, digits: str, groups: list[tuple[int, int]], label
     return None
 
 
+_WHOLE = re.compile(r"\.0(?![\w.])")
+
+
 def _is_part_of_a_decimal(text: str, start: int, stop: int) -> bool:
     """Whether a point parts the digits from others: 928000.75, 12.13800000000, .5. The point of a list or of "No." parts nothing, nor
     does the .0 that programs write behind a number which is whole."""
-    if start == 0 and text[stop:] == ".0":
+    if _WHOLE.match(text, stop) and not (start and (text[start - 1].isalnum() or text[start - 1] in ".,+-")):
         return False
     if text[stop : stop + 1] == "." and text[stop + 1 : stop + 2].isdigit():
         return True

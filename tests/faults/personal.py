@@ -294,6 +294,26 @@ def others(folder: Path) -> Outcome:
     return _outcome(folder, other_places())
 
 
+@case(_KIND, "a number in a file that is refused for another reason")
+def refused(folder: Path) -> Outcome:
+    grid = _draft().grid()
+
+    def fetches(_: openpyxl.Workbook, sheet: Any) -> None:
+        sheet["AA1"], sheet["AA2"] = IDENTITY, '=WEBSERVICE("http://example.com")'
+
+    dde = '<table:dde-links><office:dde-source office:dde-application="x"/></table:dde-links></office:spreadsheet>'
+    placed = [
+        ("联网.xlsx", _edited(fetches), "单元格中"),
+        ("联网.ods", _with_parts(in_format("ods", [*grid, [f"注：{HOLDS}"]]), {"content.xml": lambda text: text.replace("</office:spreadsheet>", dde)}), "单元格中"),
+        ("启动.csv", csv_bytes([*grid, [f"注：{HOLDS}"], ["=cmd|'/c calc'!A0"]]), ""),
+        ("分号.csv", csv_bytes([*grid, [f"注：{HOLDS}"]]).replace(b",", b";"), "行中"),
+        ("引号.csv", csv_bytes([*grid, [f"注：{HOLDS}"]]) + b'"a"b,c', "行中"),
+        ("网页.xls", f"<html><table><tr><td>{HOLDS}</td></tr></table></html>".encode(), "行中"),
+        (f"不完整{PHONE}.xlsx", b"PK\x03\x04" + bytes(99), "文件名中"),
+    ]  # fmt: skip
+    return _outcome(folder, placed)
+
+
 @case(_KIND, "what programs write by themselves, names of people, offices' telephones, codes and amounts")
 def controls(folder: Path) -> Outcome:
     def signed(book: openpyxl.Workbook, sheet: Any) -> None:

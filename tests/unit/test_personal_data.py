@@ -361,7 +361,7 @@ def test_hidden_sheets_are_searched_too(tmp_path):
     hidden = book.create_sheet("底稿")
     hidden["B2"], hidden.sheet_state = PHONE_NUMBER, "veryHidden"
     workbook = read(saved(book), tmp_path)
-    assert [(seen.sheet, seen.cell) for seen in personal_observations(workbook)] == [("底稿", "B2")]
+    assert [(seen.sheet, seen.cell) for seen in personal_observations(workbook.personal)] == [("底稿", "B2")]
 
 
 @pytest.mark.parametrize("number", [IDENTITY_NUMBER, IDENTITY_NUMBER_X, PHONE_NUMBER, BANK_CARD])
@@ -429,7 +429,7 @@ OUR_HEX = [
 def test_receipt_numbers_and_digests_of_ours_are_nobodys(number):
     assert found(f"{number}z"), "or there would be nothing in it to take for a person"
     assert found(number, f"回执 {number}，见附件", f"{number}_回执") == []
-    assert list(personal_observations(Workbook("xlsx"), [f"{number}_标注_教师工资.xlsx"])) == []
+    assert list(personal_observations((), [f"{number}_标注_教师工资.xlsx"])) == []
     assert list(search([(Where(f"答复{number}", place="工作表名"), f"答复{number}")])) == []
     assert mask_personal(f"{number}_标注.xlsx") == f"{number}_标注.xlsx"
 
