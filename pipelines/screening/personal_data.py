@@ -327,13 +327,18 @@ def _kind(text: str, digits: str, groups: list[tuple[int, int]], first: int, las
 _MAY_BE = re.compile(r"(?:0086|86|0)?1[3-9]|[2-9]|1[1-5]")
 
 
+_MAY_BE_MOBILE = re.compile(r"(?:0086|86|0)?1[3-9][0-9]{9}")
+
+
 def _kind_in_groups(text: str, digits: str, groups: list[tuple[int, int]], label: str) -> str | None:
     """The rule that a number breaks of which the groups matter."""
-    between = [text[one[1] : two[0]] for one, two in pairwise(groups)]
-    if not all(_TIGHT.fullmatch(gap) for gap in between):
-        return None
     start, stop = groups[0][0], groups[-1][1]
-    sizes = tuple(end - begin for begin, end in groups)
+    sizes = tuple([end - begin for begin, end in groups])
+    if not (len(sizes) == 1 or sizes in _OLD_GROUPS or _MAY_BE_MOBILE.fullmatch(digits) or is_bank_card(digits)):
+        return None
+    between = [text[one[1] : two[0]] for one, two in pairwise(groups)]
+    if not all(map(_TIGHT.fullmatch, between)):
+        return None
     if sizes in _OLD_GROUPS and is_old_identity_number(digits):
         return IDENTITY
     if _is_mobile(digits, sizes, between, text, start, label):
