@@ -72,6 +72,9 @@ _INLINE_TAGS = re.compile(rf"</?(?:\w+:)?(?:{'|'.join(sorted(_INLINE))})(?:\s[^<
 _BREAKS = frozenset(["br", "line-break", "tab"])
 #: The value of an OpenDocument cell, which the readers of cells have seen.
 _OF_CELLS = (":value", "date-value")
+#: Elements that hold a formula; what it reckons with are numbers apart, however they look together: 139+1405+1322.
+_FORMULAS = frozenset(["f", "formula", "formula1", "formula2", "definedName"])
+_QUOTED_OR_SIGN = re.compile(r'"[^"]*"|[-+*/^]')
 #: What only says how a run looks.
 _PROPERTIES = frozenset(["rPr", "pPr", "endParaRPr"])
 _ANCHORED = {"c": "r", "comment": "ref", "threadedComment": "ref", "hyperlink": "ref", "dataValidation": "sqref",
@@ -224,6 +227,11 @@ def _cell(reference: str) -> tuple[int | None, int | None]:
     return cell_position(match[1] + match[2]) if match else (None, None)
 
 
+def _operands(formula: str) -> str:
+    """A formula with commas for the signs outside of its texts."""
+    return _QUOTED_OR_SIGN.sub(lambda match: match[0] if match[0][0] == '"' else ",", formula)
+
+
 # XML --------------------------------------------------------------------------------------------------------------------
 
 
@@ -286,7 +294,8 @@ class _Walk:
         for key, value in attributes.items():
             if len(value) >= _SHORTEST and not key.startswith("xmlns") and not (is_cell and key.endswith(_OF_CELLS)):
                 is_link = key.endswith("href") and not where.place.startswith("文本框")
-                self.found.append((where._replace(place="超链接") if is_link else where, value))
+                text = _operands(value) if local == "table-cell" and key.endswith("formula") else value
+                self.found.append((where._replace(place="超链接") if is_link else where, text))
         self.open.append((local, where))
 
     def end(self, _: str) -> None:
@@ -309,7 +318,7 @@ class _Walk:
             return
         if self.is_sheet and self.open[-1][0] == "v":
             return  # a cell's value, which the readers of cells have seen
-        self.found.append((self.here, text))
+        self.found.append((self.here, _operands(text) if self.open[-1][0] in _FORMULAS else text))
         if "&" in text and self.here.place == _HEADERS:
             self.found.append((self.here, _HEADER_CODES.sub("", text)))
 

@@ -325,7 +325,15 @@ def controls(folder: Path) -> Outcome:
         '<Properties><property name="KSOProductBuildVer"><vt:lpwstr>2052-12.1.0.16729</vt:lpwstr></property>'
         '<property name="ICV"><vt:lpwstr>6B29FC40CA471067B31D13800138000A_13</vt:lpwstr></property></Properties>'
     )
+
+    def sums(_: openpyxl.Workbook, sheet: Any) -> None:
+        sheet["AA1"], sheet["AA2"] = "=138+1300+8000", "=6222+0000+0000+0000+012"
+
+    sheet = "xl/worksheets/sheet1.xml"
+    with zipfile.ZipFile(io.BytesIO(_edited(sums))) as archive:
+        summed = archive.read(sheet).decode().replace("<v />", "<v>1</v>").replace("<v></v>", "<v>1</v>")
     placed = [
+        ("丁.xlsx", _with_parts(_edited(sums), {sheet: lambda _: summed}), ""),
         ("甲.xlsx", _draft().xlsx(), ""),
         ("乙.xlsx", _edited(signed), ""),
         ("丙.xlsx", _with_parts(_draft().xlsx(), {"docProps/custom.xml": wps}), ""),
