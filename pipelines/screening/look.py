@@ -26,6 +26,7 @@ from pipelines.screening.identify import (
     identify,
     sheets_of_the_county,
 )
+from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.personal_findings import personal_observations, without_misspelt_codes
 from pipelines.screening.rows import RowKind
 from pipelines.screening.structure import LONGEST_CELL, as_judged
@@ -138,7 +139,7 @@ def look(workbook: Workbook, question: Question, known: Known) -> Looked:
         periods=dict(known.periods),
     )
     names = [question.name, *question.names]
-    personal = without_misspelt_codes(personal_observations(workbook, names), workbook, found.tables)
+    personal = without_misspelt_codes(personal_observations(workbook.personal, names), workbook, found.tables)
     filings = []
     for tables, astray in as_judged(found):
         own = [observation for table in tables for observation in table.observations]
@@ -234,7 +235,7 @@ def get_ready() -> None:
 
 def told(fault: BaseException) -> str:
     """What went wrong in us, on one line."""
-    return f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:300]
+    return mask_personal(f"{type(fault).__name__}: {' '.join(str(fault)[:2_000].split())}"[:300])
 
 
 def _looked_to_json(looked: Looked) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from pipelines.screening.findings import Finding, Place, make_finding, plain_num
 from pipelines.screening.identify import CountyName, Observation, Table, data_table
 from pipelines.screening.look import Known, Looked, Question, told
 from pipelines.screening.personal_data import mask_personal
+from pipelines.screening.personal_findings import personal_observations
 from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
 from pipelines.screening.tabulate import READ_STATES, UNREAD_STATES, UNSEEN, CellState, tabulate
@@ -394,17 +395,19 @@ def _identified(
     submission: Submission, outcome: Looked | Refusal, settings: ScreenSettings, result: Screening
 ) -> list[_Entry]:
     """The tables of one file with their structural findings; a file without tables gets its verdict here."""
+    in_names = [
+        Observation(rule_id, value=value, detail="文件名中")
+        for rule_id, value in dict.fromkeys(held for receipt in submission.receipts for held in receipt.personal)
+    ]
     if isinstance(outcome, Refusal):
-        _reject_file(submission, [Observation(outcome.rule_id, detail=outcome.detail)], result)
+        refused = Observation(outcome.rule_id, detail=outcome.detail)
+        found = personal_observations(outcome.personal, [submission.file_name])
+        _reject_file(submission, [refused, *found, *in_names], result)
         return []
     if outcome.kind == BATCH_KIND:  # each of its files is a submission of its own
         _reject_file(submission, [], result)
         return []
-    in_names = dict.fromkeys(held for receipt in submission.receipts for held in receipt.personal)
-    personal = [
-        *outcome.personal,
-        *(Observation(rule_id, value=value, detail="文件名中") for rule_id, value in in_names),
-    ]
+    personal = [*outcome.personal, *in_names]
     explanations, replies = _replies(submission, outcome.workbook, settings.reply_key)
     if personal:
         explanations = []  # nothing is taken from a quarantined file

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.rule_files import definitions_folder, expectations_folder
+from pipelines.screening.personal_data import mask_personal
 from pipelines.screening.workbook import Refusal, Workbook, workbook_from_json, workbook_to_json
 
 if TYPE_CHECKING:
@@ -159,9 +160,10 @@ class _Reader:
             answer: dict[str, Any] = json.loads(line)
             seconds = float(answer["seconds"])
             if "refusal" in answer:
-                refusal = Refusal(*answer["refusal"])
+                refusal = workbook_from_json(answer)
+                assert isinstance(refusal, Refusal)
                 if refusal.technical:
-                    logging.getLogger(__name__).info("%s", refusal.technical)
+                    logging.getLogger(__name__).info("%s", mask_personal(refusal.technical))
                 if refusal.leaves_doubt:
                     self.close()
                 return _Answer(refusal, seconds)

@@ -560,6 +560,7 @@ _STARTS_OR_FETCHES = [
     "＋cmd|' /C calc'!A0", "－2+cmd|' /C calc'!A0", "＠SUM(cmd|' /C calc'!A0)", '=DDE("cmd";"/C calc";"x")',
     "=MSEXCEL|'\\..\\..\\x.exe'!''", "＝ＷＥＢＳＥＲＶＩＣＥ(\"http://example.com\")", "'=cmd|'/c calc'!A1", "\u200b=cmd|'/c calc'!A1",
     '=IMAGE("http://example.com/x.png")', "=rundll32|'URL.dll,OpenURL calc.exe'!A",
+    '=_xlfn.WEBSERVICE("http://example.com")', "='\\\\example.com\\a\\[b.xlsx]表'!A1", "=1+'http://example.com/[b.xlsx]表'!A1",
 ]  # fmt: skip
 
 
