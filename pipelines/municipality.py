@@ -417,7 +417,7 @@ class Limits(_Entry):
     seconds: PositiveInteger = 60
     memory_mebibytes: PositiveInteger = 2048
     characters: PositiveInteger = 20_000_000
-    county_seconds: PositiveInteger = 180
+    county_seconds: PositiveInteger = 60
     batch_seconds: PositiveInteger = 900
     source_seconds: PositiveInteger = 300
     settle_seconds: Annotated[float, Field(strict=True, ge=0, le=3600, allow_inf_nan=False)] = 0.5
