@@ -298,6 +298,8 @@ def collect(
         result.problem = _emptied(_without_secret(uri, uri), emptied.before_n)
     except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
         result.problem = what_failed(error, uri)
+    if result.problem:  # the same wherever the home lies
+        result.problem = result.problem.replace(f"{home.root}/", "")
     # What is told goes into logs and onto boards: a name may hold the number of a person.
     result.left = [mask_personal(line) for line in result.left]
     result.passed_over = [mask_personal(line) for line in result.passed_over]

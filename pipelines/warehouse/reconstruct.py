@@ -75,7 +75,7 @@ def home_aside(home: Home, inputs: Inputs, configuration: bytes, release: str) -
                 _link(path, aside.raw / "lateness" / path.name)
         for path in note_files(home)[: inputs.source_notes_n]:
             note = read_note(path)
-            if moment is None or (note and utc(note.observed_at) <= moment):
+            if moment is None or note is None or utc(note.observed_at) <= moment:  # of a damaged one landing says so
                 _link(path, aside.raw / "sources" / path.name)
         if (home.raw / "reply.key").exists():
             _link(home.raw / "reply.key", aside.raw / "reply.key")

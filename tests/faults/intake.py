@@ -424,6 +424,7 @@ def sources_gone(folder: Path) -> Outcome:
     notes = [(note.county_code, bool(note.problem)) for note in all_notes(home)]
     right = (
         told == ["收件夹还没有", "找不到来源：", "来源是空的：", "来源是空的：", "来源是空的："]
+        and f"：counties/{CODE}（" in gone[CODE]
         and not fine
         and not back
         and sent_n(home) == 1

@@ -26,8 +26,10 @@ from pipelines.cli.main import app
 from pipelines.home import PROJECT, Home
 from pipelines.intake.deadlines import record_late
 from pipelines.intake.raw_store import RawStore
+from pipelines.intake.source_notes import note_source
 from pipelines.warehouse.build_database import BuildDatabaseLost, remove_build
 from pipelines.warehouse.publish import PublishFault, publish, published_release
+from pipelines.warehouse.reconstruct import ReconstructionFault, publish_as_of
 from pipelines.warehouse.release import ReleaseLog
 from pipelines.warehouse.update import build_marts, land_new
 from tests.faults import Outcome, case
@@ -89,7 +91,8 @@ def _send(home: Home, draft: Draft, name: str, days: float, county: CountyName =
 
 @cache
 def _two_releases() -> Path:
-    """Both counties' populations; then a correction by 忻府区 and the lock of the year. The inboxes are empty afterwards."""
+    """Both counties' populations; then a correction by 忻府区 and the lock of the year. The counties have cleared their inboxes
+    afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="xianbao-kept-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     home = small_home(
@@ -105,6 +108,7 @@ def _two_releases() -> Path:
         home.decisions.append("lock", by="市局甲", reason="已上报", now=datetime.now(UTC), period=period)
     assert _xianbao(home, "run").code == 0
     for file in (home.root / "counties").rglob("*.xlsx"):
+        (file.parent / "已报").mkdir(exist_ok=True)
         file.unlink()
     assert _xianbao(home, "run").code == 0
     return home.root
@@ -537,6 +541,28 @@ def _record_of_lateness(folder: Path) -> Outcome:
         and marts_content(home) != before
     )
     return _outcome(ran, right)
+
+
+@case("24-sidecar-damaged", "a record of a day that is none; a note on a source cut in half, and a release as of a day")
+def _records_as_of_a_day(folder: Path) -> Outcome:
+    home = _home(folder)
+    note_source(home, XINFU.code, "来源是空的", now=datetime(2025, 1, 6, tzinfo=UTC))
+    no_day = home.raw / "lateness" / "2025-02-30.json"
+    no_day.parent.mkdir()
+    no_day.write_text("[]", encoding="ascii")
+    with home.writing():
+        told = land_new(home).faults
+    no_day.unlink()
+    (note,) = (home.raw / "sources").glob("*.json")
+    note.write_bytes(note.read_bytes()[:40])
+    try:
+        publish_as_of(home, "2025-06-01")
+    except ReconstructionFault as refused:
+        words = str(refused)
+    else:
+        words = "published without it"
+    right = set(told) == {no_day.name} and "raw/sources/000001.json 读不出来" in words
+    return Outcome(f"{told}; {words}", right)
 
 
 # --- the log of decisions -------------------------------------------------------------------------------------------------------
