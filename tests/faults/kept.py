@@ -565,6 +565,27 @@ def _records_as_of_a_day(folder: Path) -> Outcome:
     return Outcome(f"{told}; {words}", right)
 
 
+@case("24-sidecar-damaged", "a release as of a day, when raw/ is empty, lacks a submission, has a damaged sidecar")
+def _as_of_a_day_of_a_raw_that_lacks(folder: Path) -> Outcome:
+    def cut(home: Home) -> None:
+        sidecar = sorted((home.raw / "submissions").glob("??/*.json"))[0]
+        sidecar.write_bytes(sidecar.read_bytes()[:100])
+
+    told = []
+    for number, do in enumerate((
+        lambda home: shutil.rmtree(home.raw),
+        lambda home: shutil.rmtree(home.raw / "submissions"),
+        lambda home: sorted((home.raw / "submissions").glob("??/*.json"))[0].unlink(),
+        cut,
+    )):  # fmt: skip
+        (folder / str(number)).mkdir()
+        home = _home(folder / str(number))
+        do(home)
+        told.append(_xianbao(home, "publish", "--as-of", "2025-06-01"))
+    right = all(one.code == 1 and one.has("raw/") and not one.has("Traceback") for one in told)
+    return Outcome("; ".join(f"[{one.code}] {one.last}" for one in told), right)
+
+
 # --- the log of decisions -------------------------------------------------------------------------------------------------------
 
 
