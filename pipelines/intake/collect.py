@@ -298,6 +298,8 @@ def collect(
         result.problem = _emptied(_without_secret(uri, uri), emptied.before_n)
     except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
         result.problem = what_failed(error, uri)
+    if result.problem:  # the same wherever the home lies
+        result.problem = result.problem.replace(f"{home.root}/", "")
     # What is told goes into logs and onto boards: a name may hold the number of a person.
     result.left = [mask_personal(line) for line in result.left]
     result.passed_over = [mask_personal(line) for line in result.passed_over]
@@ -474,7 +476,7 @@ class _Pull:
             unpacked = unpack(self.store, submission_id, max_bytes=max_bytes)
             for member in unpacked.members if unpacked else ():
                 inside = _without_persons(f"{place}!/{plain_name(member.path, longest=1000)}")
-                of_member = self._how(file, member.name, inside, member.submission_id)
+                of_member = self._how(file, member.name, inside, member.submission_id, within=place)
                 # A zip that is sent once more sends all that is in it.
                 if of_member is not Sent.FIRST and how in (Sent.AGAIN, Sent.BACK):
                     of_member = how
@@ -498,7 +500,7 @@ class _Pull:
             self.result.known += [one.submission_id for one in (kept, *kept.members)]
         return True
 
-    def _how(self, file: SourceFile, name: str, place: str, submission_id: str) -> Sent:
+    def _how(self, file: SourceFile, name: str, place: str, submission_id: str, within: str | None = None) -> Sent:
         return self.inbox.how_sent(
             place,
             masked_as_written(plain_name(name)),
@@ -506,6 +508,7 @@ class _Pull:
             file.modified_at.isoformat(),
             submission_id,
             self.listed,
+            within,
         )
 
     def record_what_came_again(self) -> None:
@@ -524,7 +527,11 @@ class _Pull:
         for one in (*kept.members, kept):
             is_new = False
             if one.how is not Sent.NOT:
-                moment = collected_at if one.how is Sent.FIRST else self.moments.again(ranks[one.submission_id])
+                moment = collected_at
+                if one.how is Sent.LOST:
+                    moment = datetime.fromisoformat(self.inbox.received_at(kept.place, kept.file.stamp))
+                elif one.how is not Sent.FIRST:
+                    moment = self.moments.again(ranks[one.submission_id])
                 arrival = self._arrival(one, moment, kept.submission_id if one is not kept else None)
                 is_new = self.store.record(
                     one.submission_id, one.size_bytes, arrival, batch_members=members if one is kept else ()

@@ -263,9 +263,13 @@ def screen(
     there. What is over the budget is left out and named.
     """
     result = Screening()
+    of = {submission.submission_id: submission for submission in submissions}
     for submission in submissions:
-        if submission.erased is not None:
-            _as_recorded(submission, submission.erased, result)
+        try:
+            if submission.erased is not None:
+                _as_recorded(submission, submission.erased, result)
+        except Exception as fault:  # noqa: BLE001 - as below
+            result.faults[submission.submission_id] = told(fault)
     submissions = [submission for submission in submissions if submission.erased is None]
     questions = [_question(submission) for submission in submissions]
     owners = [_sender(submission) for submission in submissions]
@@ -290,7 +294,6 @@ def screen(
         if filings:
             _judge_together(defined, filings, result)
     result = _without_faulty(result)
-    of = {submission.submission_id: submission for submission in submissions}
     result.sendings = [
         row for one in result.filings for row in sending_rows(of[one.submission_id], one, settings.decisions)
     ]

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipelines.home import Home
-from pipelines.intake.raw_store import Erasure, RawStore, RawSubmission
+from pipelines.intake.raw_store import Erasure, RawDamaged, RawStore, RawSubmission
 from pipelines.screening.personal_data import PERSONAL_RULES
 from pipelines.screening.screen import recorded, screen
 from pipelines.warehouse.answers import write_answers
 from pipelines.warehouse.build_database import open_build_database
+from pipelines.warehouse.update import sender_names
 
 
 class EraseRefused(ValueError):
@@ -68,7 +69,11 @@ def erase(home: Home, number: str, *, by: str, reason: str, now: datetime | None
     entry = submission_named(home, number)
     at = (now or datetime.now(UTC)).isoformat(timespec="seconds")
     if entry.erased is None:
-        screening = screen([store.to_screen(entry)], home.screen_settings())
+        try:
+            submission = store.to_screen(entry)
+        except RawDamaged as damaged:
+            raise EraseRefused(f"{damaged.words(sender_names(home))}，再删除。") from None
+        screening = screen([submission], home.screen_settings())
         if screening.faults or not {finding.rule_id for finding in screening.findings} & PERSONAL_RULES:
             raise EraseRefused(
                 "只有因含个人信息而隔离的文件可以删除；这个文件里没有发现个人信息，原件是数据的依据，不能删除。"

@@ -26,8 +26,10 @@ from pipelines.cli.main import app
 from pipelines.home import PROJECT, Home
 from pipelines.intake.deadlines import record_late
 from pipelines.intake.raw_store import RawStore
+from pipelines.intake.source_notes import note_source
 from pipelines.warehouse.build_database import BuildDatabaseLost, remove_build
 from pipelines.warehouse.publish import PublishFault, publish, published_release
+from pipelines.warehouse.reconstruct import ReconstructionFault, publish_as_of
 from pipelines.warehouse.release import ReleaseLog
 from pipelines.warehouse.update import build_marts, land_new
 from tests.faults import Outcome, case
@@ -89,7 +91,8 @@ def _send(home: Home, draft: Draft, name: str, days: float, county: CountyName =
 
 @cache
 def _two_releases() -> Path:
-    """Both counties' populations; then a correction by 忻府区 and the lock of the year. The inboxes are empty afterwards."""
+    """Both counties' populations; then a correction by 忻府区 and the lock of the year. The counties have cleared their inboxes
+    afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="xianbao-kept-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     home = small_home(
@@ -538,6 +541,49 @@ def _record_of_lateness(folder: Path) -> Outcome:
         and marts_content(home) != before
     )
     return _outcome(ran, right)
+
+
+@case("24-sidecar-damaged", "a record of a day that is none; a note on a source cut in half, and a release as of a day")
+def _records_as_of_a_day(folder: Path) -> Outcome:
+    home = _home(folder)
+    note_source(home, XINFU.code, "来源是空的", now=datetime(2025, 1, 6, tzinfo=UTC))
+    no_day = home.raw / "lateness" / "2025-02-30.json"
+    no_day.parent.mkdir()
+    no_day.write_text("[]", encoding="ascii")
+    with home.writing():
+        told = land_new(home).faults
+    no_day.unlink()
+    (note,) = (home.raw / "sources").glob("*.json")
+    note.write_bytes(note.read_bytes()[:40])
+    try:
+        publish_as_of(home, "2025-06-01")
+    except ReconstructionFault as refused:
+        words = str(refused)
+    else:
+        words = "published without it"
+    right = set(told) == {no_day.name} and "raw/sources/000001.json 读不出来" in words
+    return Outcome(f"{told}; {words}", right)
+
+
+@case("24-sidecar-damaged", "a release as of a day, when raw/ is empty, lacks a submission, has a damaged sidecar")
+def _as_of_a_day_of_a_raw_that_lacks(folder: Path) -> Outcome:
+    def cut(home: Home) -> None:
+        sidecar = sorted((home.raw / "submissions").glob("??/*.json"))[0]
+        sidecar.write_bytes(sidecar.read_bytes()[:100])
+
+    told = []
+    for number, do in enumerate((
+        lambda home: shutil.rmtree(home.raw),
+        lambda home: shutil.rmtree(home.raw / "submissions"),
+        lambda home: sorted((home.raw / "submissions").glob("??/*.json"))[0].unlink(),
+        cut,
+    )):  # fmt: skip
+        (folder / str(number)).mkdir()
+        home = _home(folder / str(number))
+        do(home)
+        told.append(_xianbao(home, "publish", "--as-of", "2025-06-01"))
+    right = all(one.code == 1 and one.has("raw/") and not one.has("Traceback") for one in told)
+    return Outcome("; ".join(f"[{one.code}] {one.last}" for one in told), right)
 
 
 # --- the log of decisions -------------------------------------------------------------------------------------------------------

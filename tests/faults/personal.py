@@ -21,13 +21,15 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from xlwt.CompoundDoc import XlsDoc
 
 from pipelines.home import Home
+from pipelines.intake.collect import collect
 from pipelines.intake.raw_store import RawStore
 from pipelines.screening.personal_data import PERSONAL_RULES
 from pipelines.screening.screen import Screening, screen
-from pipelines.warehouse.build_database import remove_build
+from pipelines.warehouse.build_database import open_build_database, remove_build
 from pipelines.warehouse.quarantine import EraseRefused, erase
 from pipelines.warehouse.reconstruct import verify
 from pipelines.warehouse.release import ReleaseLog
+from pipelines.warehouse.update import land_new
 from tests.faults import Outcome, case
 from tests.homes import deliver, marts_content, rows, small_home, update
 
@@ -417,8 +419,6 @@ def erased(folder: Path) -> Outcome:
         archive.write(folder / "坏.xlsx", "坏.xlsx")
         archive.write(folder / "好.xlsx", "好.xlsx")
     deliver(home, XINFU.code, folder / "包.zip", name="包.zip", modified=1_728_100_001)
-    from pipelines.intake.collect import collect
-
     again = collect(home, home.municipality.counties[0])
     shutil.rmtree(home.private / "sources")
     collect(home, home.municipality.counties[0])
@@ -435,6 +435,67 @@ def erased(folder: Path) -> Outcome:
         f"verify holds: {holds}; kept again: {len(kept)}; told: {again.left + again.passed_over}"
     )
     return Outcome(words, right)
+
+
+@case(_QUARANTINE, "erased files among others at a rebuild, in a zip with news, with a record that nobody can read")
+def erased_among_others(folder: Path) -> Outcome:
+    home = small_home(folder / "home", [(XINFU.code, XINFU.name, "Xinfu")])
+    content = _with_parts(_draft().xlsx(), {"docProps/note.txt": f"经办 {IDENTITY}"})
+    members = {"坏.xlsx": content, "好.xlsx": Draft("school").xlsx()}
+    (folder / "坏.xlsx").write_bytes(content)
+    with zipfile.ZipFile(folder / "包.zip", "w") as archive:
+        for name, of_it in members.items():
+            archive.writestr(name, of_it)
+    deliver(home, XINFU.code, folder / "坏.xlsx", name="坏.xlsx", modified=1_728_000_000)
+    store, county, accepted = RawStore(home.raw), home.municipality.counties[0], []
+
+    def landed() -> None:
+        collect(home, county)
+        with home.writing():
+            faults.append(land_new(home).faults)
+            with open_build_database(home) as connection:
+                ((accepted_n,),) = connection.execute("SELECT count(*) FROM landing.filing_in_force").fetchall()
+        accepted.append(accepted_n)
+
+    faults: list[dict[str, str]] = []
+    landed()
+    (entry,) = store
+    with home.writing():
+        erase(home, entry.submission_id, by="市局甲", reason="含身份证号")
+    deliver(home, XINFU.code, folder / "包.zip", name="包.zip", modified=1_728_000_100)
+    landed()
+    with home.writing():
+        remove_build(home)
+    landed()
+    sidecar = store.path(entry.submission_id).with_suffix(".json")
+    record = json.loads(sidecar.read_bytes())
+    record["erased"]["screening"]["findings"][0]["of another version"] = 1
+    sidecar.write_text(json.dumps(record), encoding="utf-8")
+    with home.writing():
+        remove_build(home)
+    landed()
+    told = [list(one) for one in faults]
+    right = told == [[], [], [], [entry.submission_id]] and accepted == [0, 1, 1, 1]
+    return Outcome(f"in force: {accepted}; faults: {[len(one) for one in faults]}", right)
+
+
+@case(_QUARANTINE, "erase a file whose bytes are gone, or others")
+def erased_without_bytes(folder: Path) -> Outcome:
+    home = small_home(folder / "home", [(XINFU.code, XINFU.name, "Xinfu")])
+    (folder / "坏.xlsx").write_bytes(_with_parts(_draft().xlsx(), {"docProps/note.txt": f"经办 {IDENTITY}"}))
+    deliver(home, XINFU.code, folder / "坏.xlsx", name="坏.xlsx", modified=1_728_000_000)
+    collect(home, home.municipality.counties[0])
+    (entry,) = RawStore(home.raw)
+    original = RawStore(home.raw).path(entry.submission_id)
+    told = []
+    for damage in (lambda: (original.chmod(0o600), original.write_bytes(b"x")), original.unlink):
+        damage()
+        try:
+            with home.writing():
+                erase(home, entry.submission_id, by="市局甲", reason="含身份证号")
+        except EraseRefused as refused:
+            told.append(str(refused))
+    return Outcome("; ".join(told), len(told) == 2 and all("从备份恢复" in one for one in told))
 
 
 def _unpacked(path: Path) -> bytes:
