@@ -23,7 +23,7 @@ from pipelines.files import replace_file
 from pipelines.home import OUTBOX_INDEX, Home
 from pipelines.intake.batches import unpack
 from pipelines.intake.parallel import in_parallel
-from pipelines.intake.places import masked, opened, what_failed
+from pipelines.intake.places import is_local, masked, opened, protocols_of, what_failed
 from pipelines.intake.raw_store import AlreadyErased, Arrival, Erasure, RawStore, TooLarge
 from pipelines.intake.sendings import Inbox, Lying, Moments, Sent, sources_folder
 from pipelines.intake.source_notes import note_source
@@ -126,11 +126,8 @@ _WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "memory"}
 
 def _list(system: Any, root: str) -> Listing:
     """What stands in the source. Raises NotThere, and whatever the file system raises."""
-    from fsspec.implementations.local import LocalFileSystem
-
     system.invalidate_cache()
-    is_local = isinstance(system, LocalFileSystem)
-    protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
+    on_this_machine, protocols = is_local(system), protocols_of(system)
     listing = Listing()
     left_behind: list[str] = []
     try:
@@ -139,9 +136,9 @@ def _list(system: Any, root: str) -> Listing:
         else:
             if not protocols & _WITHOUT_FOLDERS:
                 system.info(root)  # the walk takes a place that is not there for an empty one
-            if is_local and not os.access(root, os.R_OK | (os.X_OK if Path(root).is_dir() else 0)):
+            if on_this_machine and not os.access(root, os.R_OK | (os.X_OK if Path(root).is_dir() else 0)):
                 raise PermissionError("文件夹打不开")
-            found = system.find(root, detail=True, withdirs=True) if is_local else system.find(root, detail=True)
+            found = system.find(root, detail=True, withdirs=True) if on_this_machine else system.find(root, detail=True)
             # The folder itself is no entry in it.
             found = {path: info for path, info in found.items() if path != root or info.get("type") != "directory"}
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -163,7 +160,7 @@ def _list(system: Any, root: str) -> Listing:
             listing.passed_over.append(f"{shown}: 是系统给出的回执，不是报表，不收取")
         elif info.get("type") == "directory":
             # The walk leaves out without a word what it may not enter.
-            if is_local and not os.access(path, os.R_OK | os.X_OK):
+            if on_this_machine and not os.access(path, os.R_OK | os.X_OK):
                 listing.passed_over.append(f"{shown}: 文件夹打不开，其中的文件没有收取")
                 listing.is_whole = False
         elif info.get("type") != "file":
@@ -227,9 +224,7 @@ def _open(system: Any, root: str, path: str) -> IO[bytes]:
     """Open a listed file for reading. On a local disk what was listed as a file may have been exchanged since: a link is not
     followed, a pipe not waited for. Raises OSError.
     """
-    from fsspec.implementations.local import LocalFileSystem
-
-    if not isinstance(system, LocalFileSystem):
+    if not is_local(system):
         stream: IO[bytes] = system.open(path, "rb")
         return stream
     no_waiting = os.O_NOFOLLOW | os.O_NONBLOCK

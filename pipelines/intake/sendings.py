@@ -83,13 +83,13 @@ class History:
 class Inbox:
     """One county's inbox as it lay at the last look, and as it is found now.
 
-    `root`: where it is now, in a form that may be kept. `held_files`: whether anything lay in this very place.
+    `root`: where it is now, in a form that may be kept. `held_files`: how many lay in this very place.
     """
 
     def __init__(self, home: Home, code: str, root: str) -> None:
         self.code = code
         self._home, self._store = home, RawStore(home.raw)
-        self._file = home.private / "sources" / f"{code}.json"
+        self._file = sources_folder(home) / f"{code}.json"
         self._root, self._root_digest = root, hashlib.sha256(root.encode(errors="surrogateescape")).hexdigest()
         self._until = ""
         self._history: History | None = None

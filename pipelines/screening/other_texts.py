@@ -176,7 +176,7 @@ def _inner(content: bytes, where: Where, depth: int) -> Texts:
             for _, text in unread_cells(archive):
                 yield Where(where.sheet, place="嵌入的文件"), text
     except (Unsafe, zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError):
-        return
+        return  # broken or locked: nobody reads a text in it, and compressed bytes look like anything
 
 
 def unread_cells(archive: zipfile.ZipFile) -> Texts:

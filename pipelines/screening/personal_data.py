@@ -343,7 +343,11 @@ def _kind_in_groups(text: str, digits: str, groups: list[tuple[int, int]], label
         return IDENTITY
     if _is_mobile(digits, sizes, between, text, start, label):
         return PHONE
-    if is_bank_card(digits) and (_is_card_grouped(sizes) or _has_word(_CARD_WORDS, text, start, label)):
+    # Between strokes stand the numbers of a list; nobody writes a card so.
+    is_list = any("/" in one for one in between)
+    if is_bank_card(digits) and (
+        (_is_card_grouped(sizes) and not is_list) or _has_word(_CARD_WORDS, text, start, label)
+    ):
         return CARD
     # Not in a text: there it is an amount, or a number of something else.
     if len(sizes) == 1 and len(text.strip()) == stop - start and _is_rounded_card(digits):

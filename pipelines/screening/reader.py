@@ -148,14 +148,13 @@ def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Wo
             if link:
                 return Refusal("FILE-0-active-content", f"{link} 是 DDE 或 OLE 链接")
             remarks = package_remarks(names)
-            if main and main.lower().endswith(".bin"):
-                outcome = _read_xlsb(source, archive, names, main, remarks, max_cells=max_cells)
-                return _searched(outcome, package_texts(archive), unread_cells(archive))
-            if main:
-                outcome = _read_ooxml(source, archive, names, main, remarks, max_cells=max_cells)
-                return _searched(outcome, package_texts(archive), unread_cells(archive))
-            if is_ods:
-                outcome = _read_ods(source, archive, names, remarks, max_cells=max_cells)
+            if main or is_ods:
+                if main is None:
+                    outcome = _read_ods(source, archive, names, remarks, max_cells=max_cells)
+                elif main.lower().endswith(".bin"):
+                    outcome = _read_xlsb(source, archive, names, main, remarks, max_cells=max_cells)
+                else:
+                    outcome = _read_ooxml(source, archive, names, main, remarks, max_cells=max_cells)
                 return _searched(outcome, package_texts(archive), unread_cells(archive))
     except Unsafe as unsafe:
         if unsafe.damaged:

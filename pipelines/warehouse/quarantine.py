@@ -13,7 +13,7 @@ from pipelines.intake.raw_store import Erasure, RawDamaged, RawStore, RawSubmiss
 from pipelines.screening.personal_data import PERSONAL_RULES
 from pipelines.screening.screen import recorded, screen
 from pipelines.warehouse.answers import write_answers
-from pipelines.warehouse.build_database import open_build_database
+from pipelines.warehouse.build_database import LATEST, open_build_database
 from pipelines.warehouse.update import sender_names
 
 
@@ -35,8 +35,9 @@ def quarantined(home: Home) -> Iterator[Quarantined]:
         return
     with open_build_database(home) as connection:
         found = connection.execute(
-            """SELECT submission_id, list_sort(list(DISTINCT rule_id)) FROM landing.finding
-               WHERE list_contains(?, rule_id) GROUP BY ALL""",
+            f"""SELECT submission_id, list_sort(list(DISTINCT rule_id)) FROM landing.finding
+                SEMI JOIN ({LATEST}) AS latest USING (submission_id, screening_seq)
+                WHERE list_contains(?, rule_id) GROUP BY ALL""",
             [sorted(PERSONAL_RULES)],
         ).fetchall()
     rules = {submission_id: tuple(of_it) for submission_id, of_it in found}

@@ -116,6 +116,15 @@ def _told(home: Home, wanted: bytes, names: dict[str, bytes]) -> Outcome:
     return Outcome(f"{name} is in force", standing == sha256(wanted))
 
 
+def _corrected(home: Home) -> tuple[bytes, bytes]:
+    """A, and a day later B in its place."""
+    a, b = population(300), population(310)
+    for days, content in enumerate((a, b)):
+        put(home, "人口.xlsx", content, BEGIN + days * DAY)
+        look(home, BEGIN + days * DAY)
+    return a, b
+
+
 def _zip(members: dict[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -183,11 +192,7 @@ def sent_again_after_a_third(folder: Path) -> Outcome:
 @case("40-operations", "the earlier file is sent again in a zip")
 def sent_again_in_a_zip(folder: Path) -> Outcome:
     home = home_at(folder, "collected")
-    a, b = population(300), population(310)
-    put(home, "人口.xlsx", a, BEGIN)
-    look(home, BEGIN)
-    put(home, "人口.xlsx", b, BEGIN + DAY)
-    look(home, BEGIN + DAY)
+    a, b = _corrected(home)
     put(home, "重报.zip", _zip({"报表/人口.xlsx": a}), BEGIN + 2 * DAY)
     look(home, BEGIN + 2 * DAY)
     return _told(home, a, {"A": a, "B": b})
@@ -204,11 +209,7 @@ def uploaded_once_more(folder: Path) -> Outcome:
 @case("40-operations", "the earlier file is sent again after the period was locked")
 def sent_again_under_a_lock(folder: Path) -> Outcome:
     home = home_at(folder, "collected")
-    a, b = population(300), population(310)
-    put(home, "人口.xlsx", a, BEGIN)
-    look(home, BEGIN)
-    put(home, "人口.xlsx", b, BEGIN + DAY)
-    look(home, BEGIN + DAY)
+    a, b = _corrected(home)
     home.decisions.append("lock", by="甲", reason="已上报", now=BEGIN + 2 * DAY, period="2024")
     put(home, "人口.xlsx", a, BEGIN + 3 * DAY)
     look(home, BEGIN + 3 * DAY)
