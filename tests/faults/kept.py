@@ -485,7 +485,7 @@ def _every_damage(folder: Path) -> Outcome:
     for tried, do in _SIDECARS.items():
         do(sidecar)
         named = entry.submission_id in store.damaged_sidecars() and len(list(store)) == all_n - 1
-        store.set_sidecars_aside()
+        store.set_sidecars_aside(store.damaged_sidecars())
         put_aside = not sidecar.exists() and entry.submission_id in store.damaged_sidecars()
         sidecar.write_bytes(content)
         aside = sidecar.with_name(sidecar.name + ".damaged")
