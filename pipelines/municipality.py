@@ -417,7 +417,7 @@ class Limits(_Entry):
     seconds: PositiveInteger = 60
     memory_mebibytes: PositiveInteger = 2048
     characters: PositiveInteger = 20_000_000
-    county_seconds: PositiveInteger = 180
+    county_seconds: PositiveInteger = 60
     batch_seconds: PositiveInteger = 900
     source_seconds: PositiveInteger = 300
     settle_seconds: Annotated[float, Field(strict=True, ge=0, le=3600, allow_inf_nan=False)] = 0.5
@@ -595,6 +595,8 @@ def _read_yaml(path: Path) -> CommentedMap:
         line = text.count("\n", 0, error.position) + 1
         raise refused(line, "含有不可见的控制字符", "删去该行里的控制字符") from None
     except (YAMLError, ValueError, RecursionError) as error:
+        if digits := re.search(r"\d{4000}", text):  # more than Python makes a number of
+            raise refused(text.count("\n", 0, digits.start()) + 1, "数字太长", "填位数少的数字") from None
         raise refused(None, f"YAML 无法解析：{error}", "对照 xianbao init 生成的配置改正") from None
     if not isinstance(tree, CommentedMap):
         raise refused(1, "配置的最外层不是“键: 值”的形式", "对照 xianbao init 生成的配置改正") from None
@@ -946,7 +948,9 @@ class _Loader:
             self._report(location, f"缺少“{key}”", f"补上 {key}:，写法见 xianbao init 生成的配置")
         else:
             key = str(location[-1])
-            message, remedy = _IN_CHINESE.get(detail["type"], _default_words)(detail["input"], context)
+            value = detail["input"]
+            told = f"{value[:_LONGEST_TOLD]}…" if isinstance(value, str) and len(value) > _LONGEST_TOLD else value
+            message, remedy = _IN_CHINESE.get(detail["type"], _default_words)(told, context)
             self._report(location, f"{key} {message}" if isinstance(location[-1], str) else message, remedy)
 
     def _line(self, at: Location) -> int | None:
@@ -1061,6 +1065,9 @@ _PERIOD_EXAMPLES: Mapping[str, str] = {
     "quarter": "季度（如 2024Q3）",
     "month": "月度（如 2024-03）",
 }
+
+#: Of a value that is wrong no more is shown, in characters.
+_LONGEST_TOLD = 60
 
 _Words = Callable[[object, dict[str, Any]], tuple[str, str]]
 

@@ -129,7 +129,7 @@ def test_the_template_is_xinzhou_with_its_14_counties_and_six_returns(file: Path
         "source_seconds": 300,
         "memory_mebibytes": 2048,
         "characters": 20_000_000,
-        "county_seconds": 180,
+        "county_seconds": 60,
         "batch_seconds": 900,
         "settle_seconds": 0.5,
         "history_days": 90,

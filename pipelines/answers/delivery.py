@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.files import GIVEN_UMASK, is_left_behind, replace_file
 from pipelines.home import OUTBOX_INDEX, Home, is_answer
-from pipelines.intake.connections import masked, opened, what_failed
+from pipelines.intake.connections import is_local, masked, opened, protocols_of, what_failed
 from pipelines.intake.parallel import in_parallel
 from pipelines.municipality import ConfigurationError, County
 
@@ -84,14 +84,8 @@ def _is_remote(uri: str) -> bool:
     return "://" in uri and not uri.startswith(("file://", "local://"))
 
 
-def _is_local(system: Any) -> bool:
-    from fsspec.implementations.local import LocalFileSystem
-
-    return isinstance(system, LocalFileSystem)
-
-
 def _make_folder(system: Any, root: str) -> None:
-    if _is_local(system) and not Path(root).exists():
+    if is_local(system) and not Path(root).exists():
         Path(root).mkdir(parents=True)
         Path(root).chmod(0o777 & ~GIVEN_UMASK)
     system.makedirs(root, exist_ok=True)
@@ -99,7 +93,7 @@ def _make_folder(system: Any, root: str) -> None:
 
 def _clear_up(system: Any, root: str) -> None:
     """Remove what a delivery that was killed has left: only one is under way at a time, and only what an answer is called is ours."""
-    if _is_local(system):
+    if is_local(system):
         for path in Path(root).glob(".*.part"):
             if is_left_behind(path, of=is_answer):
                 path.unlink(missing_ok=True)
@@ -110,11 +104,11 @@ def _clear_up(system: Any, root: str) -> None:
 
 
 def _put(system: Any, path: str, content: bytes) -> None:
-    if _is_local(system):
+    if is_local(system):
         # A county's folder is the county's: who may read there is what this process was told when it began.
         replace_file(Path(path), content, mode=0o666 & ~GIVEN_UMASK)
         return
-    protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
+    protocols = protocols_of(system)
     if protocols & _ATOMIC:
         system.pipe_file(path, content)
         return

@@ -266,7 +266,6 @@ def _run(
         complain(say(f"来源 {source} 读不出来：{problem}", f"Source {source} could not be read: {problem}"))
     for left in (*ran.left, *ran.passed_over):
         complain(left)
-    names = {county.code: county.name for county in home.municipality.counties}
     for code, files_n in ran.postponed.items():
         complain(
             say(

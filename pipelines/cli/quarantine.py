@@ -6,14 +6,14 @@ Belongs here: what the commands say. What erasing does is `pipelines.operations.
 from pipelines.cli.terminal import console, county_text, new_table, refuse, say, tell
 from pipelines.home import Home
 from pipelines.times import beijing_minute, utc
-from pipelines.workbooks.personal_data import mask_personal
+from pipelines.workbooks.personal_data import CARD, DOCUMENT, IDENTITY, MAIL, PHONE, mask_personal
 
 _KINDS = {
-    "FILE-1a-identity-number": ("身份证号", "identity number"),
-    "FILE-1a-phone-number": ("电话号码", "telephone"),
-    "FILE-1a-bank-card": ("银行卡号", "bank card"),
-    "FILE-1a-travel-document": ("护照或通行证号码", "travel document"),
-    "FILE-1a-mail-address": ("电子邮箱", "address of mail"),
+    IDENTITY: ("身份证号", "identity number"),
+    PHONE: ("电话号码", "telephone"),
+    CARD: ("银行卡号", "bank card"),
+    DOCUMENT: ("护照或通行证号码", "travel document"),
+    MAIL: ("电子邮箱", "address of mail"),
 }
 
 

@@ -47,7 +47,9 @@ def show_difference(home: Home, return_name: str, county: str, period: str, old:
         try:
             submissions.append(store.to_screen(entry))
         except RawDamaged as damaged:
-            complain(damaged.words({one.code: one.name for one in home.municipality.counties}) + "。")
+            from pipelines.warehouse.landing import sender_names
+
+            complain(damaged.words(sender_names(home)) + "。")
             raise SystemExit(1) from None
     try:
         changes = changed_cells(submissions[0], submissions[1], screen_settings(home), slot)

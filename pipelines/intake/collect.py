@@ -22,7 +22,7 @@ from typing import IO, Any
 from pipelines.files import replace_file
 from pipelines.home import OUTBOX_INDEX, Home
 from pipelines.intake.batches import unpack
-from pipelines.intake.connections import masked, opened, what_failed
+from pipelines.intake.connections import is_local, masked, opened, protocols_of, what_failed
 from pipelines.intake.parallel import in_parallel
 from pipelines.intake.raw_store import AlreadyErased, Arrival, Erasure, RawStore, TooLarge
 from pipelines.intake.sendings import Inbox, Lying, Moments, Sent, sources_folder
@@ -126,11 +126,8 @@ _WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "memory"}
 
 def _list(system: Any, root: str) -> Listing:
     """What stands in the source. Raises NotThere, and whatever the file system raises."""
-    from fsspec.implementations.local import LocalFileSystem
-
     system.invalidate_cache()
-    is_local = isinstance(system, LocalFileSystem)
-    protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
+    on_this_machine, protocols = is_local(system), protocols_of(system)
     listing = Listing()
     left_behind: list[str] = []
     try:
@@ -139,9 +136,9 @@ def _list(system: Any, root: str) -> Listing:
         else:
             if not protocols & _WITHOUT_FOLDERS:
                 system.info(root)  # the walk takes a place that is not there for an empty one
-            if is_local and not os.access(root, os.R_OK | (os.X_OK if Path(root).is_dir() else 0)):
+            if on_this_machine and not os.access(root, os.R_OK | (os.X_OK if Path(root).is_dir() else 0)):
                 raise PermissionError("文件夹打不开")
-            found = system.find(root, detail=True, withdirs=True) if is_local else system.find(root, detail=True)
+            found = system.find(root, detail=True, withdirs=True) if on_this_machine else system.find(root, detail=True)
             # The folder itself is no entry in it.
             found = {path: info for path, info in found.items() if path != root or info.get("type") != "directory"}
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -163,7 +160,7 @@ def _list(system: Any, root: str) -> Listing:
             listing.passed_over.append(f"{shown}: 是系统给出的回执，不是报表，不收取")
         elif info.get("type") == "directory":
             # The walk leaves out without a word what it may not enter.
-            if is_local and not os.access(path, os.R_OK | os.X_OK):
+            if on_this_machine and not os.access(path, os.R_OK | os.X_OK):
                 listing.passed_over.append(f"{shown}: 文件夹打不开，其中的文件没有收取")
                 listing.is_whole = False
         elif info.get("type") != "file":
@@ -227,9 +224,7 @@ def _open(system: Any, root: str, path: str) -> IO[bytes]:
     """Open a listed file for reading. On a local disk what was listed as a file may have been exchanged since: a link is not
     followed, a pipe not waited for. Raises OSError.
     """
-    from fsspec.implementations.local import LocalFileSystem
-
-    if not isinstance(system, LocalFileSystem):
+    if not is_local(system):
         stream: IO[bytes] = system.open(path, "rb")
         return stream
     no_waiting = os.O_NOFOLLOW | os.O_NONBLOCK
@@ -298,6 +293,8 @@ def collect(
         result.problem = _emptied(_without_secret(uri, uri), emptied.before_n)
     except Exception as error:  # noqa: BLE001 - whatever a remote file system raises is this county's problem, not the run's
         result.problem = what_failed(error, uri)
+    if result.problem:  # the same wherever the home lies
+        result.problem = result.problem.replace(f"{home.root}/", "")
     # What is told goes into logs and onto boards: a name may hold the number of a person.
     result.left = [mask_personal(line) for line in result.left]
     result.passed_over = [mask_personal(line) for line in result.passed_over]
@@ -474,7 +471,7 @@ class _Pull:
             unpacked = unpack(self.store, submission_id, max_bytes=max_bytes)
             for member in unpacked.members if unpacked else ():
                 inside = _without_persons(f"{place}!/{plain_name(member.path, longest=1000)}")
-                of_member = self._how(file, member.name, inside, member.submission_id)
+                of_member = self._how(file, member.name, inside, member.submission_id, within=place)
                 # A zip that is sent once more sends all that is in it.
                 if of_member is not Sent.FIRST and how in (Sent.AGAIN, Sent.BACK):
                     of_member = how
@@ -498,7 +495,7 @@ class _Pull:
             self.result.known += [one.submission_id for one in (kept, *kept.members)]
         return True
 
-    def _how(self, file: SourceFile, name: str, place: str, submission_id: str) -> Sent:
+    def _how(self, file: SourceFile, name: str, place: str, submission_id: str, within: str | None = None) -> Sent:
         return self.inbox.how_sent(
             place,
             masked_as_written(plain_name(name)),
@@ -506,6 +503,7 @@ class _Pull:
             file.modified_at.isoformat(),
             submission_id,
             self.listed,
+            within,
         )
 
     def record_what_came_again(self) -> None:
@@ -524,7 +522,11 @@ class _Pull:
         for one in (*kept.members, kept):
             is_new = False
             if one.how is not Sent.NOT:
-                moment = collected_at if one.how is Sent.FIRST else self.moments.again(ranks[one.submission_id])
+                moment = collected_at
+                if one.how is Sent.LOST:
+                    moment = datetime.fromisoformat(self.inbox.received_at(kept.place, kept.file.stamp))
+                elif one.how is not Sent.FIRST:
+                    moment = self.moments.again(ranks[one.submission_id])
                 arrival = self._arrival(one, moment, kept.submission_id if one is not kept else None)
                 is_new = self.store.record(
                     one.submission_id, one.size_bytes, arrival, batch_members=members if one is kept else ()

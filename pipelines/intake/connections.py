@@ -22,8 +22,8 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 def opened(uri: str, host_keys: Sequence[str] = ()) -> Iterator[tuple[Any, str]]:
     """The file system of a URI and the path in it, on a connection of its own that is closed at the end.
 
-    `host_keys`: fingerprints that an SSH server may have (none: known_hosts decides). fsspec keeps connections for the next caller in the same thread: one that broke in the meantime would be broken for as long
-    as the daemon lives. Raises whatever the file system raises when it cannot be reached.
+    `host_keys`: fingerprints that an SSH server may have (none: known_hosts decides). fsspec keeps connections for the next caller in
+    the same thread: one that broke in the meantime would be broken for as long as the daemon lives. Raises whatever the file system raises when it cannot be reached.
     """
     import fsspec
 
@@ -47,6 +47,18 @@ def _connected(place: tuple[Any, str], uri: str) -> Iterator[tuple[Any, str]]:
             close = getattr(getattr(system, name, None), "close", None)
             if callable(close):
                 close()
+
+
+def protocols_of(system: Any) -> set[str]:
+    """What a file system is called by in URIs."""
+    return {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
+
+
+def is_local(system: Any) -> bool:
+    """Whether a file system is this machine's own."""
+    from fsspec.implementations.local import LocalFileSystem
+
+    return isinstance(system, LocalFileSystem)
 
 
 def _protocol(uri: str) -> str:

@@ -6,6 +6,7 @@ Belongs here: taking and keeping the observation. It is made at a moment and can
 """
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -63,8 +64,10 @@ def damaged_records(home: Home) -> dict[str, str]:
 
 def last_observed_on(home: Home) -> date | None:
     """The newest day that was recorded, whether or not anybody was late on it."""
-    days = [path.stem for path in _records(home)]
-    return date.fromisoformat(days[-1]) if days else None
+    for path in reversed(_records(home)):
+        with suppress(ValueError):  # a day that is none is among the damaged
+            return date.fromisoformat(path.stem)
+    return None
 
 
 def _records(home: Home) -> list[Path]:

@@ -21,7 +21,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any
@@ -277,7 +277,7 @@ class RawStore:
         return _read(self._sidecar(submission_id))
 
     def __iter__(self) -> Iterator[RawSubmission]:
-        """Every submission, by id; what cannot be read is left out, see `set_aside`."""
+        """Every submission, by id; what cannot be read is left out, see `damaged_sidecars`."""
         for sidecar in self._sidecars():
             if (entry := _read(sidecar)) is not None:
                 yield entry
@@ -302,11 +302,12 @@ class RawStore:
             if self.get(submission_id) is None
         }
 
-    def set_sidecars_aside(self) -> None:
-        """Put away the sidecars that cannot be read: the pull that finds their bytes once more writes them again."""
-        for sidecar in self._sidecars():
-            if _read(sidecar) is None and os.access(sidecar, os.R_OK):
-                sidecar.replace(self._aside(sidecar.stem))
+    def set_sidecars_aside(self, submission_ids: Iterable[str]) -> None:
+        """Put away damaged sidecars, where they are not yet: the pull that finds their bytes once more writes them again."""
+        for submission_id in submission_ids:
+            sidecar = self._sidecar(submission_id)
+            if os.access(sidecar, os.R_OK):
+                sidecar.replace(self._aside(submission_id))
 
     def seems_whole(self, entry: RawSubmission) -> bool:
         """Whether the bytes are there and as many as they were, or rightly gone: what can be asked of every submission at every run."""

@@ -11,6 +11,9 @@ moved (the same bytes, and a place of theirs is gone), or when the whole inbox n
 
 The file is a cache. What is lost of it is made again from the arrivals in `raw/`; then nobody knows what was moved or removed in the
 meantime, and what is no newer than the last arrival is no sending.
+
+What `raw/` has lost (a submission's bytes, or the sidecar that says who sent it and when) of a file that still lies as it lay is no
+sending either: it is kept again, as received at the moment at which it was.
 """
 
 import hashlib
@@ -41,6 +44,7 @@ class Sent(Enum):
     AGAIN = "known bytes, put there once more"
     BACK = "known bytes that were not in the inbox at the last look"
     NOT = "the same file as before, there or elsewhere"
+    LOST = "the same file as before, of which raw/ no longer knows that it was sent"
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,13 @@ class History:
 class Inbox:
     """One county's inbox as it lay at the last look, and as it is found now.
 
-    `root`: where it is now, in a form that may be kept. `held_files`: whether anything lay in this very place.
+    `root`: where it is now, in a form that may be kept. `held_files`: how many lay in this very place.
     """
 
     def __init__(self, home: Home, code: str, root: str) -> None:
         self.code = code
         self._home, self._store = home, RawStore(home.raw)
-        self._file = home.private / "sources" / f"{code}.json"
+        self._file = sources_folder(home) / f"{code}.json"
         self._root, self._root_digest = root, hashlib.sha256(root.encode(errors="surrogateescape")).hexdigest()
         self._until = ""
         self._history: History | None = None
@@ -168,7 +172,9 @@ class Inbox:
     def _holds(self, submission_id: str, collected_at: str) -> bool:
         if submission_id not in self._entries:
             entry = self._store.get(submission_id) if self._store.has(submission_id) else None
-            whole = entry is not None and all(self._store.get(member) for member in entry.batch_members)
+            whole = entry is not None and all(
+                self._store.has(member) and self._store.get(member) for member in entry.batch_members
+            )
             self._entries[submission_id] = (
                 frozenset((arrival.county_code, arrival.collected_at) for arrival in entry.arrivals)
                 if entry is not None and whole
@@ -179,11 +185,21 @@ class Inbox:
             return False
         return (self.code, collected_at) in known if collected_at else any(code == self.code for code, _ in known)
 
+    def received_at(self, place: str, stamp: str) -> str:
+        """When a file was collected that lies as it lay at the last look; blank where it does not, or no arrival stood for it."""
+        lying = self._before.get(place)
+        return lying.collected_at if lying is not None and _is_same(lying.stamp, stamp) else ""
+
     def how_sent(self, place: str, name: str, stamp: str, modified_at: str, submission_id: str,
-                 listed: Mapping[str, str]) -> Sent:  # fmt: skip
+                 listed: Mapping[str, str], within: str | None = None) -> Sent:  # fmt: skip
         """How a file that was read comes to lie here. `listed`: place → stamp of what lies in the inbox now; a member of a zip has a
-        place of its own that no listing knows."""
+        place of its own that no listing knows, and `within` is that of the zip."""
         mine = self.history.arrivals.get(submission_id, [])
+        if lay_since := self.received_at(within or place, stamp):
+            if within is not None:
+                return Sent.NOT if mine else Sent.LOST
+            if self._before[place].submission_id == submission_id:
+                return Sent.NOT if any(one.collected_at == lay_since for one in mine) else Sent.LOST
         if not mine:
             return Sent.FIRST
         lying = self._before.get(place)

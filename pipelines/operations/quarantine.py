@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 
 from pipelines.answers.answers import write_answers
 from pipelines.home import Home
-from pipelines.intake.raw_store import Erasure, RawStore, RawSubmission
+from pipelines.intake.raw_store import Erasure, RawDamaged, RawStore, RawSubmission
 from pipelines.screening.screen import recorded, screen
 from pipelines.screening.settings import screen_settings
-from pipelines.warehouse.build_database import open_build_database
+from pipelines.warehouse.build_database import LATEST, open_build_database
+from pipelines.warehouse.landing import sender_names
 from pipelines.workbooks.personal_data import PERSONAL_RULES
 
 
@@ -35,8 +36,9 @@ def quarantined(home: Home) -> Iterator[Quarantined]:
         return
     with open_build_database(home) as connection:
         found = connection.execute(
-            """SELECT submission_id, list_sort(list(DISTINCT rule_id)) FROM landing.finding
-               WHERE list_contains(?, rule_id) GROUP BY ALL""",
+            f"""SELECT submission_id, list_sort(list(DISTINCT rule_id)) FROM landing.finding
+                SEMI JOIN ({LATEST}) AS latest USING (submission_id, screening_seq)
+                WHERE list_contains(?, rule_id) GROUP BY ALL""",
             [sorted(PERSONAL_RULES)],
         ).fetchall()
     rules = {submission_id: tuple(of_it) for submission_id, of_it in found}
@@ -69,7 +71,11 @@ def erase(home: Home, number: str, *, by: str, reason: str, now: datetime | None
     entry = submission_named(home, number)
     at = (now or datetime.now(UTC)).isoformat(timespec="seconds")
     if entry.erased is None:
-        screening = screen([store.to_screen(entry)], screen_settings(home))
+        try:
+            submission = store.to_screen(entry)
+        except RawDamaged as damaged:
+            raise EraseRefused(f"{damaged.words(sender_names(home))}，再删除。") from None
+        screening = screen([submission], screen_settings(home))
         if screening.faults or not {finding.rule_id for finding in screening.findings} & PERSONAL_RULES:
             raise EraseRefused(
                 "只有因含个人信息而隔离的文件可以删除；这个文件里没有发现个人信息，原件是数据的依据，不能删除。"

@@ -297,19 +297,19 @@ def rescreened_asset(home: Home, progress: Callable[[int, int], None] | None = N
         description="补审：按县区和报告期，用现行规则重新审核 raw/ 中已有的报送件。",
     )
     def rescreened(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        screened_n, findings_n, faults = 0, Counter[str](), dict[str, str]()
+        turn: Turn = context.resources.turn
+        screened_n, findings_n = 0, Counter[str]()
         for chosen in context.partition_keys:
             assert isinstance(chosen, dg.MultiPartitionKey)
             scope = Scope(chosen.keys_by_dimension["county"], chosen.keys_by_dimension["period"])
-            landed = context.resources.turn.land(home, again=scope, progress=progress)
+            landed = turn.land(home, again=scope, progress=progress)
             screened_n += landed.submissions_n
             findings_n.update(landed.findings_n)
-            faults |= landed.faults
         return dg.MaterializeResult(
             metadata={
                 "screened": screened_n,
                 "findings": dg.MetadataValue.json(dict(findings_n)),
-                "faults": dg.MetadataValue.json(faults),
+                **turn.metadata(),
             }
         )
 

@@ -18,7 +18,6 @@ def last_failure(instance: dg.DagsterInstance, job_name: str) -> Failure | None:
             return None
         news = run.tags.get("xianbao/news")
         return Failure(
-            run_id=run.run_id,
             counties=frozenset(news.split(",")) if news else None,
             ended_at=record.end_time or record.update_timestamp.timestamp(),
             words=_words(instance, run.run_id)

@@ -34,7 +34,6 @@ _RETRY = "#retry"
 class Failure:
     """The last run, where it failed: what it was asked for (None: everybody), when it ended (seconds since 1970), and why."""
 
-    run_id: str
     counties: frozenset[str] | None
     ended_at: float
     words: str

@@ -116,7 +116,7 @@ def publish(home: Home, *, database: str | None = None) -> Published:
     BuildDatabaseLost or FileUnusable when the private databases are not this run's, ReleaseLogDamaged; then nothing is replaced.
     """
     newest = ReleaseLog(home).newest()
-    _refuse_lost_manifest(home)
+    refuse_lost_manifest(home)
     wrong = what_is_wrong(home, newest)
     published = published_release(home) if wrong is None else None
     with open_screened(home, database) as connection:
@@ -156,8 +156,9 @@ def publish(home: Home, *, database: str | None = None) -> Published:
     return Published(stamped.release_id, home.published, home.published.stat().st_size, changed, told)
 
 
-def _refuse_lost_manifest(home: Home) -> None:
-    """The manifest beside the published file is written after that in `raw/releases`: one that is not there has been removed since."""
+def refuse_lost_manifest(home: Home) -> None:
+    """The manifest beside the published file is written after that in `raw/releases`: one that is not there has been removed since.
+    Raises ReleaseLogDamaged."""
     try:
         beside = Manifest.from_json(home.manifest.read_bytes())
     except (OSError, ValueError, KeyError, TypeError):

@@ -19,7 +19,7 @@ from pipelines.intake.deadlines import last_observed_on
 from pipelines.intake.raw_store import RawStore
 from pipelines.intake.source_notes import note_files, read_note
 from pipelines.releases.held_file import differing_tables, what_is_wrong
-from pipelines.releases.publish import Stamped, stamp, swap_in
+from pipelines.releases.publish import Stamped, refuse_lost_manifest, stamp, swap_in
 from pipelines.releases.release import (
     Inputs,
     Manifest,
@@ -75,7 +75,7 @@ def home_aside(home: Home, inputs: Inputs, configuration: bytes, release: str) -
                 _link(path, aside.raw / "lateness" / path.name)
         for path in note_files(home)[: inputs.source_notes_n]:
             note = read_note(path)
-            if moment is None or (note and utc(note.observed_at) <= moment):
+            if moment is None or note is None or utc(note.observed_at) <= moment:  # of a damaged one landing says so
                 _link(path, aside.raw / "sources" / path.name)
         if (home.raw / "reply.key").exists():
             _link(home.raw / "reply.key", aside.raw / "reply.key")
@@ -120,8 +120,9 @@ def publish_as_of(
     """The warehouse as it was known at the end of a day in Beijing (YYYY-MM-DD), by the rules, calibers and configuration of today.
 
     It becomes a release of its own and its file is kept like any other's (or written to `out`); what is published stays. Raises as
-    `build_aside` does.
+    `build_aside` does, and ReleaseLogDamaged or ReconstructionFault where `raw/` lacks what was published before.
     """
+    _refuse_lost(home)
     inputs = inputs_of(
         home,
         {entry.submission_id: len(entry.arrivals) for entry in RawStore(home.raw)},
@@ -146,6 +147,15 @@ def publish_as_of(
         replace_file(out, kept.read_bytes())
         replace_file(out.with_suffix(".manifest.json"), manifest.as_json())
     return manifest, out or kept
+
+
+def _refuse_lost(home: Home) -> None:
+    """What `raw/` has lost since the newest release must not be left out of another one without a word."""
+    refuse_lost_manifest(home)
+    if newest := ReleaseLog(home).newest():
+        known_submissions(home, newest.inputs)
+    if damaged := RawStore(home.raw).damaged_sidecars():
+        raise ReconstructionFault("；".join(damaged.values()))
 
 
 def restore(home: Home, manifest: Manifest, progress: Progress | None = None) -> Path:

@@ -186,7 +186,8 @@ def inputs_of(
 ) -> Inputs:
     """What a release rests on. `known`: submission id → how many of its arrivals counted; `decisions`: how many, and the SHA-256
     of the last."""
-    entries = list(RawStore(home.raw))
+    store = RawStore(home.raw)
+    entries = list(store)
     times = [
         arrival.collected_at for entry in entries for arrival in entry.arrivals[: known.get(entry.submission_id, 0)]
     ]
@@ -196,8 +197,9 @@ def inputs_of(
         for entry in entries
         if _collected_by(entry, collected_until) != known.get(entry.submission_id, 0)
     }
-    # Landed, and its sidecar cannot be read now: once it is restored nobody shall think that it came later.
-    exceptions |= {one: known[one] for one in sorted(known.keys() - {entry.submission_id for entry in entries})}
+    # Its sidecar cannot be read now: once it is restored nobody shall think that it came later, or that it was known.
+    unread = (known.keys() | store.submission_ids) - {entry.submission_id for entry in entries}
+    exceptions |= {one: known.get(one, 0) for one in sorted(unread)}
     return Inputs(
         as_of=as_of,
         collected_until=collected_until,

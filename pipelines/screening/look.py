@@ -31,6 +31,7 @@ from pipelines.screening.rows import RowKind
 from pipelines.screening.structure import LONGEST_CELL, as_judged
 from pipelines.workbooks.batch_contents import BATCH_KIND
 from pipelines.workbooks.bounded import NO_BUDGET, Budget, Postponed, ReadLimits, Task, answers_of
+from pipelines.workbooks.personal_data import mask_personal
 from pipelines.workbooks.workbook import (
     FINDINGS_SHEET,
     REPLY_LABEL,
@@ -142,7 +143,7 @@ def look(workbook: Workbook, question: Question, known: Known) -> Looked:
         periods=dict(known.periods),
     )
     names = [question.name, *question.names]
-    personal = without_misspelt_codes(personal_observations(workbook, names), workbook, found.tables)
+    personal = without_misspelt_codes(personal_observations(workbook.personal, names), workbook, found.tables)
     filings = []
     for tables, astray in as_judged(found):
         own = [observation for table in tables for observation in table.observations]
@@ -270,7 +271,7 @@ def look_at_files(
 
 def told(fault: BaseException) -> str:
     """What went wrong in us, on one line."""
-    return f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:300]
+    return mask_personal(f"{type(fault).__name__}: {' '.join(str(fault)[:2_000].split())}"[:300])
 
 
 def _looked_to_json(looked: Looked) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipelines.characters import folded, is_digits
 from pipelines.screening.identify import Observation, Table, data_table
-from pipelines.workbooks.personal_data import PHONE, Where, mask_personal, search
+from pipelines.workbooks.personal_data import PHONE, Found, Where, mask_personal, search
 from pipelines.workbooks.workbook import Workbook
 
 
-def personal_observations(workbook: Workbook, file_names: Iterable[str] = ()) -> Iterator[Observation]:
+def personal_observations(personal: Iterable[Found], file_names: Iterable[str] = ()) -> Iterator[Observation]:
     """One observation a place and kind, anywhere in the file, hidden sheets and names included."""
     for rule_id, value, _ in search((Where(place="文件名"), name) for name in sorted(set(file_names))):
         yield Observation(rule_id, value=value, detail="文件名中")
-    for rule_id, value, where in workbook.personal:
+    for rule_id, value, where in personal:
         is_cell = not where.place
         yield Observation(
             rule_id,

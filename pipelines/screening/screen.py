@@ -27,6 +27,7 @@ from pipelines.screening.explanations import read_explanations
 from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
 from pipelines.screening.identify import Observation, Table, data_table
 from pipelines.screening.look import Known, Looked, Question, look_at_files, told
+from pipelines.screening.personal_findings import personal_observations
 from pipelines.screening.rows import ROW_KINDS, RowKind
 from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
 from pipelines.screening.settings import ScreenSettings
@@ -213,9 +214,13 @@ def screen(
     there. What is over the budget is left out and named.
     """
     result = Screening()
+    of = {submission.submission_id: submission for submission in submissions}
     for submission in submissions:
-        if submission.erased is not None:
-            _as_recorded(submission, submission.erased, result)
+        try:
+            if submission.erased is not None:
+                _as_recorded(submission, submission.erased, result)
+        except Exception as fault:  # noqa: BLE001 - as below
+            result.faults[submission.submission_id] = told(fault)
     submissions = [submission for submission in submissions if submission.erased is None]
     questions = [_question(submission) for submission in submissions]
     owners = [_sender(submission) for submission in submissions]
@@ -240,7 +245,6 @@ def screen(
         if filings:
             _judge_together(defined, filings, result)
     result = _without_faulty(result)
-    of = {submission.submission_id: submission for submission in submissions}
     result.sendings = [
         row for one in result.filings for row in sending_rows(of[one.submission_id], one, settings.decisions)
     ]
@@ -345,17 +349,19 @@ def _identified(
     submission: Submission, outcome: Looked | Refusal, settings: ScreenSettings, result: Screening
 ) -> list[_Entry]:
     """The tables of one file with their structural findings; a file without tables gets its verdict here."""
+    in_names = [
+        Observation(rule_id, value=value, detail="文件名中")
+        for rule_id, value in dict.fromkeys(held for receipt in submission.receipts for held in receipt.personal)
+    ]
     if isinstance(outcome, Refusal):
-        _reject_file(submission, [Observation(outcome.rule_id, detail=outcome.detail)], result)
+        refused = Observation(outcome.rule_id, detail=outcome.detail)
+        found = personal_observations(outcome.personal, [submission.file_name])
+        _reject_file(submission, [refused, *found, *in_names], result)
         return []
     if outcome.kind == BATCH_KIND:  # each of its files is a submission of its own
         _reject_file(submission, [], result)
         return []
-    in_names = dict.fromkeys(held for receipt in submission.receipts for held in receipt.personal)
-    personal = [
-        *outcome.personal,
-        *(Observation(rule_id, value=value, detail="文件名中") for rule_id, value in in_names),
-    ]
+    personal = [*outcome.personal, *in_names]
     explanations, replies = _replies(submission, outcome.workbook, settings.reply_key)
     if personal:
         explanations = []  # nothing is taken from a quarantined file

@@ -8,7 +8,7 @@ would cost more than the whole build. Where the checkout may not be written, wha
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,12 +58,12 @@ def project_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _parsed(home: Home | None) -> Path:
-    """Where the project as it stands lies parsed, or is to be: in the checkout, or in the home where nothing may be written there."""
-    name = f"parsed-{project_digest()}"
-    made = [folder / name for folder in (_TARGET, *([home.private / "dbt"] if home else []))]
-    there = next((target for target in made if _is_whole(target)), None)
-    return there or (made[0] if _may_be_written(_TARGET) else made[-1])
+def _made(name: str, home: Home | None, is_there: Callable[[Path], bool]) -> Path:
+    """Where something made of the project as it stands lies, or is to be: in the checkout, or in the home where nothing may be written
+    there."""
+    places = [folder / name for folder in (_TARGET, *([home.private / "dbt"] if home else []))]
+    there = next((place for place in places if is_there(place)), None)
+    return there or (places[0] if _may_be_written(_TARGET) else places[-1])
 
 
 def _is_whole(target: Path) -> bool:
@@ -77,7 +77,7 @@ def _may_be_written(folder: Path) -> bool:
 def manifest_json(home: Home | None = None) -> Path:
     """`manifest.json` of the project as it stands, parsed when it has not been yet: into the checkout, or the home where that may not
     be written. Raises DbtFault when it does not parse."""
-    target = _parsed(home)
+    target = _made(f"parsed-{project_digest()}", home, _is_whole)
     if not _is_whole(target):
         _parse(target)
     return target / "manifest.json"
@@ -165,9 +165,7 @@ def build_figures(home: Home) -> None:
 def docs_page(home: Home) -> Path:
     """What every model is made of and every column means, as one page that needs nothing else; made once for each state of the
     project, from any home that has been built. Raises DbtFault."""
-    name = f"docs-{project_digest()}.html"
-    pages = [folder / name for folder in (_TARGET, home.private / "dbt")]
-    page = next((one for one in pages if one.exists()), pages[0] if _may_be_written(_TARGET) else pages[1])
+    page = _made(f"docs-{project_digest()}.html", home, Path.exists)
     if page.exists():
         return page
     manifest = manifest_json(home)

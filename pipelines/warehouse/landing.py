@@ -17,7 +17,7 @@ from pipelines.files import fingerprint, is_unchanged, replace_file
 from pipelines.home import Home
 from pipelines.intake.deadlines import all_late, as_rows, damaged_records, last_observed_on
 from pipelines.intake.raw_store import RawDamaged, RawStore, RawSubmission
-from pipelines.intake.source_notes import all_notes, damaged_notes
+from pipelines.intake.source_notes import all_notes, damaged_notes, note_files
 from pipelines.intake.source_notes import as_rows as note_rows
 from pipelines.intake.submission import Submission
 from pipelines.screening.identify import CountyName
@@ -285,7 +285,7 @@ def _damaged(home: Home, connection: duckdb.DuckDBPyConnection, store: RawStore)
         set_state(connection, "suspects", json.dumps(sorted(found)))
     found |= damaged_records(home) | damaged_notes(home)
     sidecars = store.damaged_sidecars()
-    store.set_sidecars_aside()
+    store.set_sidecars_aside(sidecars)
     landed = {
         row[0]: (row[1], row[2])
         for row in connection.execute(
@@ -386,9 +386,9 @@ def _land_lateness(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
 
 
 def _land_source_notes(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
-    if damaged_notes(home):
-        return  # what has been landed of them stays
     notes = all_notes(home)
+    if len(notes) != len(note_files(home)):
+        return  # one is damaged: what has been landed of them stays
     if str(len(notes)) == (get_state(connection, "source_notes_n") or "0"):
         return
     connection.begin()

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipelines.workbooks.personal_data import mask_personal
 from pipelines.workbooks.workbook import Refusal, Workbook, workbook_from_json, workbook_to_json
 
 
@@ -165,9 +166,10 @@ class _Reader:
             answer: dict[str, Any] = json.loads(line)
             seconds = float(answer["seconds"])
             if "refusal" in answer:
-                refusal = Refusal(*answer["refusal"])
+                refusal = workbook_from_json(answer)
+                assert isinstance(refusal, Refusal)
                 if refusal.technical:
-                    logging.getLogger(__name__).info("%s", refusal.technical)
+                    logging.getLogger(__name__).info("%s", mask_personal(refusal.technical))
                 if refusal.leaves_doubt:
                     self.close()
                 return Answer(refusal, seconds)

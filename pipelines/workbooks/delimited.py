@@ -57,6 +57,12 @@ def read_text(path: Path, name: str, *, max_cells: int) -> Workbook | Refusal:
     return Workbook("csv", [Sheet("", rows)], encoding)
 
 
+def plain_text(content: bytes) -> str:
+    """A text whether or not a table can be made of it; blank where it is none."""
+    decoded = _decode(content)
+    return "" if isinstance(decoded, Refusal) else decoded[0]
+
+
 def _broken(error: str, first: int, last: int) -> Refusal:
     """What is wrong with a row that begins on line `first` and was read until line `last`, both from 1."""
     if "field limit" in error:

@@ -49,7 +49,7 @@ _PARTS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _HEADERS = "页眉或页脚"
 #: What says how a header looks, between its characters.
-_HEADER_CODES = re.compile(r'&(?:"[^"]*"|K[0-9A-F]{6}|[A-Z]|[0-9]{1,2}(?![0-9]))')
+_HEADER_CODES = re.compile(r'&(?:"[^"]*"|K(?:[0-9A-F]{6}|[0-9]{2}[+-][0-9]{3})|[A-Z]|[0-9]{1,2}(?![0-9]))')
 #: Elements by name → the same. Those of a sheet, of a workbook part and of OpenDocument.
 _ELEMENTS = {
     "f": "公式", "formula": "条件格式", "cfRule": "条件格式",
@@ -68,7 +68,13 @@ _ELEMENTS = {
 }  # fmt: skip
 #: Runs of one text: what is in them is read on, not apart.
 _INLINE = frozenset(["r", "t", "span", "font", "b", "i", "u", "strong", "em", "s", "ph", "fld"])
+_INLINE_TAGS = re.compile(rf"</?(?:\w+:)?(?:{'|'.join(sorted(_INLINE))})(?:\s[^<>]*)?/?>")
 _BREAKS = frozenset(["br", "line-break", "tab"])
+#: The value of an OpenDocument cell, which the readers of cells have seen.
+_OF_CELLS = (":value", "date-value")
+#: Elements that hold a formula; what it reckons with are numbers apart, however they look together: 139+1405+1322.
+_FORMULAS = frozenset(["f", "formula", "formula1", "formula2", "definedName"])
+_QUOTED_OR_SIGN = re.compile(r'"[^"]*"|[-+*/^]')
 #: What only says how a run looks.
 _PROPERTIES = frozenset(["rPr", "pPr", "endParaRPr"])
 _ANCHORED = {"c": "r", "comment": "ref", "threadedComment": "ref", "hyperlink": "ref", "dataValidation": "sqref",
@@ -167,12 +173,20 @@ def _inner(content: bytes, where: Where, depth: int) -> Texts:
         with open_archive(io.BytesIO(content)) as archive:
             for inner, text in package_texts(archive, depth=depth + 1):
                 yield Where(where.sheet, place=f"嵌入的文件的{inner.place or '单元格'}"), text
-            for member in archive.infolist():
-                if re.search(r"worksheets/[^/]*\.xml$|^content\.xml$", member.filename, re.IGNORECASE):
-                    for text in re.findall(r"(?<=>)[^<>]{6,}", archive.read(member).decode("utf-8", "replace")):
-                        yield Where(where.sheet, place="嵌入的文件"), text
+            for _, text in unread_cells(archive):
+                yield Where(where.sheet, place="嵌入的文件"), text
     except (Unsafe, zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError):
-        return
+        return  # broken or locked: nobody reads a text in it, and compressed bytes look like anything
+
+
+def unread_cells(archive: zipfile.ZipFile) -> Texts:
+    """What stands in the cells of a package that no reader of cells reads."""
+    sheets = _sheets_of_parts(archive, {name.replace("\\", "/"): name for name in archive.namelist()})
+    for member in archive.infolist():
+        part = member_name(member)
+        if re.search(r"worksheets/[^/]*\.xml$|sharedstrings\.xml$|^content\.xml$", part, re.IGNORECASE):
+            for text in re.findall(r"(?<=>)[^<>]{6,}", archive.read(member).decode("utf-8", "replace")):
+                yield Where(sheets.get(part.lower(), ""), place="单元格"), text
 
 
 def _inner_compound(content: bytes, where: Where) -> Texts:
@@ -211,6 +225,11 @@ def _cell(reference: str) -> tuple[int | None, int | None]:
     """The first cell of a reference such as B4:B9 C1; (None, None) where it names none."""
     match = re.match(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})", reference)
     return cell_position(match[1] + match[2]) if match else (None, None)
+
+
+def _operands(formula: str) -> str:
+    """A formula with commas for the signs outside of its texts."""
+    return _QUOTED_OR_SIGN.sub(lambda match: match[0] if match[0][0] == '"' else ",", formula)
 
 
 # XML --------------------------------------------------------------------------------------------------------------------
@@ -253,7 +272,7 @@ class _Walk:
         if local in _PROPERTIES:
             self.properties = 1
             return
-        if local in _BREAKS:
+        if local in _BREAKS or name == "text:s":
             self.text.append(" ")
         elif local not in _INLINE or (self.open and self.open[-1][0] in ("si", "is") and local == "rPh"):
             self.flush()
@@ -271,10 +290,12 @@ class _Walk:
                         self.links[value] = attributes.get("ref", "")
         elif local == "ClientData":
             where = where._replace(place="批注、文本框或控件")
+        is_cell = local in ("table-cell", "covered-table-cell")
         for key, value in attributes.items():
-            if len(value) >= _SHORTEST and not key.startswith("xmlns") and not key.endswith((":value", "date-value")):
+            if len(value) >= _SHORTEST and not key.startswith("xmlns") and not (is_cell and key.endswith(_OF_CELLS)):
                 is_link = key.endswith("href") and not where.place.startswith("文本框")
-                self.found.append((where._replace(place="超链接") if is_link else where, value))
+                text = _operands(value) if local == "table-cell" and key.endswith("formula") else value
+                self.found.append((where._replace(place="超链接") if is_link else where, text))
         self.open.append((local, where))
 
     def end(self, _: str) -> None:
@@ -297,7 +318,7 @@ class _Walk:
             return
         if self.is_sheet and self.open[-1][0] == "v":
             return  # a cell's value, which the readers of cells have seen
-        self.found.append((self.here, text))
+        self.found.append((self.here, _operands(text) if self.open[-1][0] in _FORMULAS else text))
         if "&" in text and self.here.place == _HEADERS:
             self.found.append((self.here, _HEADER_CODES.sub("", text)))
 
@@ -330,7 +351,7 @@ def _xml_texts(content: bytes, where: Where, part: str, links: dict[str, dict[st
         walk.parser.Parse(b"", True)
     except (expat.ExpatError, ValueError, LookupError):
         plain = _plain(content)
-        for text in (re.sub(r"<[^<>]*>", " ", plain), plain):
+        for text in (re.sub(r"<[^<>]*>", " ", _INLINE_TAGS.sub("", plain)), plain):
             yield where, text
     yield from walk.found
 

@@ -327,18 +327,27 @@ def _kind(text: str, digits: str, groups: list[tuple[int, int]], first: int, las
 _MAY_BE = re.compile(r"(?:0086|86|0)?1[3-9]|[2-9]|1[1-5]")
 
 
+_MAY_BE_MOBILE = re.compile(r"(?:0086|86|0)?1[3-9][0-9]{9}")
+
+
 def _kind_in_groups(text: str, digits: str, groups: list[tuple[int, int]], label: str) -> str | None:
     """The rule that a number breaks of which the groups matter."""
-    between = [text[one[1] : two[0]] for one, two in pairwise(groups)]
-    if not all(_TIGHT.fullmatch(gap) for gap in between):
-        return None
     start, stop = groups[0][0], groups[-1][1]
-    sizes = tuple(end - begin for begin, end in groups)
+    sizes = tuple([end - begin for begin, end in groups])
+    if not (len(sizes) == 1 or sizes in _OLD_GROUPS or _MAY_BE_MOBILE.fullmatch(digits) or is_bank_card(digits)):
+        return None
+    between = [text[one[1] : two[0]] for one, two in pairwise(groups)]
+    if not all(map(_TIGHT.fullmatch, between)):
+        return None
     if sizes in _OLD_GROUPS and is_old_identity_number(digits):
         return IDENTITY
     if _is_mobile(digits, sizes, between, text, start, label):
         return PHONE
-    if is_bank_card(digits) and (_is_card_grouped(sizes) or _has_word(_CARD_WORDS, text, start, label)):
+    # Between strokes stand the numbers of a list; nobody writes a card so.
+    is_list = any("/" in one for one in between)
+    if is_bank_card(digits) and (
+        (_is_card_grouped(sizes) and not is_list) or _has_word(_CARD_WORDS, text, start, label)
+    ):
         return CARD
     # Not in a text: there it is an amount, or a number of something else.
     if len(sizes) == 1 and len(text.strip()) == stop - start and _is_rounded_card(digits):
@@ -346,8 +355,14 @@ def _kind_in_groups(text: str, digits: str, groups: list[tuple[int, int]], label
     return None
 
 
+_WHOLE = re.compile(r"\.0(?![\w.])")
+
+
 def _is_part_of_a_decimal(text: str, start: int, stop: int) -> bool:
-    """Whether a point parts the digits from others: 928000.75, 12.13800000000, .5. The point of a list or of "No." parts nothing."""
+    """Whether a point parts the digits from others: 928000.75, 12.13800000000, .5. The point of a list or of "No." parts nothing, nor
+    does the .0 that programs write behind a number which is whole."""
+    if _WHOLE.match(text, stop) and not (start and (text[start - 1].isalnum() or text[start - 1] in ".,+-")):
+        return False
     if text[stop : stop + 1] == "." and text[stop + 1 : stop + 2].isdigit():
         return True
     if text[start - 1 : start] != "." or not start:
@@ -426,7 +441,7 @@ _LETTERED = re.compile(
     r"(?<![0-9A-Za-z])[A-Za-z]{1,3}[ \-]?(?:[0-9]{6,12}|[0-9]{4}[ \-][0-9]{4})(?:\([0-9A-Z]{1,2}\))?(?![0-9A-Za-z])"
 )
 _BARE = re.compile(
-    r"(?:(?:护照|证件)号码?|(?:通行证|台胞证|回乡证|旅行证|passport|permit)(?:号码?|编号)?(?: ?no\.?)?)[:： ]{0,3}([0-9]{8,10})(?:\([0-9A-Z]{1,2}\))?(?![0-9])",
+    r"(?:(?:护照|证件)号码?|澳门[^0-9]{0,9}身份证(?:号码?)?|(?:通行证|台胞证|回乡证|旅行证|passport|permit)(?:号码?|编号)?(?: ?no\.?)?)[:： ]{0,3}([0-9]{8,10}|[0-9]{7}(?=\())(?:\([0-9A-Z]{1,2}\))?(?![0-9])",
     re.IGNORECASE,
 )
 
@@ -524,7 +539,7 @@ _LABELS = re.compile(
 #: What their words begin with.
 _FIRST_OF_LABELS = frozenset("护通旅居回台签身证电手联移微家住宅卡银储信工账帐pPtTmMwWhHbBcCaA")
 #: A number as cells hold them: too short for anything, or with decimals.
-_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,6}(?:[.][0-9]*)?|-?[0-9]{7,18}[.][0-9]+")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,6}(?:[.][0-9]*)?|-?[0-9]{7,18}[.](?!0\Z)[0-9]+")
 
 
 def _calls(text: str) -> bool:

@@ -21,9 +21,9 @@ from typing import IO, Any
 from pipelines.characters import UNSEEN
 from pipelines.workbooks.archives import ZIP_SIGNATURES, Unsafe, damage, open_archive
 from pipelines.workbooks.batch_contents import BATCH_KIND, batch_members, is_batch
-from pipelines.workbooks.delimited import read_text
+from pipelines.workbooks.delimited import plain_text, read_text
 from pipelines.workbooks.file_kinds import refused_by_first_bytes, refused_by_parts, refused_by_streams
-from pipelines.workbooks.other_texts import compound_texts, package_texts
+from pipelines.workbooks.other_texts import compound_texts, package_texts, unread_cells
 from pipelines.workbooks.personal_data import Found, Where, search
 from pipelines.workbooks.second_reading.cells import (
     Cell,
@@ -80,7 +80,10 @@ def read_file(
 ) -> Workbook | Refusal:
     """Read the file at `path`, which the county called `name`; the name decides nothing but the wording of a refusal."""
     outcome = _read_file(path, name, max_bytes=max_bytes, max_cells=max_cells)
-    return _refused_text(outcome, max_characters) or outcome if isinstance(outcome, Workbook) else outcome
+    if isinstance(outcome, Refusal):
+        return outcome
+    refused = _refused_text(outcome, max_characters)
+    return replace(refused, personal=outcome.personal) if refused else outcome
 
 
 def _refused_text(workbook: Workbook, most: int) -> Refusal | None:
@@ -119,7 +122,9 @@ def _read_file(path: Path, name: str, *, max_bytes: int, max_cells: int) -> Work
             return _read_zip(path, max_bytes=max_bytes, max_cells=max_cells)
         if head.startswith(_OLE):
             return _read_ole(path, max_bytes=max_bytes, max_cells=max_cells)
-        return refused_by_first_bytes(head, size) or _searched(read_text(path, name, max_cells=max_cells))
+        return refused_by_first_bytes(head, size) or _searched(
+            read_text(path, name, max_cells=max_cells), unread=_lines(path)
+        )
     except Contradiction as contradiction:
         return Refusal("FILE-0-limits" if contradiction.beyond_limits else "FILE-0-unreadable", str(contradiction))
 
@@ -143,15 +148,14 @@ def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Wo
             if link:
                 return Refusal("FILE-0-active-content", f"{link} 是 DDE 或 OLE 链接")
             remarks = package_remarks(names)
-            if main and main.lower().endswith(".bin"):
-                outcome = _read_xlsb(source, archive, names, main, remarks, max_cells=max_cells)
-                return _searched(outcome, package_texts(archive))
-            if main:
-                outcome = _read_ooxml(source, archive, names, main, remarks, max_cells=max_cells)
-                return _searched(outcome, package_texts(archive))
-            if is_ods:
-                outcome = _read_ods(source, archive, names, remarks, max_cells=max_cells)
-                return _searched(outcome, package_texts(archive))
+            if main or is_ods:
+                if main is None:
+                    outcome = _read_ods(source, archive, names, remarks, max_cells=max_cells)
+                elif main.lower().endswith(".bin"):
+                    outcome = _read_xlsb(source, archive, names, main, remarks, max_cells=max_cells)
+                else:
+                    outcome = _read_ooxml(source, archive, names, main, remarks, max_cells=max_cells)
+                return _searched(outcome, package_texts(archive), unread_cells(archive))
     except Unsafe as unsafe:
         if unsafe.damaged:
             return Refusal("FILE-0-unreadable", unsafe.reason)
@@ -172,23 +176,37 @@ def _read_zip(source: Path | IO[bytes], *, max_bytes: int, max_cells: int) -> Wo
     return Refusal("FILE-0-type", "内容是某个程序的文档，不是工作簿")
 
 
-def _searched(outcome: Workbook | Refusal, others: Iterable[tuple[Where, str]] = ()) -> Workbook | Refusal:
+def _lines(path: Path) -> Iterator[tuple[Where, str]]:
+    """The lines of a text of which no table was made."""
+    for number, line in enumerate(plain_text(path.read_bytes()).splitlines(), start=1):
+        yield Where(place=f"第 {number} 行"), line
+
+
+def _searched(
+    outcome: Workbook | Refusal,
+    others: Iterable[tuple[Where, str]] = (),
+    unread: Iterable[tuple[Where, str]] = (),
+) -> Workbook | Refusal:
     """The workbook with what of persons is in its cells and in the `others`, the texts besides them. What a cell is said to hold is not
-    said once more of the table of texts, or of the formula, that it comes from."""
+    said once more of the table of texts, or of the formula, that it comes from. Of a file that is refused the texts of its cells are
+    those `unread` by any reader of cells."""
     if isinstance(outcome, Refusal):
-        return outcome
+        in_cells = list(search(unread))
+        values = {(rule_id, value) for rule_id, value, _ in in_cells}
+        besides = [found for found in search(others) if found[:2] not in values]
+        return replace(outcome, personal=tuple(dict.fromkeys((*in_cells, *besides))))
     in_cells = list(search(_cell_texts(outcome)))
     sheets = {sheet.name: sheet for sheet in outcome.sheets}
     told = {sheets[where.sheet].cell(where.row or 0, where.column or 0) for _, _, where in in_cells if not where.place}
     places = {(rule_id, where[:3]) for rule_id, _, where in in_cells}
     # A sheet's name is repeated wherever something refers to it.
     names = {(rule_id, value) for rule_id, value, where in in_cells if where.place}
-    besides: dict[Found, None] = {}
+    besides_cells: dict[Found, None] = {}
     for found in search((where, text) for where, text in others if text not in told):
         is_told = found[:2] in names or (found.where.row is not None and (found.rule_id, found.where[:3]) in places)
         if not is_told:
-            besides.setdefault(found)
-    return replace(outcome, personal=(*in_cells, *besides))
+            besides_cells.setdefault(found)
+    return replace(outcome, personal=(*in_cells, *besides_cells))
 
 
 def _cell_texts(workbook: Workbook) -> Iterator[tuple[Where, str]]:

@@ -6,7 +6,7 @@ Light on purpose (standard library only): the reading process imports it, and st
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -101,7 +101,7 @@ class Refusal:
 
     `leaves_doubt`: whether the process that tried may be in any state, so that the next file needs a fresh one. `technical`: what
     the reader's program said, for an engineer's log alone. `is_ours`: the machine stood still, or the program failed: nothing is
-    known of the file, and it is to be looked at again.
+    known of the file, and it is to be looked at again. `personal`: as of a workbook, as far as its texts could be had.
     """
 
     rule_id: str
@@ -109,6 +109,7 @@ class Refusal:
     leaves_doubt: bool = field(default=False, compare=False)
     technical: str = field(default="", compare=False)
     is_ours: bool = field(default=False, compare=False)
+    personal: tuple[Found, ...] = field(default=(), compare=False)
 
 
 def column_letter(index: int) -> str:
@@ -192,7 +193,8 @@ def cell_text(value: Any) -> str | None:
 def workbook_to_json(outcome: Workbook | Refusal) -> dict[str, Any]:
     """The plain form that crosses from the reading process."""
     if isinstance(outcome, Refusal):
-        return {"refusal": [outcome.rule_id, outcome.detail, outcome.leaves_doubt, outcome.technical, outcome.is_ours]}
+        said = [outcome.rule_id, outcome.detail, outcome.leaves_doubt, outcome.technical, outcome.is_ours]
+        return {"refusal": said, "personal": outcome.personal}
     sheets = [sheet_to_json(sheet) for sheet in outcome.sheets]
     return {
         "kind": outcome.kind,
@@ -224,11 +226,11 @@ def sheet_to_json(sheet: Sheet) -> dict[str, Any]:
 
 
 def workbook_from_json(plain: dict[str, Any]) -> Workbook | Refusal:
+    personal = tuple(Found(rule_id, value, Where(*where)) for rule_id, value, where in plain["personal"])
     if "refusal" in plain:
-        return Refusal(*plain["refusal"])
+        return replace(Refusal(*plain["refusal"]), personal=personal)
     sheets = [sheet_from_json(sheet) for sheet in plain["sheets"]]
     remarks = tuple((rule_id, detail) for rule_id, detail in plain["remarks"])
-    personal = tuple(Found(rule_id, value, Where(*where)) for rule_id, value, where in plain["personal"])
     return Workbook(kind=plain["kind"], sheets=sheets, encoding=plain["encoding"], remarks=remarks, personal=personal)
 
 

@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 from pipelines.home import Home
 from tests.homes import deliver, small_home, update
-from tests.unit.builders import DINGXIANG, XINFU, Draft
+from tests.unit.builders import DINGXIANG, XINFU, CountyName, Draft
 
 COMMAND = str(Path(sys.executable).with_name("xianbao"))
 COUNTIES = [(XINFU.code, XINFU.name, "Xinfu"), (DINGXIANG.code, DINGXIANG.name, "Dingxiang")]
@@ -31,13 +32,28 @@ def published_home(folder: Path) -> Home:
     return Home(folder)
 
 
-def send(home: Home, draft: Draft, name: str = "") -> Path:
-    """Put a draft into its county's inbox."""
+#: What `days` count from.
+OCTOBER = datetime(2024, 10, 1, tzinfo=UTC).timestamp()
+
+
+def send(home: Home, draft: Draft, name: str = "", days: float | None = None) -> Path:
+    """Put a draft into its county's inbox. `days`: how long after the beginning of October the file is dated; as it is made."""
     name = name or f"{draft.county.name}_{draft.period}_{draft.return_code}.xlsx"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / name
         file.write_bytes(draft.xlsx())
-        return deliver(home, draft.county.code, file)
+        modified = None if days is None else OCTOBER + days * 86_400
+        return deliver(home, draft.county.code, file, modified=modified)
+
+
+def with_more_people(by: int, county: CountyName = XINFU) -> Draft:
+    """A population return with that many more boys of six."""
+    draft = Draft("population", county, "2024")
+    for row in draft.rows:
+        if row["age"] == 6:
+            row["population_total"] += by
+            row["population_male"] += by
+    return draft
 
 
 def environment(**more: str) -> dict[str, str]:

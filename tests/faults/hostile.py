@@ -267,7 +267,9 @@ def _configured(folder: Path, change: Callable[[str], str]) -> Outcome:
     except ConfigurationError as error:
         cost = _seconds() - before
         told = error.problems[0]
-        return Outcome(f"{told} ({cost:.1f} s)", told.line is not None and bool(told.remedy) and cost < 10)
+        return Outcome(
+            f"{told} ({cost:.1f} s)", told.line is not None and bool(told.remedy) and cost < 10 and len(str(told)) < 500
+        )
     return Outcome("accepted", False)
 
 
@@ -295,6 +297,16 @@ def _(folder: Path) -> Outcome:
 def _(folder: Path) -> Outcome:
     chain = _bomb(3_000, lambda n: f"c{n}: &c{n} [{f'*c{n - 1}' if n else 'x'}]")
     return _configured(folder, lambda text: chain + text.replace("name_en: Xinfu", "name_en: *c2999"))
+
+
+@case("31-configuration-made-to-harm", "a number of five thousand digits")
+def _(folder: Path) -> Outcome:
+    return _configured(folder, lambda text: text.replace("settle_seconds: 0", f"settle_seconds: {'9' * 5000}"))
+
+
+@case("31-configuration-made-to-harm", "a word of sixty thousand characters where a number belongs")
+def _(folder: Path) -> Outcome:
+    return _configured(folder, lambda text: text.replace("settle_seconds: 0", f"settle_seconds: {'x' * 60_000}"))
 
 
 @case("31-configuration-made-to-harm", "an alias of what it stands in")
@@ -562,6 +574,7 @@ _STARTS_OR_FETCHES = [
     "＋cmd|' /C calc'!A0", "－2+cmd|' /C calc'!A0", "＠SUM(cmd|' /C calc'!A0)", '=DDE("cmd";"/C calc";"x")',
     "=MSEXCEL|'\\..\\..\\x.exe'!''", "＝ＷＥＢＳＥＲＶＩＣＥ(\"http://example.com\")", "'=cmd|'/c calc'!A1", "\u200b=cmd|'/c calc'!A1",
     '=IMAGE("http://example.com/x.png")', "=rundll32|'URL.dll,OpenURL calc.exe'!A",
+    '=_xlfn.WEBSERVICE("http://example.com")', "='\\\\example.com\\a\\[b.xlsx]表'!A1", "=1+'http://example.com/[b.xlsx]表'!A1",
 ]  # fmt: skip
 
 

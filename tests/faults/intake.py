@@ -116,6 +116,23 @@ def _told(home: Home, wanted: bytes, names: dict[str, bytes]) -> Outcome:
     return Outcome(f"{name} is in force", standing == sha256(wanted))
 
 
+def _corrected(home: Home) -> tuple[bytes, bytes]:
+    """A, and a day later B in its place."""
+    a, b = population(300), population(310)
+    for days, content in enumerate((a, b)):
+        put(home, "人口.xlsx", content, BEGIN + days * DAY)
+        look(home, BEGIN + days * DAY)
+    return a, b
+
+
+def _zip(members: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -175,15 +192,8 @@ def sent_again_after_a_third(folder: Path) -> Outcome:
 @case("40-operations", "the earlier file is sent again in a zip")
 def sent_again_in_a_zip(folder: Path) -> Outcome:
     home = home_at(folder, "collected")
-    a, b = population(300), population(310)
-    put(home, "人口.xlsx", a, BEGIN)
-    look(home, BEGIN)
-    put(home, "人口.xlsx", b, BEGIN + DAY)
-    look(home, BEGIN + DAY)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("报表/人口.xlsx", a)
-    put(home, "重报.zip", packed.getvalue(), BEGIN + 2 * DAY)
+    a, b = _corrected(home)
+    put(home, "重报.zip", _zip({"报表/人口.xlsx": a}), BEGIN + 2 * DAY)
     look(home, BEGIN + 2 * DAY)
     return _told(home, a, {"A": a, "B": b})
 
@@ -199,11 +209,7 @@ def uploaded_once_more(folder: Path) -> Outcome:
 @case("40-operations", "the earlier file is sent again after the period was locked")
 def sent_again_under_a_lock(folder: Path) -> Outcome:
     home = home_at(folder, "collected")
-    a, b = population(300), population(310)
-    put(home, "人口.xlsx", a, BEGIN)
-    look(home, BEGIN)
-    put(home, "人口.xlsx", b, BEGIN + DAY)
-    look(home, BEGIN + DAY)
+    a, b = _corrected(home)
     home.decisions.append("lock", by="甲", reason="已上报", now=BEGIN + 2 * DAY, period="2024")
     put(home, "人口.xlsx", a, BEGIN + 3 * DAY)
     look(home, BEGIN + 3 * DAY)
@@ -330,6 +336,40 @@ def lost_from_raw(folder: Path) -> Outcome:
     return Outcome(f"collected again {sum(outcomes)} times of {len(outcomes)}", all(outcomes))
 
 
+@case(
+    "40-operations",
+    "an earlier file lies beside its correction when its bytes, its sidecar, or both are lost from raw/",
+)
+def lost_beside_its_correction(folder: Path) -> Outcome:
+    told: dict[str, bool] = {}
+    for received_at in ("collected", "modified"):
+        for is_zip in (False, True):
+            for what in ("bytes", "sidecar", "both", "sidecar cut in half"):
+                of_it = f"{what}, {received_at}{', in a zip' if is_zip else ''}"
+                home = home_at(folder / of_it, received_at)
+                earlier, correction = population(300), population(400)
+                content = _zip({"人口.xlsx": earlier}) if is_zip else earlier
+                put(home, "一.zip" if is_zip else "一.xlsx", content, BEGIN)
+                look(home, BEGIN + timedelta(hours=1))
+                put(home, "二.xlsx", correction, BEGIN + DAY)
+                look(home, BEGIN + DAY + timedelta(hours=1))
+                store = RawStore(home.raw)
+                before = {entry.submission_id: entry for entry in store}
+                lost = store.path(sha256(earlier))
+                sidecar = lost.with_suffix(".json")
+                if what in ("bytes", "both"):
+                    lost.unlink()
+                if what in ("sidecar", "both"):
+                    sidecar.unlink()
+                if what == "sidecar cut in half":
+                    sidecar.write_bytes(sidecar.read_bytes()[:100])
+                look(home, BEGIN + 2 * DAY)
+                alike = {entry.submission_id: entry for entry in store} == before
+                told[of_it] = alike and lost.exists() and in_force(home) == sha256(correction)
+    wrong = [of_it for of_it, is_right in told.items() if not is_right]
+    return Outcome(f"raw/ is as it was, the correction in force; not so: {wrong or 'never'}", not wrong)
+
+
 @case("40-operations", "raw/ comes from a backup that is older than the warehouse")
 def raw_from_an_older_backup(folder: Path) -> Outcome:
     home = home_at(folder, "collected")
@@ -385,6 +425,7 @@ def sources_gone(folder: Path) -> Outcome:
     notes = [(note.county_code, bool(note.problem)) for note in all_notes(home)]
     right = (
         told == ["收件夹还没有", "找不到来源：", "来源是空的：", "来源是空的：", "来源是空的："]
+        and f"：counties/{CODE}（" in gone[CODE]
         and not fine
         and not back
         and sent_n(home) == 1

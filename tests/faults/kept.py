@@ -26,13 +26,16 @@ from pipelines.cli.main import app
 from pipelines.home import PROJECT, Home
 from pipelines.intake.deadlines import record_late
 from pipelines.intake.raw_store import RawStore
+from pipelines.intake.source_notes import note_source
 from pipelines.releases.publish import PublishFault, publish, published_release
+from pipelines.releases.reconstruct import ReconstructionFault, publish_as_of
 from pipelines.releases.release import ReleaseLog
 from pipelines.warehouse.build_database import BuildDatabaseLost, remove_build
 from pipelines.warehouse.landing import build_marts, land_new
 from tests.faults import Outcome, case
+from tests.faults.homes import send, with_more_people
 from tests.homes import collect_all, marts_content, small_home
-from tests.unit.builders import DINGXIANG, XINFU, CountyName, Draft
+from tests.unit.builders import DINGXIANG, XINFU, Draft
 
 _OCTOBER = datetime(2024, 10, 1, tzinfo=UTC).timestamp()
 _DAY = 86_400
@@ -70,36 +73,20 @@ def _xianbao(home: Home, *words: str) -> _Said:
     return _Said(said.exit_code, text)
 
 
-def _people(by: int, county: CountyName = XINFU) -> Draft:
-    draft = Draft("population", county, "2024")
-    for row in draft.rows:
-        if row["age"] == 6:
-            row["population_total"] += by
-            row["population_male"] += by
-    return draft
-
-
-def _send(home: Home, draft: Draft, name: str, days: float, county: CountyName = XINFU) -> Path:
-    inbox = home.root / "counties" / county.code
-    inbox.mkdir(parents=True, exist_ok=True)
-    (inbox / name).write_bytes(draft.xlsx())
-    os.utime(inbox / name, (_OCTOBER + days * _DAY,) * 2)
-    return inbox / name
-
-
 @cache
 def _two_releases() -> Path:
-    """Both counties' populations; then a correction by 忻府区 and the lock of the year. The inboxes are empty afterwards."""
+    """Both counties' populations; then a correction by 忻府区 and the lock of the year. The counties have cleared their inboxes
+    afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="xianbao-kept-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     home = small_home(
         folder / "home", [(XINFU.code, XINFU.name, "Xinfu"), (DINGXIANG.code, DINGXIANG.name, "Dingxiang")]
     )
-    _send(home, _people(0), "人口.xlsx", 1)
-    _send(home, _people(0, DINGXIANG), "定襄人口.xlsx", 2, DINGXIANG)
+    send(home, with_more_people(0), "人口.xlsx", 1)
+    send(home, with_more_people(5, DINGXIANG), "定襄人口.xlsx", 2)  # of no other county's figures
     first = _xianbao(home, "run")
     assert first.code == 0, first.text
-    _send(home, _people(10), "人口（更正）.xlsx", 40)
+    send(home, with_more_people(10), "人口（更正）.xlsx", 40)
     assert _xianbao(home, "run").code == 0
     for period in ("2023", "2024"):
         home.decisions.append("lock", by="市局甲", reason="已上报", now=datetime.now(UTC), period=period)
@@ -319,7 +306,7 @@ def _alter(home: Home, do: Callable[[Path], object]) -> bytes:
 
 
 _BYTES: dict[str, Callable[[Path], object]] = {
-    "figures changed in a workbook": lambda path: path.write_bytes(_people(999).xlsx()),
+    "figures changed in a workbook": lambda path: path.write_bytes(with_more_people(999).xlsx()),
     "one byte flipped": _flip,
     "emptied": lambda path: path.write_bytes(b""),
     "cut": lambda path: os.truncate(path, 500),
@@ -365,7 +352,7 @@ case("23-raw-bytes-changed", "figures changed; rebuild, run, verify, rescreen, t
 )
 def _changed_and_no_warehouse(folder: Path) -> Outcome:
     home = _home(folder)
-    _alter(home, lambda path: path.write_bytes(_people(999).xlsx()))
+    _alter(home, lambda path: path.write_bytes(with_more_people(999).xlsx()))
     shutil.rmtree(home.warehouse)
     ran = _xianbao(home, "run")
     with duckdb.connect(str(home.published), read_only=True) as connection:
@@ -384,7 +371,7 @@ def _changed_before_the_answer(folder: Path) -> Outcome:
     home = _home(folder)
     draft = Draft("enrolment", DINGXIANG, "2024-2025")
     draft.rows[1]["boarders"] = "约三十"
-    _send(home, draft, "学生.xlsx", 3, DINGXIANG)
+    send(home, draft, "学生.xlsx", 3)
     assert _xianbao(home, "run").code == 0
     annotated = next(home.outbox.rglob("*_标注_*"))
     annotated.unlink()
@@ -392,7 +379,7 @@ def _changed_before_the_answer(folder: Path) -> Outcome:
     path = store.path(entry.submission_id)
     path.chmod(0o644)
     original = path.read_bytes()
-    path.write_bytes(_people(1).xlsx())
+    path.write_bytes(with_more_people(1).xlsx())
     home.decisions.append("lock", by="市局甲", reason="已上报", now=datetime.now(UTC), period="2023-2024")
     ran = _xianbao(home, "run")
     was_there = annotated.exists()
@@ -458,7 +445,7 @@ def _sidecar_case(do: Callable[[Path], object]) -> Callable[[Path], Outcome]:
         sidecar = store.path(entry.submission_id).with_suffix(".json")
         content = sidecar.read_bytes()
         do(sidecar)
-        _send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3, DINGXIANG)
+        send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3)
         ran = _xianbao(home, "run")
         again = _xianbao(home, "run")
         with duckdb.connect(str(home.published), read_only=True) as connection:
@@ -498,7 +485,7 @@ def _every_damage(folder: Path) -> Outcome:
     for tried, do in _SIDECARS.items():
         do(sidecar)
         named = entry.submission_id in store.damaged_sidecars() and len(list(store)) == all_n - 1
-        store.set_sidecars_aside()
+        store.set_sidecars_aside(store.damaged_sidecars())
         put_aside = not sidecar.exists() and entry.submission_id in store.damaged_sidecars()
         sidecar.write_bytes(content)
         aside = sidecar.with_name(sidecar.name + ".damaged")
@@ -528,7 +515,7 @@ def _record_of_lateness(folder: Path) -> Outcome:
     record = home.raw / "lateness" / "2025-04-01.json"
     content = record.read_bytes()
     record.write_bytes(content[: len(content) // 2])
-    _send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3, DINGXIANG)
+    send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3)
     ran, rebuilt = _xianbao(home, "run"), _xianbao(home, "rebuild")
     record.write_bytes(content)
     healed = _xianbao(home, "run")
@@ -538,6 +525,49 @@ def _record_of_lateness(folder: Path) -> Outcome:
         and marts_content(home) != before
     )
     return _outcome(ran, right)
+
+
+@case("24-sidecar-damaged", "a record of a day that is none; a note on a source cut in half, and a release as of a day")
+def _records_as_of_a_day(folder: Path) -> Outcome:
+    home = _home(folder)
+    note_source(home, XINFU.code, "来源是空的", now=datetime(2025, 1, 6, tzinfo=UTC))
+    no_day = home.raw / "lateness" / "2025-02-30.json"
+    no_day.parent.mkdir()
+    no_day.write_text("[]", encoding="ascii")
+    with home.writing():
+        told = land_new(home).faults
+    no_day.unlink()
+    (note,) = (home.raw / "sources").glob("*.json")
+    note.write_bytes(note.read_bytes()[:40])
+    try:
+        publish_as_of(home, "2025-06-01")
+    except ReconstructionFault as refused:
+        words = str(refused)
+    else:
+        words = "published without it"
+    right = set(told) == {no_day.name} and "raw/sources/000001.json 读不出来" in words
+    return Outcome(f"{told}; {words}", right)
+
+
+@case("24-sidecar-damaged", "a release as of a day, when raw/ is empty, lacks a submission, has a damaged sidecar")
+def _as_of_a_day_of_a_raw_that_lacks(folder: Path) -> Outcome:
+    def cut(home: Home) -> None:
+        sidecar = sorted((home.raw / "submissions").glob("??/*.json"))[0]
+        sidecar.write_bytes(sidecar.read_bytes()[:100])
+
+    told = []
+    for number, do in enumerate((
+        lambda home: shutil.rmtree(home.raw),
+        lambda home: shutil.rmtree(home.raw / "submissions"),
+        lambda home: sorted((home.raw / "submissions").glob("??/*.json"))[0].unlink(),
+        cut,
+    )):  # fmt: skip
+        (folder / str(number)).mkdir()
+        home = _home(folder / str(number))
+        do(home)
+        told.append(_xianbao(home, "publish", "--as-of", "2025-06-01"))
+    right = all(one.code == 1 and one.has("raw/") and not one.has("Traceback") for one in told)
+    return Outcome("; ".join(f"[{one.code}] {one.last}" for one in told), right)
 
 
 # --- the log of decisions -------------------------------------------------------------------------------------------------------
@@ -616,7 +646,7 @@ def _log_case(do: Callable[[Home], object], *commands: tuple[str, ...]) -> Calla
     def run(folder: Path) -> Outcome:
         home = _home(folder)
         before = marts_content(home)
-        _send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3, DINGXIANG)
+        send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3)
         do(home)
         said = [_xianbao(home, *words) for words in commands]
         told = [one.code == 1 and one.has("决定", "请从备份恢复整个 raw/") for one in said]
@@ -679,13 +709,16 @@ def _damage_case(which: str, do: Callable[[Path], object]) -> Callable[[Path], O
         is_quiet = do is _DAMAGES["removed"] or (
             which == "build_database" and do is _DAMAGES["another database in its place"]
         )
-        _send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3, DINGXIANG)
+        # Marts that open and are others are built again; what cannot be opened tells nothing of which of the two is to be trusted.
+        from_raw = which == "build_database" or do is _wal_of_another
+        made_of = "由 raw/ 重新建好" if from_raw else "由构建库重新建好"
+        send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3)
         ran = _xianbao(home, "run")
         with duckdb.connect(str(home.published), read_only=True) as connection:
             used = connection.execute("SELECT count(*) FROM marts.release_input").fetchall()
         right = (
             ran.code == 0
-            and (is_quiet or ran.has("私有数据库", "raw/"))
+            and (is_quiet or ran.has("私有数据库", made_of))
             and used == [(3,)]
             and marts_content(home) != before
         )
@@ -743,7 +776,7 @@ def _taken_away(folder: Path) -> Outcome:
     for taken in ("screened", "built"):
         home = _home(folder / taken)
         before, releases = marts_content(home), len(list(ReleaseLog(home)))
-        _send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3, DINGXIANG)
+        send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3)
         collect_all(home)
         with home.writing():
             database = land_new(home).database
@@ -790,7 +823,7 @@ def _without_filings(folder: Path) -> Outcome:
 @case("40-operations/8", "every filing sent back by the bureau: an empty release is right", slow=True)
 def _all_sent_back(folder: Path) -> Outcome:
     home = small_home(folder / "home", [(XINFU.code, XINFU.name, "Xinfu")])
-    _send(home, _people(0), "人口.xlsx", 1)
+    send(home, with_more_people(0), "人口.xlsx", 1)
     assert _xianbao(home, "run").code == 0
     said = _xianbao(home, "decide", "return", "population", "--county", XINFU.code, "--period", "2024", "--version", "1",
                     "--by", "甲", "--reason", "有误")  # fmt: skip
@@ -833,8 +866,8 @@ def _meanwhile(folder: Path) -> Outcome:
 def _two_terminals(folder: Path) -> Outcome:
     home = _home(folder)
     for number in range(6):
-        _send(home, _people(number, DINGXIANG), f"{number}.xlsx", 50 + number, DINGXIANG)
-    _send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3, DINGXIANG)
+        send(home, with_more_people(number, DINGXIANG), f"{number}.xlsx", 50 + number)
+    send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 3)
     command = [str(Path(sys.executable).with_name("xianbao")), "--home", str(home.root)]
     environment = {name: value for name, value in os.environ.items() if name not in ("DAGSTER_HOME", "XIANBAO_STATE")}
     first = subprocess.Popen([*command, "run"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -887,7 +920,7 @@ def _proposed_name(folder: Path) -> Outcome:
 )
 def _read_only_checkout(folder: Path) -> Outcome:
     home = small_home(folder / "home", [(XINFU.code, XINFU.name, "Xinfu")])
-    _send(home, _people(0), "人口.xlsx", 1)
+    send(home, with_more_people(0), "人口.xlsx", 1)
     command = [str(Path(sys.executable).with_name("xianbao")), "--home", str(home.root), "run"]
     project = PROJECT / "dbt_project"
     # A mount of its own, seen by this process alone: the project without its target, and then with what set-up parses.

@@ -21,12 +21,14 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from xlwt.CompoundDoc import XlsDoc
 
 from pipelines.home import Home
+from pipelines.intake.collect import collect
 from pipelines.intake.raw_store import RawStore
 from pipelines.operations.quarantine import EraseRefused, erase
 from pipelines.releases.reconstruct import verify
 from pipelines.releases.release import ReleaseLog
 from pipelines.screening.screen import Screening, screen
-from pipelines.warehouse.build_database import remove_build
+from pipelines.warehouse.build_database import open_build_database, remove_build
+from pipelines.warehouse.landing import land_new
 from pipelines.workbooks.personal_data import PERSONAL_RULES
 from tests.faults import Outcome, case
 from tests.homes import deliver, marts_content, rows, small_home, update
@@ -166,12 +168,14 @@ def excel_places() -> list[Placed]:
         ("说明文件", {"docProps/readme.txt": HOLDS}, "文档属性"),
         ("嵌入", {"xl/embeddings/Workbook1.xlsx": _edited(note)}, "嵌入"),
         ("双字节", {"customXml/item1.xml": f"<?xml version='1.0' encoding='UTF-16'?><a>{HOLDS}</a>".encode("utf-16")}, "自定义 XML"),
+        ("断行的控件", {"xl/drawings/vmlDrawing9.vml": "<xml><v:textbox xmlns:v='urn:x'><font>1380</font><font>0138000</font><br></v:textbox></xml>"}, "文本框"),
         ("坏XML", {"customXml/item1.xml": f"<a><b>{HOLDS}</a>"}, "自定义 XML"),
         ("XML注释", {"customXml/item1.xml": f"<a><!-- {HOLDS} --></a>"}, "自定义 XML"),
     ]  # fmt: skip
     made += [(f"{name}.xlsx", _with_parts(_draft().xlsx(), parts), place) for name, parts, place in in_parts]
     made.append(("压缩包注释.xlsx", _with_parts(_draft().xlsx(), {}, HOLDS), "压缩包的注释"))
     made.append(("首页页脚.xlsx", _headed(), "页脚"))
+    made.append(("彩色页脚.xlsx", _headed('&amp;"宋体,常规"138&amp;K01+0000013&amp;KFF00008000'), "页脚"))
     made.append(("公式.xlsx", _formula(), "公式"))
     made.append(("格式.xlsx", _edited(lambda _, sheet: setattr(sheet["A1"], "number_format", f'"{PHONE}"0')), "格式"))
     made.append((f"报表{PHONE}.xlsx", _draft().xlsx(), "文件名"))
@@ -179,8 +183,8 @@ def excel_places() -> list[Placed]:
     return made
 
 
-def _headed() -> bytes:
-    footer = f"<headerFooter><firstFooter>&amp;R{HOLDS}</firstFooter></headerFooter>"
+def _headed(text: str = f"&amp;R{HOLDS}") -> bytes:
+    footer = f"<headerFooter><firstFooter>{text}</firstFooter></headerFooter>"
     return _with_parts(
         _draft().xlsx(),
         {"xl/worksheets/sheet1.xml": lambda text: text.replace("</worksheet>", f"{footer}</worksheet>")},
@@ -234,11 +238,18 @@ def other_places() -> list[Placed]:
     xlsb, ods = in_format("xlsb", grid), in_format("ods", grid)
     wide = struct.pack("<I", len(HOLDS)) + HOLDS.encode("utf-16-le")
     note = '<office:annotation><dc:creator xmlns:dc="x">甲</dc:creator><text:p>1380013<text:span>8000</text:span></text:p></office:annotation>'
+    beside = {
+        "控件": f'<office:forms><form:text xmlns:form="x" form:value="{PHONE}"/></office:forms>',
+        "字段": f'<text:user-field-decls><text:user-field-decl office:value-type="float" office:value="{PHONE}"/></text:user-field-decls>',
+        "修订": f'<table:tracked-changes><table:change-track-table-cell office:value-type="float" office:value="{PHONE}"/></table:tracked-changes>',
+    }
     return [
         ("批注.xlsb", _with_parts(xlsb, {"xl/comments1.bin": record12(637, b"\x00" + wide)}), "批注"),
         ("属性.xlsb", _with_parts(xlsb, {"docProps/core.xml": f"<a><b>{HOLDS}</b></a>"}), "文档属性"),
         ("剩余文字.xlsb", _with_parts(xlsb, {"xl/sharedStrings9.bin": record12(19, b"\x00" + wide)}), "不在单元格"),
         ("批注.ods", _with_parts(ods, {"content.xml": lambda text: text.replace("<text:p>", f"{note}<text:p>", 1)}), "批注"),
+        ("空格.ods", _with_parts(ods, {"content.xml": lambda text: text.replace("<text:p>", f"{note.replace('0013', '<text:s/>0013<text:tab/>', 1)}<text:p>", 1)}), "批注"),
+        *((f"{name}.ods", _with_parts(ods, {"content.xml": lambda text, one=one: text.replace("<office:spreadsheet>", f"<office:spreadsheet>{one}", 1)}), "其他内容") for name, one in beside.items()),
         ("属性.ods", _with_parts(ods, {"meta.xml": f"<a><b>{HOLDS}</b></a>"}), "文档属性"),
         ("页眉.ods", _with_parts(ods, {"styles.xml": f'<office:document-styles xmlns:office="x" xmlns:style="y" xmlns:text="z"><style:header><text:p>{HOLDS}</text:p></style:header></office:document-styles>'}), "页眉"),
         ("备注.csv", csv_bytes([*grid, [f"注：{CARD[:4]}.{CARD[4:8]}.{CARD[8:12]}.{CARD[12:16]}.{CARD[16:]}"]]), ""),
@@ -285,6 +296,26 @@ def others(folder: Path) -> Outcome:
     return _outcome(folder, other_places())
 
 
+@case(_KIND, "a number in a file that is refused for another reason")
+def refused(folder: Path) -> Outcome:
+    grid = _draft().grid()
+
+    def fetches(_: openpyxl.Workbook, sheet: Any) -> None:
+        sheet["AA1"], sheet["AA2"] = IDENTITY, '=WEBSERVICE("http://example.com")'
+
+    dde = '<table:dde-links><office:dde-source office:dde-application="x"/></table:dde-links></office:spreadsheet>'
+    placed = [
+        ("联网.xlsx", _edited(fetches), "单元格中"),
+        ("联网.ods", _with_parts(in_format("ods", [*grid, [f"注：{HOLDS}"]]), {"content.xml": lambda text: text.replace("</office:spreadsheet>", dde)}), "单元格中"),
+        ("启动.csv", csv_bytes([*grid, [f"注：{HOLDS}"], ["=cmd|'/c calc'!A0"]]), ""),
+        ("分号.csv", csv_bytes([*grid, [f"注：{HOLDS}"]]).replace(b",", b";"), "行中"),
+        ("引号.csv", csv_bytes([*grid, [f"注：{HOLDS}"]]) + b'"a"b,c', "行中"),
+        ("网页.xls", f"<html><table><tr><td>{HOLDS}</td></tr></table></html>".encode(), "行中"),
+        (f"不完整{PHONE}.xlsx", b"PK\x03\x04" + bytes(99), "文件名中"),
+    ]  # fmt: skip
+    return _outcome(folder, placed)
+
+
 @case(_KIND, "what programs write by themselves, names of people, offices' telephones, codes and amounts")
 def controls(folder: Path) -> Outcome:
     def signed(book: openpyxl.Workbook, sheet: Any) -> None:
@@ -296,7 +327,15 @@ def controls(folder: Path) -> Outcome:
         '<Properties><property name="KSOProductBuildVer"><vt:lpwstr>2052-12.1.0.16729</vt:lpwstr></property>'
         '<property name="ICV"><vt:lpwstr>6B29FC40CA471067B31D13800138000A_13</vt:lpwstr></property></Properties>'
     )
+
+    def sums(_: openpyxl.Workbook, sheet: Any) -> None:
+        sheet["AA1"], sheet["AA2"] = "=138+1300+8000", "=6222+0000+0000+0000+012"
+
+    sheet = "xl/worksheets/sheet1.xml"
+    with zipfile.ZipFile(io.BytesIO(_edited(sums))) as archive:
+        summed = archive.read(sheet).decode().replace("<v />", "<v>1</v>").replace("<v></v>", "<v>1</v>")
     placed = [
+        ("丁.xlsx", _with_parts(_edited(sums), {sheet: lambda _: summed}), ""),
         ("甲.xlsx", _draft().xlsx(), ""),
         ("乙.xlsx", _edited(signed), ""),
         ("丙.xlsx", _with_parts(_draft().xlsx(), {"docProps/custom.xml": wps}), ""),
@@ -380,8 +419,6 @@ def erased(folder: Path) -> Outcome:
         archive.write(folder / "坏.xlsx", "坏.xlsx")
         archive.write(folder / "好.xlsx", "好.xlsx")
     deliver(home, XINFU.code, folder / "包.zip", name="包.zip", modified=1_728_100_001)
-    from pipelines.intake.collect import collect
-
     again = collect(home, home.municipality.counties[0])
     shutil.rmtree(home.private / "sources")
     collect(home, home.municipality.counties[0])
@@ -398,6 +435,67 @@ def erased(folder: Path) -> Outcome:
         f"verify holds: {holds}; kept again: {len(kept)}; told: {again.left + again.passed_over}"
     )
     return Outcome(words, right)
+
+
+@case(_QUARANTINE, "erased files among others at a rebuild, in a zip with news, with a record that nobody can read")
+def erased_among_others(folder: Path) -> Outcome:
+    home = small_home(folder / "home", [(XINFU.code, XINFU.name, "Xinfu")])
+    content = _with_parts(_draft().xlsx(), {"docProps/note.txt": f"经办 {IDENTITY}"})
+    members = {"坏.xlsx": content, "好.xlsx": Draft("school").xlsx()}
+    (folder / "坏.xlsx").write_bytes(content)
+    with zipfile.ZipFile(folder / "包.zip", "w") as archive:
+        for name, of_it in members.items():
+            archive.writestr(name, of_it)
+    deliver(home, XINFU.code, folder / "坏.xlsx", name="坏.xlsx", modified=1_728_000_000)
+    store, county, accepted = RawStore(home.raw), home.municipality.counties[0], []
+
+    def landed() -> None:
+        collect(home, county)
+        with home.writing():
+            faults.append(land_new(home).faults)
+            with open_build_database(home) as connection:
+                ((accepted_n,),) = connection.execute("SELECT count(*) FROM landing.filing_in_force").fetchall()
+        accepted.append(accepted_n)
+
+    faults: list[dict[str, str]] = []
+    landed()
+    (entry,) = store
+    with home.writing():
+        erase(home, entry.submission_id, by="市局甲", reason="含身份证号")
+    deliver(home, XINFU.code, folder / "包.zip", name="包.zip", modified=1_728_000_100)
+    landed()
+    with home.writing():
+        remove_build(home)
+    landed()
+    sidecar = store.path(entry.submission_id).with_suffix(".json")
+    record = json.loads(sidecar.read_bytes())
+    record["erased"]["screening"]["findings"][0]["of another version"] = 1
+    sidecar.write_text(json.dumps(record), encoding="utf-8")
+    with home.writing():
+        remove_build(home)
+    landed()
+    told = [list(one) for one in faults]
+    right = told == [[], [], [], [entry.submission_id]] and accepted == [0, 1, 1, 1]
+    return Outcome(f"in force: {accepted}; faults: {[len(one) for one in faults]}", right)
+
+
+@case(_QUARANTINE, "erase a file whose bytes are gone, or others")
+def erased_without_bytes(folder: Path) -> Outcome:
+    home = small_home(folder / "home", [(XINFU.code, XINFU.name, "Xinfu")])
+    (folder / "坏.xlsx").write_bytes(_with_parts(_draft().xlsx(), {"docProps/note.txt": f"经办 {IDENTITY}"}))
+    deliver(home, XINFU.code, folder / "坏.xlsx", name="坏.xlsx", modified=1_728_000_000)
+    collect(home, home.municipality.counties[0])
+    (entry,) = RawStore(home.raw)
+    original = RawStore(home.raw).path(entry.submission_id)
+    told = []
+    for damage in (lambda: (original.chmod(0o600), original.write_bytes(b"x")), original.unlink):
+        damage()
+        try:
+            with home.writing():
+                erase(home, entry.submission_id, by="市局甲", reason="含身份证号")
+        except EraseRefused as refused:
+            told.append(str(refused))
+    return Outcome("; ".join(told), len(told) == 2 and all("从备份恢复" in one for one in told))
 
 
 def _unpacked(path: Path) -> bytes:

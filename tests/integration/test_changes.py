@@ -18,8 +18,8 @@ from pipelines.home import Home
 from pipelines.releases.changes import Changes, compare_releases, residual
 from pipelines.releases.changes_table import keep_changes
 from pipelines.releases.release import ReleaseLog
+from tests.faults.homes import send, with_more_people
 from tests.homes import small_home, update
-from tests.integration.test_releases import send, with_more_people
 
 PRIMARY = ("gross_enrolment_primary", "resident", "2024-2025", "140900")
 
@@ -43,8 +43,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         tmp_path_factory.mktemp("changes"), [(XINFU.code, "忻府区", "Xinfu"), (DINGXIANG.code, "定襄县", "Dingxiang")]
     )
     for county in (XINFU, DINGXIANG):
-        send(home, with_more_pupils(0, county), "学生.xlsx", 1, county)
-        send(home, with_more_people(0, county), "人口.xlsx", 1, county)
+        send(home, with_more_pupils(0, county), "学生.xlsx", 1)
+        send(home, with_more_people(0, county), "人口.xlsx", 1)
     update(home)
     send(home, with_more_pupils(5), "学生（更正）.xlsx", 5)
     send(home, with_more_people(10), "人口（更正）.xlsx", 5)

@@ -390,7 +390,7 @@ def test_what_no_run_has_taken_up_is_asked_for_again_with_growing_pauses(home: H
     done = look(news.cursor)
     assert (done.counties, done.waiting, "retry" in done.cursor) == ((), "", False)
     # Everything was collected, and the run failed later.
-    failed = Failure("x", frozenset(["140926"]), clock[0], "disk full")
+    failed = Failure(frozenset(["140926"]), clock[0], "disk full")
     waiting = look(done.cursor, failed)
     assert waiting.counties == () and waiting.waiting
     clock[0] += 15

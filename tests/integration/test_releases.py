@@ -1,41 +1,21 @@
 """Releases: what was published can be told, kept, made again from `raw/`, and made as it was known on an earlier day."""
 
 import json
-import os
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
-from builders import DINGXIANG, XINFU, CountyName, Draft
+from builders import DINGXIANG, XINFU, Draft
 
 from pipelines.home import Home
 from pipelines.intake.deadlines import record_late
 from pipelines.releases.publish import publish
 from pipelines.releases.reconstruct import publish_as_of, restore, verify
 from pipelines.releases.release import NoSuchRelease, ReleaseLog, ReleaseLogDamaged, table_contents_of
+from tests.faults.homes import send, with_more_people
 from tests.homes import PROJECT, collect_all, rows, small_home, update
-
-OCTOBER = datetime(2024, 10, 1, tzinfo=UTC).timestamp()
-DAY = 86_400
-
-
-def send(home: Home, draft: Draft, name: str, days: float, county: CountyName = XINFU) -> None:
-    inbox = home.root / "counties" / county.code
-    inbox.mkdir(parents=True, exist_ok=True)
-    (inbox / name).write_bytes(draft.xlsx())
-    os.utime(inbox / name, (OCTOBER + days * DAY,) * 2)
-
-
-def with_more_people(by: int, county: CountyName = XINFU) -> Draft:
-    """A population return with that many more boys of six."""
-    draft = Draft("population", county, "2024")
-    for row in draft.rows:
-        if row["age"] == 6:
-            row["population_total"] += by
-            row["population_male"] += by
-    return draft
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +28,7 @@ def three_releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     update(home)
     send(home, with_more_people(10), "人口（更正）.xlsx", 40)
     update(home)
-    send(home, with_more_people(0, DINGXIANG), "人口.xlsx", 80, DINGXIANG)
+    send(home, with_more_people(0, DINGXIANG), "人口.xlsx", 80)
     collect_all(home)
     home.decisions.append("lock", by="市局甲", reason="已上报", now=datetime.now(UTC), period="2024")
     record_late(home, set(), on=date(2025, 4, 1))
@@ -117,7 +97,7 @@ def test_the_content_and_not_the_order_of_rows_makes_the_release(tmp_path: Path)
 
 def test_every_release_is_made_again_from_raw_whatever_came_later(home: Home):
     send(home, with_more_people(30), "人口（再更正）.xlsx", 90)  # kept out by the lock
-    send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 91, DINGXIANG)
+    send(home, Draft("enrolment", DINGXIANG, "2024-2025"), "学生.xlsx", 91)
     (home.root / "municipality.yaml").write_text(
         (home.root / "municipality.yaml").read_text(encoding="utf-8").replace("name: 定襄县", "name: 定襄"),
         encoding="utf-8",

@@ -113,10 +113,11 @@ _BEFORE = f"{BLANKS}{INVISIBLE}'\""
 _MAY_BEGIN = frozenset([*_SIGNS, *_BEFORE])
 #: What a text does that is taken for a formula where it is opened: fetch, or start a program (application|topic!item).
 _ACTIVE_TEXT = re.compile(
-    r"(?<![A-Za-z_.])(?:WEBSERVICE|HYPERLINK|IMPORT(?:XML|DATA|HTML|FEED|RANGE)|IMAGE|RTD|DDE|CALL|REGISTER(?:\.ID)?|EXEC"
+    r"(?<![A-Za-z_.])(?:_xl[a-z]{2,4}\.){0,3}(?:WEBSERVICE|HYPERLINK|IMPORT(?:XML|DATA|HTML|FEED|RANGE)|IMAGE|RTD|DDE|CALL|REGISTER(?:\.ID)?|EXEC"
     r"|SQL\.REQUEST|STOCKHISTORY)\s{0,99}\("
     r"|(?<![A-Za-z_.0-9])(?:cmd|powershell|pwsh|mshta|rundll32|regsvr32|[wc]script|msexcel|excel|winword|soffice)(?:\.exe)?['\"]?\s{0,99}\|"
-    r"|(?<![A-Za-z_.0-9])[A-Za-z_][A-Za-z_.0-9]{0,99}['\"]?\s{0,99}\|[^|!]{0,999}!",
+    r"|(?<![A-Za-z_.0-9])[A-Za-z_][A-Za-z_.0-9]{0,99}['\"]?\s{0,99}\|[^|!]{0,999}!"
+    r"|'\[?(?:https?://|ftp://|file://|\\\\)[^'\n]{1,255}'!",
     re.IGNORECASE,
 )
 
