@@ -5,7 +5,7 @@ import json
 import pytest
 from builders import COUNTIES, PERIODS, XINFU, Draft, xlsx
 
-from pipelines.screening.look import Known, Question, look_here, looked_from_json
+from pipelines.screening.look import Known, Question, looked_from_json, looking
 from pipelines.screening.structure import LONGEST_CELL
 from pipelines.workbooks.bounded import Budget, ReadLimits, _Order
 from pipelines.yaml_files import YamlTooMuch, bounded
@@ -19,7 +19,7 @@ def looked(folder, content: bytes):
     question = Question(path, path.name, (), (XINFU.code,))
     known = Known.of(json.loads(json.dumps(KNOWN.plain())))
     assert known == KNOWN
-    said = look_here(question.plain(), known, vars(ReadLimits()))
+    said = looking(known.plain(), vars(ReadLimits()))(question.plain())
     return looked_from_json(json.loads(json.dumps(said)))
 
 
