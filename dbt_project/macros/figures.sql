@@ -8,54 +8,55 @@
     under the 1.7 × 10^38 of a HUGEINT. Sums are therefore DECIMAL(38,2) and quotients DECIMAL(38,4).
 #}
 
-{# A term with at most two decimals as a whole number of hundredths (HUGEINT). #}
-{% macro hundredths(term) -%}
-    cast(({{ term }}) * 100 as hugeint)
+{# A term as a whole number of hundredths, or of other parts of one (`scale`: how many make up one). #}
+{% macro hundredths(term, scale='100') -%}
+    cast(({{ term }}) * {{ scale }} as {{ whole_type() }})
 {%- endmacro %}
 
 {# Whole-number quotient rounded half away from zero; null when the divisor is 0 or null, or a term is null. #}
 {% macro half_up_quotient(dividend, divisor) -%}
     case when ({{ divisor }}) > 0 then
-        sign({{ dividend }}) * ((2 * abs({{ dividend }}) + ({{ divisor }})) // (2 * ({{ divisor }})))
+        {{ sign_of(dividend) }} * {{ whole_quotient('2 * abs(' ~ dividend ~ ') + (' ~ divisor ~ ')', '2 * (' ~ divisor ~ ')') }}
     end
+{%- endmacro %}
+
+{# A whole number of ten-thousandths as DECIMAL(38,4). #}
+{% macro decimal_of(ten_thousandths) -%}
+    cast(cast({{ ten_thousandths }} as decimal(38, 0)) * 0.0001 as decimal(38, 4))
 {%- endmacro %}
 
 {#
     numerator ÷ denominator × factor as DECIMAL(38,4), half up, exact; null when the denominator is 0 or a term is null.
     factor: a whole number (100 for percent) or the name of an integer column.
 #}
-{% macro rate(numerator, denominator, factor=1) -%}
-    cast(
-        cast({{ half_up_quotient(
-            '(' ~ hundredths(numerator) ~ ' * ' ~ factor ~ ' * 10000)', hundredths(denominator)
-        ) }} as decimal(38, 0)) * 0.0001 as decimal(38, 4)
-    )
+{% macro rate(numerator, denominator, factor=1, scale='100') -%}
+    {{ decimal_of(half_up_quotient(
+        '(' ~ hundredths(numerator, scale) ~ ' * ' ~ factor ~ ' * 10000)', hundredths(denominator, scale)
+    )) }}
 {%- endmacro %}
 
 {#
     (numerator ÷ numerator base) ÷ (denominator ÷ denominator base) × factor, divided once so that no average is
     rounded on the way. A base of null means "not divided".
 #}
-{% macro rate_of_averages(numerator, numerator_base, denominator, denominator_base, factor=1) -%}
-    cast(
-        cast({{ half_up_quotient(
-            '(' ~ cross_numerator(numerator, denominator_base) ~ ' * ' ~ factor ~ ' * 10000)',
-            cross_denominator(numerator_base, denominator)
-        ) }} as decimal(38, 0)) * 0.0001 as decimal(38, 4)
-    )
+{% macro rate_of_averages(numerator, numerator_base, denominator, denominator_base, factor=1, scale='100') -%}
+    {{ decimal_of(half_up_quotient(
+        '(' ~ cross_numerator(numerator, denominator_base, scale) ~ ' * ' ~ factor ~ ' * 10000)',
+        cross_denominator(numerator_base, denominator, scale)
+    )) }}
 {%- endmacro %}
 
-{% macro cross_numerator(numerator, denominator_base) -%}
-    ({{ hundredths(numerator) }} * {{ hundredths('coalesce(' ~ denominator_base ~ ', 1)') }})
+{% macro cross_numerator(numerator, denominator_base, scale='100') -%}
+    ({{ hundredths(numerator, scale) }} * {{ hundredths('coalesce(' ~ denominator_base ~ ', 1)', scale) }})
 {%- endmacro %}
 
-{% macro cross_denominator(numerator_base, denominator) -%}
-    ({{ hundredths('coalesce(' ~ numerator_base ~ ', 1)') }} * {{ hundredths(denominator) }})
+{% macro cross_denominator(numerator_base, denominator, scale='100') -%}
+    ({{ hundredths('coalesce(' ~ numerator_base ~ ', 1)', scale) }} * {{ hundredths(denominator, scale) }})
 {%- endmacro %}
 
 {# A decimal as plain text: no thousands mark, no idle zeros after the point (125.00 reads 125). #}
 {% macro plain_number(decimal_term) -%}
-    rtrim(rtrim(cast({{ decimal_term }} as varchar), '0'), '.')
+    trim(trailing '.' from trim(trailing '0' from cast({{ decimal_term }} as string)))
 {%- endmacro %}
 
 {#
@@ -76,8 +77,8 @@
 {% macro meets_standard(dividend, divisor, standard, comparison, factor=1) -%}
     case {{ comparison }}
         when '<='
-            then {{ dividend }} * {{ factor }} * 10000 <= cast({{ standard }} * 10000 as hugeint) * {{ divisor }}
-        else {{ dividend }} * {{ factor }} * 10000 >= cast({{ standard }} * 10000 as hugeint) * {{ divisor }}
+            then {{ dividend }} * {{ factor }} * 10000 <= cast({{ standard }} * 10000 as {{ whole_type() }}) * {{ divisor }}
+        else {{ dividend }} * {{ factor }} * 10000 >= cast({{ standard }} * 10000 as {{ whole_type() }}) * {{ divisor }}
     end
 {%- endmacro %}
 
@@ -87,17 +88,17 @@
 #}
 {% macro persons_short(numerator, denominator, standard_percent) -%}
     case when {{ standard_percent }} is not null and {{ numerator }} is not null and {{ denominator }} is not null then
-        cast(greatest(0, (
-            cast({{ standard_percent }} * 10000 as hugeint) * {{ hundredths(denominator) }}
-            - {{ hundredths(numerator) }} * 1000000 + 99999999
-        ) // 100000000) as bigint)
+        cast(greatest(0, {{ whole_quotient(
+            'cast(' ~ standard_percent ~ ' * 10000 as ' ~ whole_type() ~ ') * ' ~ hundredths(denominator)
+            ~ ' - ' ~ hundredths(numerator) ~ ' * 1000000 + 99999999', '100000000'
+        ) }}) as bigint)
     end
 {%- endmacro %}
 
 {# An amount as it is said: whole persons, schools, counties; from 10,000 yuan up 万元 to one decimal, half up. #}
 {% macro amount_in_words(amount, counted) -%}
     case
-        when {{ counted }} != '元' then cast(cast({{ amount }} as hugeint) as varchar)
+        when {{ counted }} != '元' then cast(cast({{ amount }} as {{ whole_type() }}) as varchar)
         when {{ amount }} >= 10000
             then {{ plain_number(
                 'cast(cast(' ~ half_up_quotient(hundredths(amount), '100000')
@@ -114,19 +115,17 @@
 {% macro missing_parts(term='') -%}
     {%- set of_term = term ~ '.' if term else '' -%}
     case
-        when not any_value({{ of_term }}is_covered)
+        when not bool_and({{ of_term }}is_covered)
             then
-                case any_value({{ of_term }}county_status)
+                case max({{ of_term }}county_status)
                     when 'missing'
-                        then string_agg(
-                            {{ of_term }}county_name || coalesce('（' || nullif(concat_ws(
-                                ' ',
-                                case when {{ of_term }}part_period != {{ of_term }}period then {{ of_term }}part_period end,
-                                nullif({{ of_term }}lacking, '')
-                            ), '') || '）', ''),
-                            '、' order by {{ of_term }}part_period
-                        ) filter (where not {{ of_term }}has_both_terms)
-                    else any_value({{ of_term }}county_name) || '（' || any_value({{ of_term }}lacking) || '）'
+                        then {{ text_list(
+                            of_term ~ "county_name || coalesce('（' || nullif(concat_ws(' ', case when " ~ of_term
+                            ~ "part_period != " ~ of_term ~ "period then " ~ of_term ~ "part_period end, nullif(" ~ of_term
+                            ~ "lacking, '')), '') || '）', '')",
+                            '、', of_term ~ 'part_period', 'not ' ~ of_term ~ 'has_terms'
+                        ) }}
+                    else max({{ of_term }}county_name) || '（' || max({{ of_term }}lacking) || '）'
                 end
     end
 {%- endmacro %}

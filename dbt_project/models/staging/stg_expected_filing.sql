@@ -1,4 +1,5 @@
 -- Every filing that is expected: the reporting calendar times the counties that exist on the return's reference day.
+{{ config(materialized='table') }}
 {% set year_days = 'dayofyear(make_date(year(calendar.period_start), 12, 31))' %}
 with year_of_parts as (
     select

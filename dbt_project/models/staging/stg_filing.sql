@@ -1,5 +1,6 @@
 -- Every version of every filing by its latest screening, with the version in force. A file that was sent again after
 -- another is a version of its own each time.
+{{ config(materialized='table') }}
 with latest as (
     select
         submission_id,

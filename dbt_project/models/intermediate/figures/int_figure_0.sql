@@ -1,0 +1,2 @@
+-- Figures of indicators that are made of terms.
+{{ figures(ref('int_part_0')) }}

@@ -1,0 +1,124 @@
+-- What each county contributes to each indicator that is made of terms: a row for every expected part of every period, with
+-- the sums of its four roles or without them (null: a term of the role is missing).
+with placed as (
+    select
+        *,
+        case role
+            when 'numerator' then 100 when 'numerator_base' then 200 when 'denominator' then 300
+            when 'denominator_base' then 400 else 500
+        end + ordinal as place
+    from {{ ref('int_role_term') }}
+),
+
+-- Which return is asked first and which second.
+asked_return as (
+    select
+        indicator_code,
+        source_return,
+        row_number() over (partition by indicator_code order by min(place), source_return) as return_n
+    from placed
+    group by indicator_code, source_return
+),
+
+reason as (
+    select
+        indicator_code,
+        caliber_id,
+        county_code,
+        part_period,
+        {{ text_list('lacking', '，', 'place') }} as lacking
+    from (
+        select
+            indicator_code,
+            caliber_id,
+            county_code,
+            part_period,
+            lacking,
+            min(place) as place
+        from placed
+        where lacking != '' and role != 'exists'
+        group by indicator_code, caliber_id, county_code, part_period, lacking
+    ) as told
+    group by indicator_code, caliber_id, county_code, part_period
+),
+
+summed as (
+    select
+        placed.indicator_code,
+        placed.caliber_id,
+        placed.county_code,
+        placed.part_period,
+        bool_and(placed.value is not null) filter (where placed.role != 'exists') as has_terms,
+        {% for side in figure_terms() %}
+            case
+                when bool_and(placed.value is not null) filter (where placed.role = '{{ side }}')
+                    then cast(sum(placed.value) filter (where placed.role = '{{ side }}') as {{ sum_type() }})
+            end as {{ side }},
+        {% endfor %}
+        coalesce(bool_and(placed.is_absent) filter (where placed.role = 'denominator'), false) as is_nothing,
+        coalesce(bool_or(placed.is_absent) filter (where placed.role = 'exists'), false) as is_lacking_kind,
+        max(placed.source_return) filter (where placed.role = 'exists') as kind_return,
+        max(placed.submission_id) filter (where asked_return.return_n = 1) as first_submission_id,
+        max(placed.submission_id) filter (where asked_return.return_n = 2) as second_submission_id,
+        max(asked_return.return_n) as returns_n,
+        max(placed.received_at) as known_at,
+        bool_and(placed.is_settled and (placed.submission_id is not null or placed.is_exempt)) as is_settled,
+        bool_or(placed.is_revised) as is_revised,
+        min(placed.vintage_from) as vintage_from,
+        max(placed.vintage_to) as vintage_to,
+        {{ text_list('distinct placed.source_words', '、', 'placed.source_words') }} as source_words
+    from placed
+    inner join asked_return
+        on placed.indicator_code = asked_return.indicator_code and placed.source_return = asked_return.source_return
+    group by placed.indicator_code, placed.caliber_id, placed.county_code, placed.part_period
+),
+
+part as (
+    select
+        summed.*,
+        indicator.over_year,
+        expected.period_type,
+        expected.calendar_year,
+        expected.county_name,
+        expected.city_code,
+        expected.sort_order,
+        expected.reference_on,
+        expected.is_year_spanned,
+        expected.is_year_spanned_by_all,
+        coalesce(reason.lacking, '') as lacking,
+        coalesce(absent.words, '') as absent_words
+    from summed
+    inner join {{ source('declared', 'indicator') }} as indicator on summed.indicator_code = indicator.indicator_code
+    inner join {{ ref('stg_expected_filing') }} as expected
+        on
+            indicator.anchor_return = expected.return_code
+            and summed.county_code = expected.county_code
+            and summed.part_period = expected.period
+    left join reason
+        on
+            summed.indicator_code = reason.indicator_code
+            and summed.caliber_id = reason.caliber_id
+            and summed.county_code = reason.county_code
+            and summed.part_period = reason.part_period
+    left join {{ source('declared', 'return_rule') }} as absent
+        on summed.kind_return = absent.return_code and absent.rule = 'absent'
+),
+
+part_of_period as (
+    select
+        *,
+        part_period as period,
+        true as is_period_spanned,
+        true as is_period_spanned_by_all
+    from part
+    union all
+    select
+        *,
+        calendar_year as period,
+        is_year_spanned as is_period_spanned,
+        is_year_spanned_by_all as is_period_spanned_by_all
+    from part
+    where period_type in ('quarter', 'month') and over_year = 'sum'
+),
+
+{{ county_parts('part_of_period') }}
