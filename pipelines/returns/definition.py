@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -406,6 +406,8 @@ class ReturnDefinition(_Frozen):
     #: 指标解释 of each column: who counts, as of when. It changes nothing that is read.
     explanations: dict[str, str] = {}
     levels: tuple[Level, ...] = ()
+    #: What indicators may ask of the return; `declarations.offers` reads it. It changes nothing that is read.
+    analysis: dict[str, Any] = Field(default={}, repr=False)
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "ReturnDefinition":
