@@ -92,6 +92,11 @@ class Home:
         return self.private / "postponed.json"
 
     @property
+    def run_log(self) -> Path:
+        """What each run did."""
+        return self.private / "runs.sqlite"
+
+    @property
     def build_database(self) -> Path:
         return self.private / "build.duckdb"
 

@@ -254,19 +254,21 @@ def _run(
 ) -> None:
     """Run the update and say what came of it; `indicators`: with the municipal figures, as after a run that was asked for."""
     from pipelines.cli.running import run_update
+    from pipelines.operations.run_log import AnswerResult, CollectResult, CopyResult, ScreenResult
 
     home.municipality  # noqa: B018 - a wrong configuration is told before anything is done
     with _progress(say("审核报送件", "Screening submissions")) as advance:
         ran = run_update(home, again=again, progress=advance)
-    for told in ran.told:
-        complain(told)
+    for remark in ran.remarks:
+        complain(remark)
     names = {county.code: county.name for county in home.municipality.counties}
-    for code, problem in ran.problems.items():
+    for code, problem in ran.problems(CollectResult).items():
         source = f"{names[code]}（{code}）" if code in names else code
         complain(say(f"来源 {source} 读不出来：{problem}", f"Source {source} could not be read: {problem}"))
-    for left in (*ran.left, *ran.passed_over):
-        complain(left)
-    for code, files_n in ran.postponed.items():
+    for result in ran.of(CollectResult):
+        for left in (*result.left, *result.passed_over):
+            complain(left)
+    for code, files_n in ((code, n) for result in ran.of(ScreenResult) for code, n in result.postponed.items()):
         complain(
             say(
                 f"{names.get(code, code)}有 {files_n} 件本次没有审核：一次运行留给它的处理时间（limits.county_seconds）已经用完。"
@@ -274,9 +276,9 @@ def _run(
                 f"{files_n} files of {code} were left for the next run: its share of one run's time is used up.",
             )
         )
-    for where, problem in ran.uncopied.items():
+    for where, problem in ran.problems(CopyResult).items():
         complain(say(f"PostgreSQL 副本（{where}）：{problem}", f"Copy in PostgreSQL ({where}): {problem}"))
-    for code, problem in ran.undelivered.items():
+    for code, problem in ran.problems(AnswerResult).items():
         complain(
             say(
                 f"{code} 的回执没有送到，下次再送：{problem}",
@@ -285,7 +287,7 @@ def _run(
         )
     if ran.failure:
         complain(say("系统故障，不是县区的错：", "System fault, not a county's mistake:"))
-        complain(ran.failure)
+        complain(say(ran.failure.chinese, ran.failure.english))
         errors.print(
             say(
                 "已发布的指标库保持不变；故障排除后再运行即可。",
@@ -293,12 +295,12 @@ def _run(
             )
         )
         sys.exit(1)
-    if not ran.changed and not ran.screened_n:
+    if not ran.is_changed and not ran.screened_n:
         tell(say("没有新的报送件，指标库已是最新，未做任何更改。", "Nothing new: the published file is up to date."))
     else:
         tell(
-            say(f"新收 {ran.landed_n} 件，审核 {ran.screened_n} 件，构建 {ran.nodes_n} 个模型与检验。",
-                f"{ran.landed_n} submissions landed, {ran.screened_n} screened, {ran.nodes_n} models and tests built.")
+            say(f"新收 {ran.collected_n} 件，审核 {ran.screened_n} 件，构建 {ran.nodes_n} 个模型与检验。",
+                f"{ran.collected_n} submissions landed, {ran.screened_n} screened, {ran.nodes_n} models and tests built.")
         )  # fmt: skip
     if indicators:
         boards.show_municipal(home)
@@ -313,6 +315,20 @@ def _run(
                 )
             )
         sys.exit(1)
+
+
+@app.command()
+def runs(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="运行编号（前几位即可）：看它每一步")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="最近多少次")] = 20,
+) -> None:
+    """最近的运行：收了什么，审了什么，每一步用时，哪里出了故障。The last runs, or one of them step by step."""
+    from pipelines.cli.runs import show_run, show_runs
+
+    if run_id:
+        show_run(_home(), run_id)
+    else:
+        show_runs(_home(), limit)
 
 
 @app.command()

@@ -17,16 +17,18 @@ from pipelines.orchestration.assets import (
     RESCREENED,
     SUBMISSIONS,
     TURN,
-    collect_assets,
     county_partitions,
+    lateness,
     marts_asset,
-    outbox_asset,
-    postgres_asset,
-    publish_asset,
+    outbox,
+    postgres,
+    references,
     rescreened_asset,
     screen_asset,
     seed_specs,
+    submissions_asset,
     turn_resource,
+    xianbao,
 )
 from pipelines.orchestration.failures import last_failure
 from pipelines.orchestration.history import forget_old_runs
@@ -64,15 +66,17 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
     manifest = dbt.manifest_json(home)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *seed_specs(manifest),
-        *collect_assets(home),
-        rescreened_asset(home, progress),
-        screen_asset(home, manifest, progress),
-        marts_asset(home, manifest),
-        publish_asset(home),
-        outbox_asset(home),
+        submissions_asset(home),
+        references,
+        lateness,
+        rescreened_asset(home),
+        screen_asset(manifest),
+        marts_asset(manifest),
+        xianbao,
+        outbox,
     ]
     if home.municipality.publish.postgres:
-        assets.append(postgres_asset(home, home.municipality.publish.postgres))
+        assets.append(postgres)
     everything = dg.AssetSelection.all()
     modelled = everything - dg.AssetSelection.assets(SUBMISSIONS, REFERENCES, LATENESS, RESCREENED)
     update = dg.define_asset_job(
@@ -177,7 +181,7 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
 
     return dg.Definitions(
         assets=assets,
-        resources={TURN: turn_resource(home)},
+        resources={TURN: turn_resource(home, progress)},
         jobs=[update, rescreen, backfill, deadline, upkeep],
         sensors=[county_sources, backfilled],
         schedules=[nightly, daily_deadlines, nightly_upkeep],

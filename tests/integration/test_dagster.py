@@ -128,7 +128,7 @@ def test_a_county_and_a_period_are_backfilled_by_their_partition(home: Home, sch
         assert result.success
         told = {event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
                 for event in result.get_asset_materialization_events()}  # fmt: skip
-        screened[key] = told["landing/rescreened"]["screened"].value
+        screened[key] = told["landing/rescreened"]["screened_n"].value
     assert screened == {"140926|2024-2025": 1, "140925|2024-2025": 0}
     # What follows from it is built by the run that the sensor asks for.
     assert next(one for one in build_defs(home).sensors or [] if one.name == "backfilled").job_name == "rescreen"
@@ -191,7 +191,7 @@ def test_after_a_quiet_night_there_is_nothing_to_do(home: Home, school_return: P
     assert _run(home, config={"ops": {"marts": {"config": {"everything": True}}}})[0].success
     result, _ = _run(home)
     nodes = [
-        event.step_materialization_data.materialization.metadata["nodes"].value
+        event.step_materialization_data.materialization.metadata["nodes_n"].value
         for event in result.get_asset_materialization_events()
         if event.asset_key == MARTS_FILE
     ]
@@ -233,7 +233,7 @@ def test_rescreening_a_county_judges_its_files_again(home: Home, school_return: 
         "/".join(event.asset_key.path): event.step_materialization_data.materialization.metadata
         for event in result.get_asset_materialization_events()
     }
-    assert screened["landing/submission"]["screened"].value == 1
+    assert screened["landing/submission"]["screened_n"].value == 1
     result, _ = _run(home, "rescreen", {"ops": {"screen": {"config": {"county_code": "140925"}}}}, tags={})
     assert result.success
     assert rows(home, "SELECT count(*) FROM marts.mart_submission_status WHERE versions_n > 1") == [(0,)]
@@ -466,7 +466,7 @@ def test_what_is_no_file_to_be_collected_is_told(home: Home):
         for event in result.get_asset_materialization_events()
     }
     assert told["raw/submissions"]["passed_over"].value == ["链接.xlsx: 是链接，不收取"]
-    assert told["raw/submissions"]["landed"].value == 0
+    assert told["raw/submissions"]["collected_n"].value == 0
 
 
 def test_one_silent_county_does_not_keep_the_others_waiting(
