@@ -1,4 +1,5 @@
-"""Running the update job in this process: the same assets as the daemon's, one run, recorded in the same Dagster instance."""
+"""Running the update job in this process: the same assets as the daemon's, one run, recorded in the same Dagster
+instance."""
 
 import logging
 import os
@@ -36,8 +37,9 @@ def run_update(
     again: tuple[str | None, str | None] = (None, None),
     progress: Callable[[int, int], None] | None = None,
 ) -> RunResult:
-    """Collect, screen, model and publish, while no other run does. Raises ConfigurationError before anything is done when the
-    configuration is wrong, HomeBusy when another run does not end, and Interrupted when the process is told to stop."""
+    """Collect, screen, model and publish, while no other run does. Raises ConfigurationError before anything is done
+    when the configuration is wrong, HomeBusy when another run does not end, and Interrupted when the process is told to
+    stop."""
     import dagster  # noqa: F401 - what is not installed is told before the home is held
 
     with closed_to_others(), noted() as which:
@@ -71,7 +73,7 @@ def _run_job(
     import dagster as dg
     from dagster._core.instance.ref import InstanceRef
 
-    from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
+    from pipelines.orchestration.code_location import UPDATE_JOB, build_defs, county_range
     from pipelines.orchestration.history import forget_old_runs
     from pipelines.orchestration.liveness import bury_dead_runs
 

@@ -1,13 +1,14 @@
 """What each run did: results of its steps, kept in a table of runs and one of their steps, written as the run proceeds.
 
-Belongs here: the results as dataclasses, and keeping and reading them. Making them is the business of the steps; the command and
-Dagster's metadata show them, both from here.
+Belongs here: the results as dataclasses, and keeping and reading them. Making them is the business of the steps; the
+command and Dagster's metadata show them, both from here.
 
     warehouse/private/runs.sqlite     tables run and run_step
 
-A file of its own beside the build database: that one nobody but a step at work may open, and it is thrown away whenever its schema
-changes or it is damaged, while what runs did cannot be made again. So the log outlives a rebuild, can be read while a run writes it,
-and goes with `warehouse/` alone; one that is damaged itself is put aside and begun anew. No model reads it: it is full of clock times.
+A file of its own beside the build database: that one nobody but a step at work may open, and it is thrown away whenever
+its schema changes or it is damaged, while what runs did cannot be made again. So the log outlives a rebuild, can be
+read while a run writes it, and goes with `warehouse/` alone; one that is damaged itself is put aside and begun anew. No
+model reads it: it is full of clock times.
 """
 
 import json
@@ -37,8 +38,9 @@ _OF_A_FILE = frozenset(["IOException", "OutOfMemoryException", "SerializationExc
 
 @dataclass
 class StepResult:
-    """What a step came to. `remarks`: what was not as it should be and what was done about it; `faults`: submission, return or
-    record → how we failed at it; `problems`: county, reference or copy → why it could not be reached (all in Chinese)."""
+    """What a step came to. `remarks`: what was not as it should be and what was done about it; `faults`: submission,
+    return or record → how we failed at it; `problems`: county, reference or copy → why it could not be reached (all in
+    Chinese)."""
 
     step: ClassVar[str] = ""
     remarks: list[str] = field(default_factory=list)
@@ -48,8 +50,8 @@ class StepResult:
 
 @dataclass
 class CollectResult(StepResult):
-    """Pulling from sources: files listed, submissions new to `raw/` (with their ids) and known already; `left`: files for the next
-    pull; `passed_over`: what is no file to be collected."""
+    """Pulling from sources: files listed, submissions new to `raw/` (with their ids) and known already; `left`: files
+    for the next pull; `passed_over`: what is no file to be collected."""
 
     step: ClassVar[str] = "collect"
     listed_n: int = 0
@@ -78,8 +80,8 @@ class LatenessResult(StepResult):
 
 @dataclass
 class ScreenResult(StepResult):
-    """Screening and landing: submissions screened; filings by verdict, findings by outcome, rows landed by return; `postponed`: county
-    → how many of its files are left for the next run; the versions of the rules applied."""
+    """Screening and landing: submissions screened; filings by verdict, findings by outcome, rows landed by return;
+    `postponed`: county → how many of its files are left for the next run; the versions of the rules applied."""
 
     step: ClassVar[str] = "screen"
     screened_n: int = 0
@@ -239,7 +241,7 @@ class RunLog:
         with self._writing() as connection:
             connection.execute(
                 "UPDATE run SET ended_at = ?, outcome = ?, failure = ?, failure_en = ? WHERE run_id = ? AND outcome IS NULL",
-                (_now(), outcome, *_told(failure), run_id),
+                (_now(), outcome, *_words_of(failure), run_id),
             )
 
     def begin_step(self, run_id: str, step: str) -> int:
@@ -261,7 +263,7 @@ class RunLog:
             connection.execute(
                 """UPDATE run_step SET seconds = ?, result = ?, faults_n = ?, failure = ?, failure_en = ?
                    WHERE run_id = ? AND ordinal = ?""",
-                (seconds, kept, len(result.faults), *_told(failure), run_id, ordinal),
+                (seconds, kept, len(result.faults), *_words_of(failure), run_id, ordinal),
             )
 
     def keep_newest(self, runs_n: int) -> None:
@@ -274,7 +276,8 @@ class RunLog:
     # Reading
 
     def last(self, runs_n: int, run_id: str = "") -> list[RunResult]:
-        """The newest runs, newest first; of those whose id begins with `run_id`. Raises FileUnusable where the log is damaged."""
+        """The newest runs, newest first; of those whose id begins with `run_id`. Raises FileUnusable where the log is
+        damaged."""
         if not self.path.exists():
             return []
         try:
@@ -323,7 +326,8 @@ class RunLog:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Why something failed: the innermost cause. What we say of ourselves we say in words; all else is named as what it is."""
+    """Why something failed: the innermost cause. What we say of ourselves we say in words; all else is named as what it
+    is."""
     while error.__cause__ is not None:
         error = error.__cause__
     name, message = type(error).__name__, str(error)
@@ -337,7 +341,7 @@ def failure_of(error: BaseException) -> Failure:
     return Failure(words, words)
 
 
-def _told(failure: Failure | None) -> Sequence[str | None]:
+def _words_of(failure: Failure | None) -> Sequence[str | None]:
     return (failure.chinese, failure.english) if failure else (None, None)
 
 

@@ -86,8 +86,9 @@ _Result = TypeVar("_Result", bound=StepResult)
 
 @dataclass
 class Turn:
-    """One run's hold on its home, from its first step to its last. `progress` is told of each file screened; `database`: the identity
-    of the build database that the run has screened into, None before it has; `outcome`: of the run, as its steps leave it."""
+    """One run's hold on its home, from its first step to its last. `progress` is told of each file screened;
+    `database`: the identity of the build database that the run has screened into, None before it has; `outcome`: of the
+    run, as its steps leave it."""
 
     home: Home
     run_id: str
@@ -99,7 +100,8 @@ class Turn:
 
     @contextmanager
     def step(self, result: _Result) -> Iterator[_Result]:
-        """Do a step, which fills `result` in: it is kept in the log of runs however the step ends, with the time that it took."""
+        """Do a step, which fills `result` in: it is kept in the log of runs however the step ends, with the time that
+        it took."""
         self.result = result
         ordinal, started, failure = self.log.begin_step(self.run_id, result.step), time.monotonic(), None
         try:
@@ -111,13 +113,13 @@ class Turn:
         finally:
             self.log.end_step(self.run_id, ordinal, round(time.monotonic() - started, 3), result, failure)
 
-    def again(self, made: Callable[[], _Made], before: Callable[[], object] = lambda: None) -> _Made:
+    def recovering(self, made: Callable[[], _Made], before: Callable[[], object] = lambda: None) -> _Made:
         """What a part of a step makes, whatever state the private databases are in: `before` makes them once more."""
         return making_again(self.home, made, before, self.result.remarks)
 
     def land(self, **how: Any) -> Landed:
         """Land what is new."""
-        landed = self.again(lambda: land_new(self.home, **how))
+        landed = self.recovering(lambda: land_new(self.home, **how))
         self.database = landed.database
         self.result.faults |= landed.faults
         self.result.remarks += landed.remarks
@@ -125,17 +127,17 @@ class Turn:
 
     def build(self, **how: Any) -> list[dbt.BuiltNode]:
         """Build the models that are out of date."""
-        return self.again(lambda: build_marts(self.home, database=self.database, **how), self.land)
+        return self.recovering(lambda: build_marts(self.home, database=self.database, **how), self.land)
 
     def publish(self) -> Published:
         """Publish what was built."""
-        published = self.again(lambda: publish(self.home, database=self.database), self._land_and_build)
+        published = self.recovering(lambda: publish(self.home, database=self.database), self._land_and_build)
         self.result.remarks += published.told
         return published
 
     def answer(self) -> Answered:
         """Write the counties' answers."""
-        return self.again(lambda: write_answers(self.home, database=self.database), self._land_build_and_publish)
+        return self.recovering(lambda: write_answers(self.home, database=self.database), self._land_build_and_publish)
 
     def _land_and_build(self) -> None:
         self.land()
@@ -150,7 +152,8 @@ TurnOfRun = dg.ResourceParam[Turn]
 
 
 def turn_resource(home: Home, progress: Callable[[int, int], None] | None = None) -> dg.ResourceDefinition:
-    """The home held for the time of a run, in whatever process; a run that comes meanwhile waits, and gives up in words."""
+    """The home held for the time of a run, in whatever process; a run that comes meanwhile waits, and gives up in
+    words."""
 
     @dg.resource(description="一次运行从头到尾独占本主目录。")
     def turn(context: dg.InitResourceContext) -> Iterator[Turn]:
@@ -244,7 +247,7 @@ def _names(home: Home) -> dict[str, str]:
     return {county.code: county.name for county in home.municipality.counties}
 
 
-def _told(names: Mapping[str, str], problems: Mapping[str, str]) -> dict[str, Any]:
+def _problem_metadata(names: Mapping[str, str], problems: Mapping[str, str]) -> dict[str, Any]:
     """What went wrong with whom, by name: as data, and as a table."""
     return {
         "problems": dg.MetadataValue.json(dict(problems)),
@@ -264,11 +267,11 @@ def _name_in_run(context: dg.AssetExecutionContext, home: Home, what: str, probl
         )
 
 
-def _reached_check(name: str, asset: dg.AssetKey, told: Mapping[str, Any], *, passed: bool) -> dg.AssetCheckResult:
-    """A source, an outbox or a copy that cannot be reached is its owner's alone: the others go on, the run stays green, the next tries
-    again."""
+def _reached_check(name: str, asset: dg.AssetKey, shown: Mapping[str, Any], *, passed: bool) -> dg.AssetCheckResult:
+    """A source, an outbox or a copy that cannot be reached is its owner's alone: the others go on, the run stays green,
+    the next tries again."""
     return dg.AssetCheckResult(
-        passed=passed, check_name=name, asset_key=asset, severity=dg.AssetCheckSeverity.WARN, metadata=dict(told)
+        passed=passed, check_name=name, asset_key=asset, severity=dg.AssetCheckSeverity.WARN, metadata=dict(shown)
     )
 
 
@@ -290,11 +293,11 @@ def _collect(
     for code, problem in result.problems.items():
         context.log.warning(f"{code}: {problem}")
     _name_in_run(context, home, "not_collected", result.problems)
-    told = _told(_names(home), result.problems)
+    problems = _problem_metadata(_names(home), result.problems)
     asset = REFERENCES if isinstance(result, ReferencesResult) else SUBMISSIONS
     return dg.MaterializeResult(
-        metadata=metadata(result) | told,
-        check_results=[_reached_check("sources_reachable", asset, told, passed=not result.problems)],
+        metadata=metadata(result) | problems,
+        check_results=[_reached_check("sources_reachable", asset, problems, passed=not result.problems)],
     )
 
 
@@ -342,7 +345,7 @@ def lateness(turn: TurnOfRun, config: LatenessConfig) -> dg.MaterializeResult:
     on = date.fromisoformat(config.day) if config.day else beijing_day(datetime.now(UTC).replace(tzinfo=None))
     with turn.step(LatenessResult(day=on.isoformat())) as result:
         turn.land()
-        received = turn.again(lambda: received_filings(turn.home), turn.land)
+        received = turn.recovering(lambda: received_filings(turn.home), turn.land)
         result.late_filings_n = len(record_late(turn.home, received, on=on))
     return dg.MaterializeResult(metadata=metadata(result))
 
@@ -358,10 +361,11 @@ def seed_specs(manifest: Path) -> list[dg.AssetSpec]:
 
 
 def rescreened_asset(home: Home) -> dg.AssetsDefinition:
-    """Judging again what a county has filed for a period, by the rules of today: a partition each, so that it can be backfilled.
+    """Judging again what a county has filed for a period, by the rules of today: a partition each, so that it can be
+    backfilled.
 
-    The models are not built with it: Dagster takes a backfill for failed that leaves out a model which nothing touched. A sensor asks
-    for a run of them afterwards.
+    The models are not built with it: Dagster takes a backfill for failed that leaves out a model which nothing touched.
+    A sensor asks for a run of them afterwards.
     """
 
     @dg.asset(
@@ -390,7 +394,8 @@ def rescreened_asset(home: Home) -> dg.AssetsDefinition:
 
 
 def screen_asset(manifest: Path) -> dg.AssetsDefinition:
-    """Screening everything that is new in one batch: each landing table is an asset, so that each dbt source has its own."""
+    """Screening everything that is new in one batch: each landing table is an asset, so that each dbt source has its
+    own."""
     sources = json.loads(manifest.read_bytes())["sources"].values()
     # A return whose models are still to be written has no source yet.
     described = {f"landing.{code}": f"{form_label(code)}：已接收的数据行。" for code in current_definitions()}
@@ -438,7 +443,7 @@ def screen_asset(manifest: Path) -> dg.AssetsDefinition:
             result.verdicts = dict(Counter(filing.verdict for filing in landed.filings))
             result.findings_n, result.rows_n = dict(landed.findings_n), dict(landed.rows_n)
             result.postponed = dict(landed.postponed)
-            judged, shown = turn.again(
+            judged, shown = turn.recovering(
                 lambda: (standing(home), standing_findings(home, SHOWN_ROWS)),
                 lambda: turn.land(progress=turn.progress),
             )
@@ -454,12 +459,12 @@ def screen_asset(manifest: Path) -> dg.AssetsDefinition:
         _name_in_run(context, home, "left_for_next_run", dict.fromkeys(result.postponed, ""))
         for spec in specs:
             name = spec.key.path[-1]
-            told: dict[str, Any] = {"code_version": code_version()}
+            shown_of: dict[str, Any] = {"code_version": code_version()}
             if name == "submission":
-                told |= metadata(result)
+                shown_of |= metadata(result)
             elif name in result.rows_n:
-                told["dagster/partition_row_count"] = result.rows_n[name]
-            yield dg.MaterializeResult(asset_key=spec.key, metadata=told)
+                shown_of["dagster/partition_row_count"] = result.rows_n[name]
+            yield dg.MaterializeResult(asset_key=spec.key, metadata=shown_of)
         # A file at which we failed holds up nobody, but it is our fault and no result: the check says so as an error.
         yield dg.AssetCheckResult(
             asset_key=["landing", "submission"],
@@ -583,10 +588,10 @@ def postgres(context: dg.AssetExecutionContext, turn: TurnOfRun) -> dg.Materiali
             result.problems = dict(copied.kept)
     for where, problem in result.problems.items():
         context.log.warning(f"{where}: {problem}")
-    told = _told({}, result.problems)
+    problems = _problem_metadata({}, result.problems)
     return dg.MaterializeResult(
-        metadata=metadata(result) | told,
-        check_results=[_reached_check("postgres_copied", POSTGRES, told, passed=not result.problems)],
+        metadata=metadata(result) | problems,
+        check_results=[_reached_check("postgres_copied", POSTGRES, problems, passed=not result.problems)],
     )
 
 
@@ -611,8 +616,8 @@ def outbox(context: dg.AssetExecutionContext, turn: TurnOfRun) -> dg.Materialize
     for code, problem in result.problems.items():
         context.log.warning(f"{code}: {problem}")
     _name_in_run(context, home, "not_delivered", result.problems)
-    told = _told(_names(home), result.problems)
+    problems = _problem_metadata(_names(home), result.problems)
     return dg.MaterializeResult(
-        metadata=metadata(result) | told | {"path": dg.MetadataValue.path(str(home.outbox))},
-        check_results=[_reached_check("outboxes_reachable", OUTBOX, told, passed=not result.problems)],
+        metadata=metadata(result) | problems | {"path": dg.MetadataValue.path(str(home.outbox))},
+        check_results=[_reached_check("outboxes_reachable", OUTBOX, problems, passed=not result.problems)],
     )

@@ -45,7 +45,8 @@ def is_alive(home: Home, run_id: str) -> bool:
 
 
 def bury_dead_runs(home: Home, instance: dg.DagsterInstance) -> list[str]:
-    """Mark as failed, and in the log of runs as killed, every unfinished run that gave a sign of life and gives it no longer.
+    """Mark as failed, and in the log of runs as killed, every unfinished run that gave a sign of life and gives it no
+    longer.
 
     Returns their ids. The signs of runs that ended by themselves go too.
     """

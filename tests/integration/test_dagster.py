@@ -11,7 +11,7 @@ import pytest
 from pipelines.home import Home
 from pipelines.intake.collect import collect
 from pipelines.orchestration.assets import MARTS_FILE, TURN
-from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
+from pipelines.orchestration.code_location import UPDATE_JOB, build_defs, county_range
 from pipelines.orchestration.failures import last_failure
 from pipelines.orchestration.sources import Failure, look_for_news
 from pipelines.warehouse import dbt

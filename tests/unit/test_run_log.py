@@ -81,7 +81,7 @@ def test_a_step_that_is_interrupted_fails_nobody(turn: Turn):
     assert turn.outcome == INTERRUPTED
 
 
-def test_a_run_at_work_is_read_and_one_killed_has_no_sign_of_life(home: Home, turn: Turn):
+def test_a_run_at_work_is_read_and_a_killed_one_is_told(home: Home, turn: Turn):
     show_life(home, "a1")
     with turn.step(ScreenResult()):
         run = RunLog(home.run_log).get("a1")

@@ -1,13 +1,14 @@
 """An OOXML package that is edited so that every byte which nobody edits stays as it is.
 
-Belongs here: parts, relations and content types. The workbook part, a sheet and its notes are `sheets`, the style sheet is `styles`;
-what is marked and what is said stands in `annotated`.
+Belongs here: parts, relations and content types. The workbook part, a sheet and its notes are `sheets`, the style sheet
+is `styles`; what is marked and what is said stands in `annotated`.
 
-Why not openpyxl: it reads a workbook into its own model and writes that model back. Charts, images, pivot tables, form controls,
-slicers, rich text, extension lists (drop-downs that point at another sheet) and the cached values of formulas do not survive, and
-a return whose formulas lost their values screens as empty. Here a part that is not edited is copied, and of an edited sheet only
-the tags concerned change, so a value can neither be lost nor altered; the parts around the sheets are trees (`trees`). The price: what cannot be edited safely (strict OOXML, a
-DOCTYPE, a damaged package) is refused with `NotEditable`, and the caller answers in another way.
+Why not openpyxl: it reads a workbook into its own model and writes that model back. Charts, images, pivot tables, form
+controls, slicers, rich text, extension lists (drop-downs that point at another sheet) and the cached values of formulas
+do not survive, and a return whose formulas lost their values screens as empty. Here a part that is not edited is
+copied, and of an edited sheet only the tags concerned change, so a value can neither be lost nor altered; the parts
+around the sheets are trees (`trees`). The price: what cannot be edited safely (strict OOXML, a DOCTYPE, a damaged
+package) is refused with `NotEditable`, and the caller answers in another way.
 """
 
 import io

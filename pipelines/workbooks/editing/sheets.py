@@ -1,6 +1,8 @@
-"""Edits of a workbook's list of sheets, of one sheet's cells, and of the notes on them, the cells as text and the rest as trees: `package` says why.
+"""Edits of a workbook's list of sheets, of one sheet's cells, and of the notes on them, the cells as text and the rest
+as trees: `package` says why.
 
-Belongs here: adding, replacing and removing sheets; filling cells and clearing fills; writing notes beside those of the county.
+Belongs here: adding, replacing and removing sheets; filling cells and clearing fills; writing notes beside those of the
+county.
 """
 
 import math
@@ -345,7 +347,8 @@ class SheetText:
     ) -> None:
         """Give cells other formats, in one pass.
 
-        `ours`: formats to be taken away, by `cleared` (cell, format → format). `marks`: cell → (format → format), applied after.
+        `ours`: formats to be taken away, by `cleared` (cell, format → format). `marks`: cell → (format → format),
+        applied after.
         """
         by_row: dict[int, dict[int, Callable[[int], int]]] = {}
         for (row, column), change in marks.items():
@@ -763,8 +766,8 @@ def _words(text: Element) -> str:
 def _cut_ours(text: Element, mark: str) -> None:
     """Leave what the county wrote in a note: everything before our mark, in its own runs.
 
-    The blank lines that we put between the county's text and ours go too: they are a run of their own or, once the file was saved
-    elsewhere, the end of the county's last run.
+    The blank lines that we put between the county's text and ours go too: they are a run of their own or, once the file
+    was saved elsewhere, the end of the county's last run.
     """
     runs = list(text)
     cut = next((number for number, run in enumerate(runs) if mark in _words(run)), None)

@@ -1,4 +1,5 @@
-"""The style sheet of a workbook: formats that are added for our marks, and fills told in words so that they can be given back.
+"""The style sheet of a workbook: formats that are added for our marks, and fills told in words so that they can be
+given back.
 
 Belongs here: the part `styles.xml`. Which cell gets which format is `annotated`'s business.
 """
@@ -23,7 +24,8 @@ _FILL_NOTE = re.compile(rf"(?P<type>[a-zA-Z0-9]{{1,20}})(?: fg\((?P<fg>{_COLOUR}
 
 
 class Styles:
-    """The style sheet of a workbook. Only ever appended to: no index that a cell of the county holds changes its meaning.
+    """The style sheet of a workbook. Only ever appended to: no index that a cell of the county holds changes its
+    meaning.
 
     Raises NotEditable for one without its lists.
     """
@@ -140,7 +142,8 @@ class Styles:
         return note if _FILL_NOTE.fullmatch(note) else ""
 
     def fill_from_note(self, note: str) -> int:
-        """The fill that a note describes; a note comes back from a county, so what is not of the expected form is no fill."""
+        """The fill that a note describes; a note comes back from a county, so what is not of the expected form is no
+        fill."""
         match = _FILL_NOTE.fullmatch(note)
         if match is None:
             return 0

@@ -1,10 +1,11 @@
 """XML parts of a package as trees: names with their namespaces, written again with the prefixes that they came with.
 
-Belongs here: reading a part, writing it, and text as XML takes it. Not here: what a part means; and no cells of a sheet, which are
-edited as text (`sheets` says why).
+Belongs here: reading a part, writing it, and text as XML takes it. Not here: what a part means; and no cells of a
+sheet, which are edited as text (`sheets` says why).
 
-Why the standard library and a writer of our own: its own writer renames prefixes and drops the declarations that only `mc:Ignorable`
-needs, after which Excel takes a workbook for damaged. A document type is refused, so no entity is ever defined or fetched.
+Why the standard library and a writer of our own: its own writer renames prefixes and drops the declarations that only
+`mc:Ignorable` needs, after which Excel takes a workbook for damaged. A document type is refused, so no entity is ever
+defined or fetched.
 """
 
 import re
@@ -25,7 +26,8 @@ class NotEditable(Exception):
 
 
 def xml_text(text: str) -> str:
-    """Text of a cell or note as element content: escaped, without what XML or Excel's own `_x0041_` escapes would change."""
+    """Text of a cell or note as element content: escaped, without what XML or Excel's own `_x0041_` escapes would
+    change."""
     plain = _NOT_XML.sub(" ", text).replace("\r\n", "\n").replace("\r", "\n")
     return escape(_ESCAPE_LIKE.sub("_x005F_", plain))
 
@@ -65,7 +67,8 @@ class _Builder(ElementTree.TreeBuilder):
 
 
 class Tree:
-    """One part: `root`, to be changed in place, and `xml()` to write it. Raises NotEditable for what is no XML or declares entities."""
+    """One part: `root`, to be changed in place, and `xml()` to write it. Raises NotEditable for what is no XML or
+    declares entities."""
 
     def __init__(self, content: bytes, part: str) -> None:
         builder = _Builder(part)

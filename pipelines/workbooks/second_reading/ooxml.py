@@ -1,4 +1,5 @@
-"""Sheets and shared texts of OOXML (.xlsx, .xlsm): parts written plainly by `ooxml_plain`, and here by a walk whatever else XML allows."""
+"""Sheets and shared texts of OOXML (.xlsx, .xlsm): parts written plainly by `ooxml_plain`, and here by a walk whatever
+else XML allows."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -51,7 +52,8 @@ def read_workbook(content: bytes) -> tuple[list[tuple[str, str, str]], bool]:
 
 
 def says_more(content: bytes, sheets: Sequence[tuple[str, str, str]]) -> bool:
-    """Whether a workbook part has other elements or attributes by the names that a reader goes by who looks at no namespace."""
+    """Whether a workbook part has other elements or attributes by the names that a reader goes by who looks at no
+    namespace."""
     elements = re.findall(rb"<(?:[\w.-]+:)?sheet(?=[\s/>])[^<>]*", content)
     ids_n = sum(len(re.findall(rb"[\w.-]+:id\s*=", element)) for element in elements)
     properties_n = len(re.findall(rb"<(?:[\w.-]+:)?workbookPr\s[^<>]*date1904", content))

@@ -1,4 +1,5 @@
-"""What both ways of reading an OOXML sheet share: addresses and areas, references in texts, and values that are neither number nor shared text."""
+"""What both ways of reading an OOXML sheet share: addresses and areas, references in texts, and values that are neither
+number nor shared text."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""OOXML parts written as office programs write them, which is nearly all, read by expressions, which is much faster than a walk.
+"""OOXML parts written as office programs write them, which is nearly all, read by expressions, which is much faster
+than a walk.
 
 Whatever is written in another way that XML allows is told here and left to `ooxml`.
 """
@@ -37,7 +38,8 @@ _SLICE = 1 << 20
 
 
 def refuse_entities(content: bytes) -> None:
-    """Raises Contradiction for a part that defines entities, which no office program writes and a few lines unfold to gigabytes."""
+    """Raises Contradiction for a part that defines entities, which no office program writes and a few lines unfold to
+    gigabytes."""
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise Contradiction("XML 含有实体定义（DTD）")
 

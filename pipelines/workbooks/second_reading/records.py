@@ -1,6 +1,8 @@
-"""The kinds of records in binary workbooks, by the names of their specifications ([MS-XLS] 2.3.2 and [MS-XLSB] 2.3.2, there with Brt before).
+"""The kinds of records in binary workbooks, by the names of their specifications ([MS-XLS] 2.3.2 and [MS-XLSB] 2.3.2,
+there with Brt before).
 
-Belongs here: names. Plain numbers rather than an enumeration: they are compared for every record of a sheet, a million times in a large one.
+Belongs here: names. Plain numbers rather than an enumeration: they are compared for every record of a sheet, a million
+times in a large one.
 """
 
 
@@ -66,7 +68,8 @@ class Biff8:
 
 
 class Biff12:
-    """.xlsb. A cell has a long form, and most a short one, which stands `SHORT` further: right of the cell before, without a column."""
+    """.xlsb. A cell has a long form, and most a short one, which stands `SHORT` further: right of the cell before,
+    without a column."""
 
     ROW_HDR = 0
     CELL_BLANK = 1
