@@ -425,9 +425,9 @@ def test_a_part_keeps_prefixes_and_what_only_ignorable_needs():
 def test_a_prefix_that_means_two_namespaces_still_means_both():
     tree = Tree(b'<a xmlns="urn:a"><b xmlns="urn:b" xmlns:p="urn:p" p:c="1"/><d xmlns:p="urn:q" p:c="2"/></a>', "x")
     again = Tree(tree.xml().encode(), "x").root
-    assert [(one.tag, dict(one.attrib)) for one in again] == [
-        ("{urn:b}b", {"{urn:p}c": "1"}),
-        ("{urn:a}d", {"{urn:q}c": "2"}),
+    assert [(one.tag, one.get("{urn:p}c"), one.get("{urn:q}c")) for one in again] == [
+        ("{urn:b}b", "1", None),
+        ("{urn:a}d", None, "2"),
     ]
 
 

@@ -9,6 +9,7 @@ defined or fetched.
 """
 
 import re
+from dataclasses import dataclass, field
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
@@ -52,18 +53,33 @@ def fragment(xml: str) -> Element:
 
 
 class _Builder(ElementTree.TreeBuilder):
-    """Elements, and the (prefix, namespace) that the part declares. Comments and instructions are dropped."""
+    """Elements, with what they declare (`xmlns…`) among their attributes. Comments and instructions are dropped."""
 
     def __init__(self, part: str) -> None:
         super().__init__()
         self.part = part
-        self.declared: list[tuple[str, str]] = []
+        self.prefixes: set[str] = set()
+        self._declared: dict[str, str] = {}
 
     def start_ns(self, prefix: str | None, namespace: str | None) -> None:
-        self.declared.append((prefix or "", namespace or ""))
+        self.prefixes.add(prefix or "")
+        self._declared[f"xmlns:{prefix}" if prefix else "xmlns"] = namespace or ""
+
+    def start(self, tag: str, attributes: dict[str, str], /) -> Element:
+        if self._declared:
+            attributes, self._declared = attributes | self._declared, {}
+        return super().start(tag, attributes)
 
     def doctype(self, *_: str | None) -> None:
         raise NotEditable(f"部件 {self.part} 含有实体声明")
+
+
+@dataclass
+class _Scope:
+    """The namespaces of the prefixes that hold within an element, and names already written with them."""
+
+    namespaces: dict[str, str]
+    names: dict[tuple[str, bool], str] = field(default_factory=dict)
 
 
 class Tree:
@@ -78,50 +94,51 @@ class Tree:
             self.root: Element = parser.close()
         except (ElementTree.ParseError, ValueError, LookupError) as error:
             raise NotEditable(f"部件 {part} 的 XML 不合格") from error
-        # A prefix means one namespace in what is written: whatever is declared further in is declared at the root.
-        self._declared: dict[str, str] = {}
-        for prefix, namespace in builder.declared:
-            self._declared.setdefault(prefix, namespace)
-        self._names: dict[tuple[str, bool], str] = {}
+        self._prefixes = builder.prefixes
 
     def xml(self) -> str:
         """The part as text, without the declaration that precedes it."""
-        body, name = self._written(self.root), self._name(self.root.tag, is_attribute=False)
-        declared = "".join(
-            f' xmlns{":" if prefix else ""}{prefix}="{quoted(namespace)}"'
-            for prefix, namespace in self._declared.items()
-        )
-        return f"<{name}{declared}{body[1 + len(name) :]}"
+        added: dict[str, str] = {}
+        written = self._written(self.root, _Scope({}), added)
+        for prefix, namespace in added.items():
+            name = re.match(r"<[^\s/>]+", written)
+            assert name
+            written = f'{name[0]} xmlns:{prefix}="{quoted(namespace)}"{written[name.end() :]}'
+        return written
 
-    def _written(self, element: Element) -> str:
-        name = self._name(element.tag, is_attribute=False)
+    def _written(self, element: Element, scope: _Scope, added: dict[str, str]) -> str:
+        declared = {key[6:]: value for key, value in element.attrib.items() if key.startswith("xmlns")}
+        if declared:
+            scope = _Scope(scope.namespaces | declared)
+        name = self._name(element.tag, scope, added, is_attribute=False)
         attributes = "".join(
-            f' {self._name(key, is_attribute=True)}="{escape(value, _IN_ATTRIBUTES)}"'
+            f' {self._name(key, scope, added, is_attribute=True)}="{escape(value, _IN_ATTRIBUTES)}"'
             for key, value in element.attrib.items()
         )
-        inner = _content(element.text) + "".join(self._written(child) + _content(child.tail) for child in element)
+        inner = _content(element.text)
+        inner += "".join(self._written(child, scope, added) + _content(child.tail) for child in element)
         return f"<{name}{attributes}>{inner}</{name}>" if inner else f"<{name}{attributes}/>"
 
-    def _name(self, qualified: str, *, is_attribute: bool) -> str:
-        known = self._names.get((qualified, is_attribute))
+    def _name(self, qualified: str, scope: _Scope, added: dict[str, str], *, is_attribute: bool) -> str:
+        known = scope.names.get((qualified, is_attribute))
         if known is None:
             namespace, _, local = qualified[1:].rpartition("}") if qualified[0] == "{" else ("", "", qualified)
-            prefix = self._prefix(namespace, is_attribute=is_attribute)
-            known = self._names[(qualified, is_attribute)] = f"{prefix}:{local}" if prefix else local
+            prefix = self._prefix(namespace, scope, added, is_attribute=is_attribute)
+            known = scope.names[(qualified, is_attribute)] = f"{prefix}:{local}" if prefix else local
         return known
 
-    def _prefix(self, namespace: str, *, is_attribute: bool) -> str:
+    def _prefix(self, namespace: str, scope: _Scope, added: dict[str, str], *, is_attribute: bool) -> str:
         if namespace == XML:
             return "xml"
         if not namespace:
-            if not is_attribute and self._declared.get(""):
+            if not is_attribute and scope.namespaces.get(""):
                 raise NotEditable("部件内的元素没有命名空间")
             return ""
-        for prefix, declared in self._declared.items():
+        for prefix, declared in (scope.namespaces | added).items():
             if declared == namespace and (prefix or not is_attribute):
                 return prefix
-        prefix = next(name for number in range(1, 1000) if (name := f"ns{number}") not in self._declared)
-        self._declared[prefix] = namespace
+        prefix = next(name for number in range(1, 1000) if (name := f"ns{number}") not in self._prefixes | added.keys())
+        added[prefix] = namespace
         return prefix
 
 
