@@ -25,10 +25,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken
 
+from pipelines.municipality import CountyName
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions, current_definitions
 from pipelines.rule_files import definitions_folder, expectations_folder, rules_from
-from pipelines.screening.identify import CountyName
 from pipelines.screening.rules import Rule, cell_states, file_rules, rule_set_version, suite
 from pipelines.screening.settings import ScreenSettings
 from pipelines.workbooks.archives import Unsafe, damage, open_archive

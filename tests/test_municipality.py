@@ -175,7 +175,7 @@ def test_a_template_that_cannot_be_written_is_refused_and_leaves_nothing(
     def disk_full(*_paths: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pipelines.municipality.os.replace", disk_full)
+    monkeypatch.setattr("pipelines.files.os.replace", disk_full)
     with pytest.raises(ConfigurationError, match="No space left"):
         write_sample_municipality(file)
     assert [path.name for path in file.parent.iterdir()] == ["a_file"]

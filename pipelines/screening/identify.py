@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from pipelines.characters import folded, folded_name, is_digits, visible
+from pipelines.municipality import CountyName
 from pipelines.periods import Period, read_period_in_name, read_period_label
 from pipelines.returns import (
     ReturnDefinition,
@@ -75,25 +76,6 @@ _ROLE_PAIR = re.compile(
     rf"(?=(?:{_ROLE_WORDS}|报出日期|联系电话|填报日期|日期)[:(]|$)"
 )
 _NO_NAME = re.compile(r"^[\W_]*$")
-
-
-@dataclass(frozen=True)
-class CountyName:
-    """What screening knows of a county. It exists from `valid_from` on and no longer on `valid_to`; None: as far as is known.
-
-    `passed_into`, `came_from`: codes of the counties that it became when it ended, and that it was made of.
-    """
-
-    code: str
-    name: str
-    valid_from: date | None = None
-    valid_to: date | None = None
-    passed_into: tuple[str, ...] = ()
-    came_from: tuple[str, ...] = ()
-
-    def valid_on(self, day: date) -> bool:
-        """Whether the county exists on `day`."""
-        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day < self.valid_to)
 
 
 @dataclass(frozen=True)

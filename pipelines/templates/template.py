@@ -30,10 +30,10 @@ from typing import Any
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 
+from pipelines.municipality import CountyName
 from pipelines.periods import Period
 from pipelines.returns import Column, Identity, ReturnDefinition
 from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, MISSING_MEANINGS
-from pipelines.screening.identify import CountyName
 from pipelines.screening.rules import OUTCOMES, Rule, file_rules, suite
 from pipelines.workbooks.workbook import METADATA_SHEET, NOTES_SHEET, runs
 

@@ -20,7 +20,7 @@ from pipelines.intake.raw_store import RawDamaged, RawStore, RawSubmission
 from pipelines.intake.source_notes import all_notes, damaged_notes, note_files
 from pipelines.intake.source_notes import as_rows as note_rows
 from pipelines.intake.submission import Submission
-from pipelines.screening.identify import CountyName
+from pipelines.municipality import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import rule_set_version
 from pipelines.screening.screen import Filing, Screening, screen, told

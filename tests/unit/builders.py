@@ -20,9 +20,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from pipelines.decisions import Decision
 from pipelines.intake.submission import Receipt, Submission
+from pipelines.municipality import CountyName
 from pipelines.periods import parse_period
 from pipelines.returns import ReturnDefinition, definition
-from pipelines.screening.identify import CountyName, Table
+from pipelines.screening.identify import Table
 from pipelines.screening.settings import ScreenSettings
 from pipelines.workbooks.bounded import ReadLimits
 from pipelines.workbooks.workbook import Sheet, cell_address

@@ -9,9 +9,9 @@ import openpyxl
 import pytest
 
 from pipelines.intake.submission import Submission
+from pipelines.municipality import CountyName
 from pipelines.returns import all_definitions, current_definitions
 from pipelines.screening import identify, rules
-from pipelines.screening.identify import CountyName
 from pipelines.screening.screen import screen
 from pipelines.screening.settings import ScreenSettings
 from tests.homes import PROJECT
