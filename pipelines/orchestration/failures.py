@@ -45,5 +45,5 @@ def _words(instance: dg.DagsterInstance, run_id: str) -> str:
 
 def _innermost(message: str) -> str:
     """The words of the cause that a message tells last: of what failed in another process the causes arrive as one text."""
-    cause = message.split("caused by the following exception:\n")[-1]
+    cause = message.rsplit("caused by the following exception:\n", maxsplit=1)[-1]
     return " ".join(cause.split("\nStack Trace:")[0].split())
