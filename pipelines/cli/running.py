@@ -13,7 +13,7 @@ from pipelines.cli.interruption import Interrupted, noted
 from pipelines.cli.terminal import errors, say
 from pipelines.files import closed_to_others
 from pipelines.home import PROJECT, Home
-from pipelines.operations.run_log import Failure, RunLog, RunResult
+from pipelines.operations.run_log import Reason, RunLog, RunResult
 
 _NOT_COPIED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 
@@ -103,18 +103,18 @@ def _run_job(
     return ran
 
 
-def _failure(ran: RunResult, failed: Sequence[Any]) -> Failure:
+def _failure(ran: RunResult, failed: Sequence[Any]) -> Reason:
     """Why a run failed: as its steps say, else as Dagster does of what failed outside of a step's work."""
     told = {record.step: record.failure for record in ran.steps if record.failure}
     told = told or {event.step_key: _of_dagster(event.step_failure_data.error) for event in failed}
     if not told:
-        return Failure("the run failed", "the run failed")
-    return Failure(
+        return Reason("the run failed", "the run failed")
+    return Reason(
         "\n".join(f"{step}: {failure.chinese}" for step, failure in told.items()),
         "\n".join(f"{step}: {failure.english}" for step, failure in told.items()),
     )
 
 
-def _of_dagster(error: Any) -> Failure:
+def _of_dagster(error: Any) -> Reason:
     words = error.message.strip() if error is not None else ""
-    return Failure(words, words)
+    return Reason(words, words)

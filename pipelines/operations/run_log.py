@@ -155,7 +155,7 @@ _R = TypeVar("_R", bound=StepResult)
 
 
 @dataclass(frozen=True)
-class Failure:
+class Reason:
     """Why a step or a run failed, in words."""
 
     chinese: str
@@ -170,7 +170,7 @@ class StepRecord:
     started_at: datetime
     seconds: float | None
     result: StepResult
-    failure: Failure | None
+    failure: Reason | None
 
 
 @dataclass
@@ -182,7 +182,7 @@ class RunResult:
     started_at: datetime
     ended_at: datetime | None = None
     outcome: str | None = None
-    failure: Failure | None = None
+    failure: Reason | None = None
     steps: list[StepRecord] = field(default_factory=list)
 
     def of(self, kind: type[_R]) -> list[_R]:
@@ -236,7 +236,7 @@ class RunLog:
                 "INSERT OR IGNORE INTO run (run_id, job, started_at) VALUES (?, ?, ?)", (run_id, job, _now())
             )
 
-    def end(self, run_id: str, outcome: str, failure: Failure | None = None) -> None:
+    def end(self, run_id: str, outcome: str, failure: Reason | None = None) -> None:
         """Say how a run ended, if nobody has yet."""
         with self._writing() as connection:
             connection.execute(
@@ -256,7 +256,7 @@ class RunLog:
         return ordinal
 
     def end_step(
-        self, run_id: str, ordinal: int, seconds: float, result: StepResult, failure: Failure | None = None
+        self, run_id: str, ordinal: int, seconds: float, result: StepResult, failure: Reason | None = None
     ) -> None:
         kept = json.dumps(asdict(result), ensure_ascii=False)
         with self._writing() as connection:
@@ -289,7 +289,7 @@ class RunLog:
                 ).fetchall()
                 return [
                     RunResult(row[0], row[1], _time(row[2]), _time(row[3]) if row[3] else None, row[4],
-                              Failure(row[5], row[6]) if row[5] else None, _steps(connection, row[0]))
+                              Reason(row[5], row[6]) if row[5] else None, _steps(connection, row[0]))
                     for row in runs
                 ]  # fmt: skip
         except sqlite3.DatabaseError as error:
@@ -325,23 +325,23 @@ class RunLog:
         return connection
 
 
-def failure_of(error: BaseException) -> Failure:
+def failure_of(error: BaseException) -> Reason:
     """Why something failed: the innermost cause. What we say of ourselves we say in words; all else is named as what it
     is."""
-    while error.__cause__ is not None:
+    while error.__cause__ is not None and not isinstance(error, FileUnusable):
         error = error.__cause__
     name, message = type(error).__name__, str(error)
     if isinstance(error, FileUnusable):
-        return Failure(error.chinese, error.english)
+        return Reason(error.chinese, error.english)
     if name in _OF_A_FILE:
         unusable = in_words(message)
-        return Failure(unusable.chinese, unusable.english)
+        return Reason(unusable.chinese, unusable.english)
     is_ours = any("\u4e00" <= character <= "\u9fff" for character in message.partition("\n")[0])
     words = message.strip() if is_ours else f"{name}: {message}".strip()
-    return Failure(words, words)
+    return Reason(words, words)
 
 
-def _words_of(failure: Failure | None) -> Sequence[str | None]:
+def _words_of(failure: Reason | None) -> Sequence[str | None]:
     return (failure.chinese, failure.english) if failure else (None, None)
 
 
@@ -359,7 +359,7 @@ def _steps(connection: sqlite3.Connection, run_id: str) -> list[StepRecord]:
         (run_id,),
     ).fetchall()
     return [
-        StepRecord(row[0], _time(row[1]), row[2], _result(row[0], row[3]), Failure(row[4], row[5]) if row[4] else None)
+        StepRecord(row[0], _time(row[1]), row[2], _result(row[0], row[3]), Reason(row[4], row[5]) if row[4] else None)
         for row in rows
     ]
 
