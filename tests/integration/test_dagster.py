@@ -10,6 +10,8 @@ import pytest
 
 from pipelines.home import Home
 from pipelines.intake.collect import collect
+from pipelines.operations.run_log import FAILED, RunLog
+from pipelines.orchestration import assets
 from pipelines.orchestration.assets import MARTS_FILE, TURN
 from pipelines.orchestration.code_location import UPDATE_JOB, build_defs, county_range
 from pipelines.orchestration.failures import last_failure
@@ -442,6 +444,17 @@ def test_a_run_that_failed_is_asked_for_again_and_says_why(
 
 def _disk_full(*_, **__):
     raise OSError(28, "No space left on device")
+
+
+def test_a_run_that_fails_is_logged_as_far_as_it_came(home: Home, school_return: Path, monkeypatch: pytest.MonkeyPatch):
+    deliver(home, "140926", school_return)
+    monkeypatch.setattr(assets, "build_marts", _disk_full)
+    result, _ = _run(home)
+    assert not result.success
+    run = RunLog(home.run_log).get(result.run_id)
+    assert (run.job, run.outcome, run.collected_n, run.screened_n) == (UPDATE_JOB, FAILED, 1, 1)
+    assert [record.step for record in run.steps] == ["references", "collect", "screen", "models"]
+    assert run.steps[-1].failure.english == "OSError: [Errno 28] No space left on device"
 
 
 def test_a_source_that_is_not_there_is_told_by_name_and_fails_the_check(home: Home):
