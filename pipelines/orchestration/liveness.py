@@ -6,14 +6,17 @@ Dagster's default launcher does not notice a killed process: its run counts as s
     warehouse/private/runs/<run id>     locked by the run's process as long as it lives, released by the kernel
 """
 
-import fcntl
-from typing import IO
+from __future__ import annotations
 
-import dagster as dg
+import fcntl
+from typing import IO, TYPE_CHECKING
 
 from pipelines.files import aside_name
 from pipelines.home import Home
 from pipelines.operations.run_log import KILLED, RunLog
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _signs: dict[str, IO[str]] = {}
 
