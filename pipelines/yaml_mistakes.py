@@ -45,7 +45,7 @@ class YamlMistakes(Exception):
     """A file cannot be used; ``problems`` holds every mistake found, in the order of the file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: (problem.file, problem.line or 0))
+        self.problems = sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line or 0))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
