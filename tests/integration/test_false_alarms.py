@@ -46,7 +46,7 @@ def test_the_quiet_is_not_for_want_of_asking(home: Home):
             ).fetchall()
         )
     declared = {
-        rule.rule_id for code in current_definitions() for rule in suite(code).rules.values() if rule.scope == "context"
+        rule.rule_id for code in current_definitions() for rule in suite(code).rules.values() if rule.is_across
     }
     if not CENSUS.exists():
         declared -= {"XB03-5-census-2020"}

@@ -51,6 +51,19 @@ def checks_in(catalogue: Catalogue, defined: ReturnDefinition, others: Sequence[
             catalogue.report(number, _written(kind, mistake.parameter), mistake.args[0].partition(": ")[2], mistake.remedy)
         if not any(lacking.values()) and not catalogue.tree.problems:
             yield _worded(check, entry, form)
+    if not catalogue.tree.problems:
+        _whole(catalogue, defined)
+
+
+def _whole(catalogue: Catalogue, defined: ReturnDefinition) -> None:
+    """Report what no return goes without: two rows of one key would be two figures of one thing, a total row nobody added up."""
+    asked = {(entry.check, tuple(entry.parameters.get("columns", ()))) for entry in catalogue.entries.values()}
+    if not asked & {("unique_key", ()), ("unique_key", defined.key)}:
+        line = f"{{rule: {defined.form}-1b-unique-key, check: unique_key}}"
+        catalogue.tree.report(("rules",), "没有规则查关键字重复的行", f"补上一条：- {line}")
+    if defined.total_row and "total_row" not in {check for check, _ in asked}:
+        line = f"{{rule: {defined.form}-1c-total-row, check: total_row}}"
+        catalogue.tree.report(("rules",), "表里有合计行，没有规则核对它", f"补上一条：- {line}")
 
 
 def _of_entry(
