@@ -729,7 +729,7 @@ def _write_findings(
     for rule_id, answer in answers.items():
         for entry, source_row, column_name, *said, cause in answer.cells.iter_rows():
             if rules[rule_id].is_valid_for(placed[entry][0].period):
-                one = _Broken(entry, (source_row - 1,), rule_id, column_name, _cause(cause), tuple(said))  # type: ignore[arg-type]
+                one = _Broken(entry, (source_row - 1,), rule_id, column_name, _cause(cause), tuple(said))
                 cells.setdefault((entry, rule_id, column_name), []).append(one)
     if not cells:
         return

@@ -549,7 +549,7 @@ class _Template:
             [
                 (
                     self.defined.column(check.about).label,
-                    f"{check.tolerance}{self.defined.column(check.about).unit or ''}" if check.tolerance else "无",
+                    f"{check.allowance}{self.defined.column(check.about).unit or ''}" if check.allowance else "无",
                     words,
                     _PLACEHOLDER.sub("××", rule_of(check).remedy),
                 )

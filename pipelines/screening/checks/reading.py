@@ -37,18 +37,24 @@ def checks_in(catalogue: Catalogue, defined: ReturnDefinition, others: Sequence[
         kind = KINDS.get(str(entry.check))
         if kind is None or kind.check in MADE_FROM_DEFINITIONS:
             known = [*(name for name in KINDS if name not in MADE_FROM_DEFINITIONS), "across"]
-            catalogue.report(number, "check", f"没有“{told(entry.check)}”这种检查", did_you_mean(str(entry.check), known))
+            catalogue.report(
+                number, "check", f"没有“{told(entry.check)}”这种检查", did_you_mean(str(entry.check), known)
+            )
             continue
         check = _of_entry(catalogue, number, entry, kind, defined)
         if check is None:
             continue
-        lacking = {parameter: [one for one in names if one not in form.names] for parameter, names in check.reads().items()}
+        lacking = {
+            parameter: [one for one in names if one not in form.names] for parameter, names in check.reads().items()
+        }
         unknown = [(p, one) for p, names in lacking.items() for one in names if one not in elsewhere]
         for parameter, name in unknown:
             remedy = did_you_mean(name, sorted(form.names | elsewhere))
             catalogue.report(number, _written(kind, parameter), f"没有“{told(name)}”这一列", remedy)
         for mistake in check.mistakes(form):
-            catalogue.report(number, _written(kind, mistake.parameter), mistake.args[0].partition(": ")[2], mistake.remedy)
+            catalogue.report(
+                number, _written(kind, mistake.parameter), mistake.args[0].partition(": ")[2], mistake.remedy
+            )
         if not any(lacking.values()) and not catalogue.tree.problems:
             yield _worded(check, entry, form)
     if not catalogue.tree.problems:
@@ -91,7 +97,12 @@ def _of_entry(
 
 def _fields(kind: type[Check]) -> dict[str, str]:
     """What a parameter is called in a catalogue → the field of the class."""
-    own = {name for one in kind.__mro__ if one.__module__.startswith(__package__ or "") for name in vars(one).get("__annotations__", {})}
+    own = {
+        name
+        for one in kind.__mro__
+        if one.__module__.startswith(__package__ or "")
+        for name in vars(one).get("__annotations__", {})
+    }
     fields = {name: name for name in kind.__fields__ if name in own}  # type: ignore[attr-defined]
     return {**fields, **_of_gx(kind), **kind.called}
 
