@@ -37,7 +37,7 @@ SEVERITIES: dict[str, str] = {"error": "critical", "query": "warning", "info": "
 #: Levels at which a file is readable, its cells typed and its rows told apart: only what is judged beyond that can be waived.
 WAIVABLE_LEVELS = frozenset(["1c", "2", "2b", "3", "4", "5"])
 _RULE_ID = re.compile(r"^(?P<form>[A-Z]+[0-9]{0,2})-(?P<level>[0-9][a-z]?)-[a-z0-9_-]+$")
-_EXAMPLE = " docs/adding-a-return.md 第 2 节"
+_EXAMPLE = " docs/rules.md"
 _CALLED = "规则文件"
 
 
@@ -282,7 +282,7 @@ def _shaped(return_code: str) -> Catalogue:
         )
     for number, entry in catalogue.entries.items():
         if entry.check is None:
-            catalogue.report(number, "check", "没有写明是哪一种检查", "补上 check:，各种检查见 docs/adding-a-return.md")
+            catalogue.report(number, "check", "没有写明是哪一种检查", "补上 check:，各种检查见 docs/rules.md")
         elif entry.check == "across":
             _check_across(catalogue, number, entry, return_code)
     return catalogue

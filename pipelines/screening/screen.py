@@ -552,7 +552,7 @@ def sending_rows(submission: Submission, filing: Filing, decisions: Sequence[Dec
 
 
 def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screening) -> None:
-    """Type, derive and validate every table of one return at once; verdicts, rows and counts go into the result."""
+    """Type and judge every table of one return at once; verdicts, rows and counts go into the result."""
     parts = [(index, table) for index, entry in entries.items() for table in entry.tables]
     filings = {number: index for number, (index, _) in enumerate(parts)}
     frame = tabulate(defined, [(number, table) for number, (_, table) in enumerate(parts)], filings)

@@ -91,7 +91,7 @@ def _of_entry(
             wrong, remedy = _in_words(key, one, entry.parameters.get(key))
             catalogue.report(number, key, wrong, remedy)
     except (TypeError, ValueError) as error:
-        catalogue.report(number, "check", f"参数不能用（{told(str(error))}）", "对照 docs/adding-a-return.md 改正")
+        catalogue.report(number, "check", f"参数不能用（{told(str(error))}）", "对照 docs/rules.md 改正")
     return None
 
 
@@ -189,7 +189,7 @@ def _in_words(key: str, error: Mapping[str, Any], value: Any) -> tuple[str, str]
     for name, (wrong, remedy) in _OF_TYPE.items():
         if kind.startswith(f"type_error.{name}"):
             return f"{of}{wrong}，现为“{told(value)}”", remedy
-    return f"{of}的值“{told(value)}”不合要求", "对照 docs/adding-a-return.md 改正"
+    return f"{of}的值“{told(value)}”不合要求", "对照 docs/rules.md 改正"
 
 
 __all__ = ["Mistake", "checks_in", "generated"]
