@@ -7,8 +7,9 @@ template    writing one for the first time
 
 from pipelines.municipality.loading import load_municipality
 from pipelines.municipality.model import County, CountyName, Municipality, Postgres, ReceivedAt, Reference
-from pipelines.municipality.problems import ConfigurationError, Problem
+from pipelines.municipality.problems import ConfigurationError
 from pipelines.municipality.template import NewArea, NewCalendarEntry, write_template
+from pipelines.yaml_mistakes import Problem
 
 __all__ = [
     "ConfigurationError",

@@ -30,8 +30,9 @@ from pydantic import (
 )
 
 from pipelines.municipality.addresses import VARIABLE, known_protocols, protocols
-from pipelines.municipality.problems import ConfigurationError, Problem, did_you_mean, refused, shown_value
+from pipelines.municipality.problems import ConfigurationError, refused, shown_value
 from pipelines.periods import Period, parse_period, periods_between
+from pipelines.yaml_mistakes import Problem, did_you_mean
 
 ReceivedAt = Literal["modified", "collected"]
 

@@ -11,8 +11,9 @@ from typing import Literal
 
 from pipelines.files import replace_file
 from pipelines.municipality.model import ReceivedAt
-from pipelines.municipality.problems import ConfigurationError, Problem
+from pipelines.municipality.problems import ConfigurationError
 from pipelines.periods import Period
+from pipelines.yaml_mistakes import Problem
 
 
 @dataclass(frozen=True)
