@@ -12,6 +12,7 @@ ROOMS = (
     ("returns",),
     ("workbooks",),
     ("home",),
+    ("policy",),
     ("intake",),
     ("screening",),
     ("warehouse",),

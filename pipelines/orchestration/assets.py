@@ -28,6 +28,7 @@ from pipelines.municipality import Postgres
 from pipelines.operations.upkeep import look_after
 from pipelines.orchestration.liveness import show_life
 from pipelines.orchestration.tables import SHOWN_ROWS, table
+from pipelines.policy.tables import policy_tables
 from pipelines.releases.publish import publish
 from pipelines.releases.release import code_version
 from pipelines.returns import current_definitions
@@ -268,13 +269,16 @@ def collect_assets(home: Home) -> list[dg.AssetsDefinition]:
     return [submissions, references, lateness]
 
 
-def seed_specs(manifest: Path) -> list[dg.AssetSpec]:
-    """The seeds as assets that nobody makes: files of policy, upstream of the models, with what they hold."""
+def policy_specs(manifest: Path) -> list[dg.AssetSpec]:
+    """What the models go by besides what was filed, as assets that nobody makes: the files of policy and the seeds, with what they
+    hold."""
     nodes = json.loads(manifest.read_bytes())["nodes"].values()
+    described = {("policy", name): table.description for name, table in policy_tables().items()} | {
+        ("seeds", node["name"]): node["description"] for node in nodes if node["resource_type"] == "seed"
+    }
     return [
-        dg.AssetSpec(["seeds", node["name"]], group_name="policy", kinds={"csv"}, description=node["description"])
-        for node in nodes
-        if node["resource_type"] == "seed"
+        dg.AssetSpec(key, group_name="policy", kinds={"csv"}, description=description)
+        for key, description in described.items()
     ]
 
 

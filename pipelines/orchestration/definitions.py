@@ -21,11 +21,11 @@ from pipelines.orchestration.assets import (
     county_partitions,
     marts_asset,
     outbox_asset,
+    policy_specs,
     postgres_asset,
     publish_asset,
     rescreened_asset,
     screen_asset,
-    seed_specs,
     turn_resource,
 )
 from pipelines.orchestration.failures import last_failure
@@ -63,7 +63,7 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
     """The definitions of one home. `progress` is told of each file screened. Raises ConfigurationError when its municipality.yaml is wrong or missing."""
     manifest = dbt.manifest_json(home)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
-        *seed_specs(manifest),
+        *policy_specs(manifest),
         *collect_assets(home),
         rescreened_asset(home, progress),
         screen_asset(home, manifest, progress),

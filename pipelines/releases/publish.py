@@ -37,6 +37,7 @@ from pipelines.releases.release import (
 from pipelines.screening.rules import rule_set_version
 from pipelines.warehouse.build_database import dirty_returns, get_state, open_screened, set_state
 from pipelines.warehouse.dbt import docs_page, project_digest
+from pipelines.warehouse.landed_policy import landed_files
 from pipelines.warehouse.opened import FileUnusable, MartsNotOurs, opened
 
 #: Opens in every DuckDB client from 1.2 on; the default of 2.0 opens in no 1.x client.
@@ -52,7 +53,7 @@ _RELEASE = {
     "submissions_n": ("BIGINT", "在用报送件数（件）"),
     "code_version": ("VARCHAR", "程序版本与源码摘要"),
     "rule_set_version": ("VARCHAR", "审核规则版本"),
-    "model_version": ("VARCHAR", "指标模型与口径种子版本"),
+    "model_version": ("VARCHAR", "指标模型版本"),
 }
 _RELEASE_INPUT = {
     "return_code": ("VARCHAR", "报表"),
@@ -226,6 +227,7 @@ def _inputs(connection: duckdb.DuckDBPyConnection, home: Home) -> Inputs:
         decisions=(int(decisions_n), decisions_sha256),
         lateness_until=status_on.isoformat() if status_on else None,
         source_notes_n=int(get_state(connection, "source_notes_n") or 0),
+        policy=landed_files(connection),
     )
 
 

@@ -12,7 +12,7 @@ with compared as (
         {{ cross_numerator('fact.numerator_sum', 'fact.denominator_base_sum') }} * indicators.factor * 10000
             as dividend,
         {{ cross_denominator('fact.numerator_base_sum', 'fact.denominator_sum') }} as divisor
-    from {{ ref('published_figures') }} as published
+    from {{ source('policy', 'published_figures') }} as published
     inner join {{ ref('indicators') }} as indicators on published.indicator_code = indicators.indicator_code
     inner join {{ ref('fct_indicator') }} as fact
         on
