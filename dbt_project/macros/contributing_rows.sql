@@ -212,3 +212,20 @@ tier as (
     where programme is not null
 )
 {%- endmacro %}
+
+{# Whether the standards of a row's programme and tier (of a total row: of its programme), or the rural caliber, are samples. #}
+{% macro subsidy_policy_is_sample(row) -%}
+    exists (
+        select 1
+        from {{ source('policy', 'subsidy_tiers') }} as sample_tier
+        where
+            sample_tier.is_sample
+            and sample_tier.programme = {{ row }}.programme
+            and (sample_tier.tier = {{ row }}.tier or {{ row }}.is_total)
+    )
+    or exists (
+        select 1
+        from {{ source('policy', 'calibers') }} as sample_caliber
+        where sample_caliber.caliber_kind = 'rural' and sample_caliber.is_default and sample_caliber.is_sample
+    )
+{%- endmacro %}

@@ -4,6 +4,7 @@ with compared as (
         published.*,
         fact.value,
         fact.status,
+        fact.policy_is_sample,
         fact.coverage_n,
         fact.expected_n,
         -- Rounded once, from the terms: rounding the four-decimal value again could step over a half.
@@ -47,6 +48,7 @@ select
     -- Null where we have no figure: there is nothing to compare.
     computed_value = published_value as is_agreed,
     status,
+    policy_is_sample,
     coverage_n,
     expected_n,
     source

@@ -305,6 +305,7 @@ select
     seed_yuan_per_month as standard_yuan_per_month,
     off_standard_rows_n,
     off_standard_rows_n = 0 as is_standard_agreed,
+    {{ subsidy_policy_is_sample('shown') }} as policy_is_sample,
     is_tier_order_respected,
     coverage_n,
     expected_n,

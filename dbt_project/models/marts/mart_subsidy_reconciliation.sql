@@ -408,6 +408,7 @@ select
     standard_max_yuan,
     cast(off_standard_rows_n as integer) as off_standard_rows_n,
     off_standard_rows_n = 0 as is_standard_agreed,
+    {{ subsidy_policy_is_sample('reckoned') }} as policy_is_sample,
     cast(months_min_n as integer) as months_min_n,
     cast(months_max_n as integer) as months_max_n,
     entitled_teacher_months_n,
