@@ -296,7 +296,11 @@ def _run(
             )
         )
         sys.exit(1)
-    if not ran.changed and not ran.screened_n:
+    if ran.refused:
+        complain(ran.refused)
+        if not home.published.exists():
+            sys.exit(1)
+    elif not ran.changed and not ran.screened_n:
         tell(say("没有新的报送件，指标库已是最新，未做任何更改。", "Nothing new: the published file is up to date."))
     else:
         tell(
@@ -315,6 +319,7 @@ def _run(
                     f"System fault: {submission_id[:16]} not screened ({fault}); the others are, and it is tried again.",
                 )
             )
+    if ran.faults or ran.refused:
         sys.exit(1)
 
 

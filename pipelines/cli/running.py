@@ -26,7 +26,7 @@ _CHINESE = re.compile(r"[^\n]*[\u4e00-\u9fff]")
 @dataclass(frozen=True)
 class Ran:
     """What a run came to, from the metadata of its materialisations. `failure`: the failing step's words, None when none; `told`:
-    what was not as it should be and what was done about it (Chinese)."""
+    what was not as it should be and what was done about it; `refused`: why nothing was published although nothing failed (both Chinese)."""
 
     failure: str | None
     landed_n: int
@@ -42,6 +42,7 @@ class Ran:
     passed_over: list[str]
     told: list[str]
     postponed: dict[str, int]
+    refused: str
 
 
 def dagster_environment(home: Home) -> dict[str, str]:
@@ -149,6 +150,7 @@ def _run_job(
         left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
         passed_over=[text for one in pulled for text in (one.get("passed_over") or [])],
         postponed=dict(metadata.get("landing/submission", {}).get("postponed") or {}),
+        refused=str(metadata.get("warehouse/xianbao", {}).get("refused") or ""),
     )
 
 

@@ -493,6 +493,7 @@ def publish_asset(home: Home) -> dg.AssetsDefinition:
         key=PUBLISHED,
         deps=[MARTS_FILE],
         required_resource_keys={TURN},
+        check_specs=[dg.AssetCheckSpec("policy_is_official", asset=PUBLISHED)],
         group_name="publish",
         kinds={"duckdb"},
         description="对外发布的指标库：任何时候都能以只读方式打开。",
@@ -504,14 +505,25 @@ def publish_asset(home: Home) -> dg.AssetsDefinition:
         )
         turn.told += published.told
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(published.release_id),
+            data_version=dg.DataVersion(published.release_id or ""),
             metadata={
                 "release_id": published.release_id,
                 "changed": published.changed,
                 "size_bytes": published.size_bytes,
                 "path": dg.MetadataValue.path(str(published.path)),
+                "refused": published.refused,
                 **turn.metadata(),
             },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="policy_is_official",
+                    asset_key=PUBLISHED,
+                    passed=not published.samples,
+                    # Nothing of the system's has failed either way: counties get their answers.
+                    severity=dg.AssetCheckSeverity.ERROR if published.refused else dg.AssetCheckSeverity.WARN,
+                    metadata={"samples": table(("政策表", "示例行数"), list(published.samples.items()))},
+                )
+            ],
         )
 
     return xianbao
@@ -545,8 +557,9 @@ def postgres_asset(home: Home, settings: Postgres) -> dg.AssetsDefinition:
         problems: dict[str, str] = {}
         copied = None
         try:
-            copied = copy_to_postgres(home.published, settings)
-            problems |= copied.kept
+            if home.published.exists():
+                copied = copy_to_postgres(home.published, settings)
+                problems |= copied.kept
         except CopyFault as fault:
             problems["postgres"] = str(fault)
         for where, problem in problems.items():
