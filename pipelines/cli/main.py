@@ -19,6 +19,7 @@ from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
 from pipelines.municipality import ConfigurationError
+from pipelines.policy.kept import PolicyLost
 from pipelines.returns import DefinitionError
 from pipelines.screening.settings import screen_settings
 from pipelines.warehouse.opened import FileUnusable, in_words
@@ -37,7 +38,7 @@ class _Border(TyperGroup):
             sys.exit(stopped.exit_code if isinstance(stopped, Interrupted) else 130)
         except (ConfigurationError, DefinitionError) as error:
             refuse(str(error))
-        except (HomeBusy, DecisionLogDamaged) as error:
+        except (HomeBusy, DecisionLogDamaged, PolicyLost) as error:
             complain(str(error))
             sys.exit(1)
         except FileUnusable as unusable:

@@ -33,7 +33,7 @@ def samples_told(in_force: InForce) -> str:
     samples = in_force.samples()
     if not samples:
         return ""
-    titles = "、".join(f"{policy_tables()[name].title} {number} 行" for name, number in samples.items())
+    titles = "、".join(f"{title} {number} 行" for title, number in samples.items())
     return say(f"其中是示例的：{titles}。请换成本市的正式文件。",
                f"Samples among them: {', '.join(f'{name} {number}' for name, number in samples.items())}.")  # fmt: skip
 

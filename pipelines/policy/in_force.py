@@ -90,9 +90,12 @@ class InForce:
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
 
     def samples(self) -> dict[str, int]:
-        """Table → how many of its rows in force are samples, of those that have any."""
-        counted = {name: sum(row.values["is_sample"] is True for row in rows) for name, rows in self.rows.items()}
-        return {name: number for name, number in counted.items() if number}
+        """Title of a table → how many of its rows in force are samples, of those that have any."""
+        counted = {
+            policy_tables()[name].title: sum(row.values["is_sample"] is True for row in rows)
+            for name, rows in self.rows.items()
+        }
+        return {title: number for title, number in counted.items() if number}
 
 
 def policy_in_force(home: Home) -> InForce:

@@ -127,7 +127,7 @@ def publish(home: Home, *, database: str | None = None) -> Published:
         samples = samples_in_force(connection)
         if samples and home.municipality.publish.require_policy:
             size_bytes = home.published.stat().st_size if home.published.exists() else 0
-            return Published(published, home.published, size_bytes, False, samples=samples, refused=_refusal(samples))
+            return Published(published, home.published, size_bytes, False, samples=samples, refused=refusal(samples))
         is_clean = not dirty_returns(connection)
         built = get_state(connection, "built")
         is_newest = newest is not None and newest.release_id == published == built
@@ -164,7 +164,8 @@ def publish(home: Home, *, database: str | None = None) -> Published:
     return Published(stamped.release_id, home.published, home.published.stat().st_size, changed, told, samples)
 
 
-def _refusal(samples: Mapping[str, int]) -> str:
+def refusal(samples: Mapping[str, int]) -> str:
+    """Why nothing is published on samples, where the configuration asks for official policy (Chinese)."""
     named = "、".join(f"{title} {number} 行" for title, number in samples.items())
     return (
         f"没有发布：配置要求以正式文件为准（publish.require_policy），而现行的政策表里还有示例：{named}。已发布的保持不变。"

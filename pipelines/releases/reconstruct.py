@@ -18,10 +18,10 @@ from pipelines.home import Home
 from pipelines.intake.deadlines import last_observed_on
 from pipelines.intake.raw_store import RawStore
 from pipelines.intake.source_notes import note_files, read_note
-from pipelines.policy.in_force import PolicyFiles
+from pipelines.policy.in_force import PolicyFiles, known_in, lay_over
 from pipelines.policy.kept import held_files, home_with, keep, known_by
 from pipelines.releases.held_file import differing_tables, what_is_wrong
-from pipelines.releases.publish import Stamped, refuse_lost_manifest, stamp, swap_in
+from pipelines.releases.publish import Stamped, refusal, refuse_lost_manifest, stamp, swap_in
 from pipelines.releases.release import (
     Inputs,
     Manifest,
@@ -131,6 +131,9 @@ def publish_as_of(
     if policy is None:
         with home.writing():
             policy = keep(home, PolicyFiles.of_home(home))
+    in_force = lay_over(held_files(home, policy.files), known_in(home.municipality))
+    if home.municipality.publish.require_policy and (samples := in_force.samples()):
+        raise ReconstructionFault(refusal(samples))
     inputs = inputs_of(
         home,
         {entry.submission_id: len(entry.arrivals) for entry in RawStore(home.raw)},
