@@ -85,7 +85,9 @@ def test_other_defaults_reach_a_home_and_leave_what_was_published_provable(home:
     text = (defaults / "standards.csv").read_text(encoding="utf-8")
     assert "gross_enrolment_preschool,area,CN,,,2020,,>=,85" in text
     (defaults / "standards.csv").write_text(
-        text.replace("gross_enrolment_preschool,area,CN,,,2020,,>=,85", "gross_enrolment_preschool,area,CN,,,2020,,>=,80"),
+        text.replace(
+            "gross_enrolment_preschool,area,CN,,,2020,,>=,85", "gross_enrolment_preschool,area,CN,,,2020,,>=,80"
+        ),
         encoding="utf-8",
     )
     upgraded = Home(home.root, policy_defaults=defaults)

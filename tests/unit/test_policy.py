@@ -66,7 +66,11 @@ def values(in_force: InForce, table: str, *columns: str) -> list[tuple]:
 def test_the_shipped_defaults_are_in_order_and_of_no_city():
     in_force = lay_over(PolicyFiles({}, DEFAULTS), Known({"indicator": indicator_names()}))
     assert {f"{name}.csv" for name in policy_tables()} == set(DEFAULTS)
-    for name, column in (("hardship_categories", "county_code"), ("subsidy_tiers", "scope_code"), ("targets", "scope_code")):
+    for name, column in (
+        ("hardship_categories", "county_code"),
+        ("subsidy_tiers", "scope_code"),
+        ("targets", "scope_code"),
+    ):
         assert {key for (key,) in values(in_force, name, column)} <= {"CN"}
     assert in_force.rows["published_figures"] == ()
 
@@ -111,7 +115,9 @@ def test_what_excel_and_wps_save_is_read(encoding: str, ends: str):
         ",,,,,,,,,\n"
     ).replace("\n", ends)
     in_force = laid(hardship_categories=text.encode(encoding))
-    assert values(in_force, "hardship_categories", "county_code", "category", "valid_from", "valid_to", "is_sample") == [
+    assert values(
+        in_force, "hardship_categories", "county_code", "category", "valid_from", "valid_to", "is_sample"
+    ) == [
         ("140902", "无", date(2006, 7, 1), None, False),
         ("140921", "一类", date(2006, 7, 1), date(2030, 1, 1), False),
     ]
@@ -134,7 +140,14 @@ def test_a_day_that_may_be_another_is_refused(text: str, said: str):
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [("85%", "不写百分号"), ("1e2", "不是数"), ("8,500", "不是数"), ("85.00001", "小数超过 4 位"), ("-1", "超出范围"), ("", "没有填")],
+    [
+        ("85%", "不写百分号"),
+        ("1e2", "不是数"),
+        ("8,500", "不是数"),
+        ("85.00001", "小数超过 4 位"),
+        ("-1", "超出范围"),
+        ("", "没有填"),
+    ],
 )
 def test_a_number_that_is_none_is_refused_with_what_to_write(value: str, said: str):
     (line,) = refused(standards=f'{STANDARDS}teacher_pay_ratio,area,140900,2020,,>=,"{value}",county,文,否\n')
@@ -210,7 +223,7 @@ def test_years_overlap_and_break_off_as_days_do():
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"calibers": "口径代码,类别,口径名称,是否默认,文号,是否示例\nmine,人口,本市口径,是,文,否\n"},
+        ({"calibers": "口径代码,类别,口径名称,是否默认,文号,是否示例\nmine,population,本市口径,是,文,否\n"},
          ["类别“population”应有一个默认口径，现有 2 个", "人口口径“mine”应取一种人口口径，现有 0 种"]),
         ({"caliber_members": "caliber_id,dimension,member,document_number,is_sample\nnobody,population_register,常住,文,否\n"},
          ["calibers.csv 中没有“nobody”"]),
@@ -299,7 +312,9 @@ def test_a_home_speaks_of_a_subject_as_a_whole_and_of_no_other():
 
 def test_another_scope_lies_beside_the_defaults_and_the_same_takes_their_place():
     row = "gross_enrolment_preschool,area,{},2020,,>=,95,county,文,否\n"
-    beside = values(laid(standards=STANDARDS + row.format("140900")), "standards", "indicator_code", "scope_code", "value")
+    beside = values(
+        laid(standards=STANDARDS + row.format("140900")), "standards", "indicator_code", "scope_code", "value"
+    )
     assert {one[1:] for one in beside if one[0] == "gross_enrolment_preschool"} == {
         ("CN", Decimal(85)), ("410000", Decimal(90)), ("140900", Decimal(95)),
     }  # fmt: skip
@@ -361,7 +376,8 @@ def test_what_passes_has_one_category_on_every_day_from_the_first_to_the_last(sp
         own = [row for row in rows if row.values["county_code"] == code]
         holding = [
             sum(
-                row.values["valid_from"] <= day(at) and (row.values["valid_to"] is None or day(at) < row.values["valid_to"])
+                row.values["valid_from"] <= day(at)
+                and (row.values["valid_to"] is None or day(at) < row.values["valid_to"])
                 for row in own
             )
             for at in range(25)
@@ -392,7 +408,11 @@ def test_a_home_that_does_not_know_a_county_refuses_its_rows(tmp_path: Path):
     write_sample_municipality(tmp_path / "municipality.yaml")
     home = Home(tmp_path)
     assert policy_in_force(home)
-    text = home.configuration.read_text(encoding="utf-8").replace('"140981"', '"140998"').replace("counties/140981", "counties/140998")
+    text = (
+        home.configuration.read_text(encoding="utf-8")
+        .replace('"140981"', '"140998"')
+        .replace("counties/140981", "counties/140998")
+    )
     home.configuration.write_text(text, encoding="utf-8")
     with pytest.raises(PolicyError, match="没有“140981”"):
         policy_in_force(Home(tmp_path))
