@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pipelines.files import replace_file
 from pipelines.home import Home
-from pipelines.policy.in_force import PolicyFiles
+from pipelines.municipality import Problem
+from pipelines.policy.in_force import PolicyError, PolicyFiles
 from pipelines.times import utc
 
 
@@ -63,6 +64,19 @@ def keep(home: Home, files: PolicyFiles) -> PolicyVersion:
         (json.dumps(asdict(version), ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode(),
     )
     return version
+
+
+def refuse_lost(home: Home) -> None:
+    """A folder of policy that was gone by and is not there has been lost: figures would fall back to the defaults without a word.
+    Raises PolicyError, PolicyLost."""
+    if home.policy.exists():
+        return
+    newest = next(reversed(list(versions(home))), None)
+    used = [name.partition("/")[2] for name in newest.files if name.startswith("home/")] if newest else []
+    if used:
+        message = f"文件夹不见了，而上次运行用过其中的 {len(used)} 个文件"
+        remedy = "从备份恢复这个文件夹；确实只用全国默认值的，建一个空的文件夹"
+        raise PolicyError([Problem(str(home.policy), None, message, remedy)])
 
 
 def known_by(home: Home, moment: datetime) -> PolicyVersion | None:

@@ -9,7 +9,7 @@ import duckdb
 
 from pipelines.home import Home
 from pipelines.policy.in_force import InForce, PolicyFiles, known_in, lay_over
-from pipelines.policy.kept import keep
+from pipelines.policy.kept import keep, refuse_lost
 from pipelines.policy.tables import policy_tables
 from pipelines.warehouse.build_database import ALL_RETURNS, get_state, insert_rows, mark_dirty, set_state
 from pipelines.warehouse.dbt import DBT_PROJECT
@@ -21,6 +21,7 @@ def land_policy(connection: duckdb.DuckDBPyConnection, home: Home) -> str:
     Returns the digest of what is in force. The caller holds `home.writing()`. Raises PolicyError, before anything is written.
     """
     files = PolicyFiles.of_home(home)
+    refuse_lost(home)
     in_force = lay_over(files, known_in(home.municipality))
     version = keep(home, files)
     write_policy(connection, in_force)

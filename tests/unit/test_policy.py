@@ -21,7 +21,7 @@ from pipelines.policy.in_force import (
     policy_in_force,
     shipped,
 )
-from pipelines.policy.kept import PolicyLost, held_files, home_with, keep, known_by, versions
+from pipelines.policy.kept import PolicyLost, held_files, home_with, keep, known_by, refuse_lost, versions
 from pipelines.policy.rows import MOST_BYTES, MOST_ROWS, read_rows
 from pipelines.policy.starter import README, write_policy_folder
 from pipelines.policy.tables import Known, allowed_codes, policy_tables
@@ -439,8 +439,20 @@ def test_a_kept_file_that_was_touched_is_missed(tmp_path: Path):
     home = Home(tmp_path)
     version = keep(home, PolicyFiles(SAMPLE, DEFAULTS))
     (home.raw / "policy" / "held" / version.files["home/subsidy_tiers.csv"]).write_bytes(b"")
-    with pytest.raises(PolicyLost, match="subsidy_tiers.csv 不见了，或被改动"):
+    with pytest.raises(PolicyLost, match=r"subsidy_tiers\.csv 不见了，或被改动"):
         held_files(home, version.files)
     (home.raw / "policy" / "000001.json").write_text("{", encoding="utf-8")
     with pytest.raises(PolicyLost, match="政策版本读不出来"):
         list(versions(home))
+
+
+def test_a_folder_that_was_gone_by_and_is_lost_is_missed(tmp_path: Path):
+    home = Home(tmp_path)
+    refuse_lost(home)
+    keep(home, PolicyFiles({}, DEFAULTS))
+    refuse_lost(home)
+    keep(home, PolicyFiles(SAMPLE, DEFAULTS))
+    with pytest.raises(PolicyError, match="文件夹不见了，而上次运行用过其中的 3 个文件"):
+        refuse_lost(home)
+    home.policy.mkdir()
+    refuse_lost(home)
