@@ -19,7 +19,7 @@ from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
 from pipelines.municipality import ConfigurationError
-from pipelines.policy.kept import PolicyLost
+from pipelines.policy.kept import PolicyLost, refuse_lost
 from pipelines.returns import DefinitionError
 from pipelines.screening.settings import screen_settings
 from pipelines.warehouse.opened import FileUnusable, in_words
@@ -260,6 +260,7 @@ def _run(
     from pipelines.policy.in_force import policy_in_force
 
     policy_in_force(home)  # a wrong configuration or policy is told before anything is done
+    refuse_lost(home)
     with _progress(say("审核报送件", "Screening submissions")) as advance:
         ran = run_update(home, again=again, progress=advance)
     for told in ran.told:

@@ -108,7 +108,7 @@ def test_two_homes_share_nothing(home: Home, tmp_path: Path):
 def test_a_file_that_is_wrong_stops_the_run_and_leaves_what_is_published(home: Home):
     inode, files = home.published.stat().st_ino, sorted(home.raw.rglob("*"))
     set_standard(home, "99%")
-    with pytest.raises(PolicyError, match="standards.csv 第 2 行：“标准值”“99%”不是数"):
+    with pytest.raises(PolicyError, match=r"standards\.csv 第 2 行：“标准值”“99%”不是数"):
         update(home)
     told = CliRunner().invoke(app, ["--home", str(home.root), "run"])
     assert (told.exit_code, "不写百分号" in told.output) == (2, True)
