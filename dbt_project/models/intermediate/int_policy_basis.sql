@@ -1,5 +1,5 @@
--- Whether what an indicator goes by under a caliber (the caliber, what it takes in, the ages of its stage) has a sample in
--- it, which the bureau is to replace by a document of its own.
+-- Whether what an indicator goes by under a caliber (the caliber, what it takes in, the ages of its stage) has a sample
+-- in it, which the bureau is to replace by a document of its own.
 {{ config(materialized='view') }}
 with sample as (
     select caliber_id
