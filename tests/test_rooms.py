@@ -13,6 +13,7 @@ ROOMS = (
     ("returns",),
     ("workbooks",),
     ("home",),
+    ("policy",),
     ("intake",),
     ("screening",),
     ("warehouse",),

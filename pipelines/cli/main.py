@@ -19,6 +19,7 @@ from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
 from pipelines.municipality import ConfigurationError
+from pipelines.policy.kept import PolicyLost, refuse_lost
 from pipelines.returns import DefinitionError
 from pipelines.screening.rules import CatalogueError
 from pipelines.screening.settings import screen_settings
@@ -38,7 +39,7 @@ class _Border(TyperGroup):
             sys.exit(stopped.exit_code if isinstance(stopped, Interrupted) else 130)
         except (ConfigurationError, DefinitionError, CatalogueError) as error:
             refuse(str(error))
-        except (HomeBusy, DecisionLogDamaged) as error:
+        except (HomeBusy, DecisionLogDamaged, PolicyLost) as error:
             complain(str(error))
             sys.exit(1)
         except FileUnusable as unusable:
@@ -149,7 +150,7 @@ def sample(
 ) -> None:
     """写一套合成的县区报送件（14 县 × 6 表 × 3 年）。Write synthetic county workbooks."""
     from pipelines.cli.checking import annotated_example
-    from pipelines.sample import is_sample_home, write_sample, write_sample_municipality
+    from pipelines.sample import is_sample_home, write_sample, write_sample_municipality, write_sample_policy
 
     home = _home()
     home.make_root()
@@ -161,6 +162,7 @@ def sample(
             say(f"{home.configuration} 是自己的配置，不放合成样例。要看样例，另指一个目录：xianbao --home 样例 sample",
                 f"{home.configuration} is your own: no sample is put there. To see it: xianbao --home sample sample")
         )  # fmt: skip
+    write_sample_policy(home.root)
     with _progress(say("写出样例", "Writing the sample")) as advance:
         report = write_sample(home.root, faults=faults, progress=advance)
     tell(
@@ -229,11 +231,12 @@ def changes(
 def rebuild() -> None:
     """只凭 raw/ 重建仓库。Rebuild the warehouse from raw/ alone."""
     from pipelines.cli.running import whole_run
+    from pipelines.policy.in_force import policy_in_force
     from pipelines.warehouse.build_database import remove_build
     from pipelines.warehouse.landing import damaged_in_raw, remember_damaged
 
     home = _home()
-    home.municipality  # noqa: B018 - a wrong configuration is told before anything is removed
+    policy_in_force(home)  # a wrong configuration or policy is told before anything is removed
     list(home.decisions)  # nor does a log that is not whole rebuild anything
     with whole_run(home):
         if damaged := damaged_in_raw(home):
@@ -256,8 +259,10 @@ def _run(
     """Run the update and say what came of it; `indicators`: with the municipal figures, as after a run that was asked for."""
     from pipelines.cli.running import run_update
     from pipelines.operations.run_log import AnswerResult, CollectResult, CopyResult, ScreenResult
+    from pipelines.policy.in_force import policy_in_force
 
-    home.municipality  # noqa: B018 - a wrong configuration is told before anything is done
+    policy_in_force(home)  # a wrong configuration or policy is told before anything is done
+    refuse_lost(home)
     with _progress(say("审核报送件", "Screening submissions")) as advance:
         ran = run_update(home, again=again, progress=advance)
     for remark in ran.remarks:
@@ -296,7 +301,11 @@ def _run(
             )
         )
         sys.exit(1)
-    if not ran.is_changed and not ran.screened_n:
+    if ran.refused:
+        complain(ran.refused)
+        if not home.published.exists():
+            sys.exit(1)
+    elif not ran.is_changed and not ran.screened_n:
         tell(say("没有新的报送件，指标库已是最新，未做任何更改。", "Nothing new: the published file is up to date."))
     else:
         tell(
@@ -315,6 +324,7 @@ def _run(
                     f"System fault: {submission_id[:16]} not screened ({fault}); the others are, and it is tried again.",
                 )
             )
+    if ran.faults or ran.refused:
         sys.exit(1)
 
 
@@ -519,6 +529,31 @@ def decide_revoke(
 def decide_log() -> None:
     """全部决定，并核对记录完整。Every decision, and whether the log is whole."""
     decide.show_log(_home())
+
+
+policy = typer.Typer(
+    no_args_is_help=True,
+    help="本市的口径、标准、补助标准：检查、列出现行的。The policy of the home: check it, show it.",
+)
+app.add_typer(policy, name="policy")
+
+
+@policy.command("check")
+def policy_check() -> None:
+    """检查 policy/ 下的各表，一次列出全部错误；有错误时退出码为 2。Check the tables of policy/, all mistakes at once."""
+    from pipelines.cli.policy import check_policy
+
+    check_policy(_home())
+
+
+@policy.command("show")
+def policy_show(
+    table: Annotated[str | None, typer.Argument(help="哪张表，如 standards；默认列出各表")] = None,
+) -> None:
+    """现行的政策及每一行的出处。What is in force, and where each row comes from."""
+    from pipelines.cli.policy import show_policy
+
+    show_policy(_home(), table)
 
 
 quarantine = typer.Typer(

@@ -338,12 +338,14 @@ class Postgres(Entry):
 class Publish(Entry):
     """When the municipal figure is withheld: coverage (counties counted ÷ expected) under ``withhold_below``. Of how
     many of the newest releases the file is kept, and of how many months that of the last release. Counts of persons
-    under ``suppress_below`` are hidden from the public."""
+    under ``suppress_below`` are hidden from the public. ``require_policy``: nothing is published while a row of policy in force is
+    a sample."""
 
     withhold_below: Annotated[Decimal, Field(ge=0, le=1, decimal_places=4)] = Decimal("0.5")
     suppress_below: Annotated[int, Field(strict=True, ge=2)] = 5
     keep_releases: PositiveInteger = 10
     keep_months: PositiveInteger = 12
+    require_policy: Annotated[bool, Field(strict=True)] = False
     postgres: Postgres | None = None
 
 

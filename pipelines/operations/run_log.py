@@ -111,12 +111,14 @@ class BuildResult(StepResult):
 
 @dataclass
 class PublishResult(StepResult):
-    """Publishing; `is_changed`: whether the published file became another release."""
+    """Publishing; `is_changed`: whether the published file became another release; `refused`: why nothing was published
+    although nothing failed (Chinese)."""
 
     step: ClassVar[str] = "publish"
     release_id: str = ""
     is_changed: bool = False
     size_bytes: int = 0
+    refused: str = ""
 
 
 @dataclass
@@ -208,6 +210,11 @@ class RunResult:
     @property
     def is_changed(self) -> bool:
         return any(result.is_changed for result in self.of(PublishResult))
+
+    @property
+    def refused(self) -> str:
+        """Why nothing was published although nothing failed."""
+        return next((result.refused for result in self.of(PublishResult) if result.refused), "")
 
     @property
     def remarks(self) -> list[str]:

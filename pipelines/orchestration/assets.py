@@ -47,6 +47,7 @@ from pipelines.operations.run_log import (
 from pipelines.operations.upkeep import look_after
 from pipelines.orchestration.liveness import show_life
 from pipelines.orchestration.tables import SHOWN_ROWS, table
+from pipelines.policy.tables import policy_tables
 from pipelines.releases.publish import Published, publish
 from pipelines.releases.release import code_version
 from pipelines.returns import current_definitions
@@ -350,13 +351,16 @@ def lateness(turn: TurnOfRun, config: LatenessConfig) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata=metadata(result))
 
 
-def seed_specs(manifest: Path) -> list[dg.AssetSpec]:
-    """The seeds as assets that nobody makes: files of policy, upstream of the models, with what they hold."""
+def policy_specs(manifest: Path) -> list[dg.AssetSpec]:
+    """What the models go by besides what was filed, as assets that nobody makes: the files of policy and the seeds, with what they
+    hold."""
     nodes = json.loads(manifest.read_bytes())["nodes"].values()
+    described = {("policy", name): table.description for name, table in policy_tables().items()} | {
+        ("seeds", node["name"]): node["description"] for node in nodes if node["resource_type"] == "seed"
+    }
     return [
-        dg.AssetSpec(["seeds", node["name"]], group_name="policy", kinds={"csv"}, description=node["description"])
-        for node in nodes
-        if node["resource_type"] == "seed"
+        dg.AssetSpec(key, group_name="policy", kinds={"csv"}, description=description)
+        for key, description in described.items()
     ]
 
 
@@ -550,6 +554,7 @@ def marts_asset(manifest: Path) -> dg.AssetsDefinition:
 @dg.asset(
     key=PUBLISHED,
     deps=[MARTS_FILE],
+    check_specs=[dg.AssetCheckSpec("policy_is_official", asset=PUBLISHED)],
     group_name="publish",
     kinds={"duckdb"},
     description="对外发布的指标库：任何时候都能以只读方式打开。",
@@ -558,11 +563,22 @@ def xianbao(turn: TurnOfRun) -> dg.MaterializeResult:
     """The published file, swapped in when its content changed."""
     with turn.step(PublishResult()) as result:
         published = turn.publish()
-        result.release_id, result.is_changed = published.release_id, published.changed
-        result.size_bytes = published.size_bytes
+        result.release_id, result.is_changed = published.release_id or "", published.changed
+        result.size_bytes, result.refused = published.size_bytes, published.refused
     path = dg.MetadataValue.path(str(published.path))
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(published.release_id), metadata=metadata(result) | {"path": path}
+        data_version=dg.DataVersion(published.release_id or ""),
+        metadata=metadata(result) | {"path": path},
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="policy_is_official",
+                asset_key=PUBLISHED,
+                passed=not published.samples,
+                # Nothing of the system's has failed either way: counties get their answers.
+                severity=dg.AssetCheckSeverity.ERROR if published.refused else dg.AssetCheckSeverity.WARN,
+                metadata={"samples": table(("政策表", "示例行数"), list(published.samples.items()))},
+            )
+        ],
     )
 
 
@@ -580,12 +596,12 @@ def postgres(context: dg.AssetExecutionContext, turn: TurnOfRun) -> dg.Materiali
     assert settings is not None
     with turn.step(CopyResult()) as result:
         try:
-            copied = copy_to_postgres(turn.home.published, settings)
+            if turn.home.published.exists():
+                copied = copy_to_postgres(turn.home.published, settings)
+                result.release_id, result.is_changed, result.rows_n = copied.release_id, copied.changed, copied.rows_n
+                result.problems = dict(copied.kept)
         except CopyFault as fault:
             result.problems = {"postgres": str(fault)}
-        else:
-            result.release_id, result.is_changed, result.rows_n = copied.release_id, copied.changed, copied.rows_n
-            result.problems = dict(copied.kept)
     for where, problem in result.problems.items():
         context.log.warning(f"{where}: {problem}")
     problems = _problem_metadata({}, result.problems)

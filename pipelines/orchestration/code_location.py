@@ -21,11 +21,11 @@ from pipelines.orchestration.assets import (
     lateness,
     marts_asset,
     outbox,
+    policy_specs,
     postgres,
     references,
     rescreened_asset,
     screen_asset,
-    seed_specs,
     submissions_asset,
     turn_resource,
     xianbao,
@@ -65,7 +65,7 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
     """The definitions of one home. `progress` is told of each file screened. Raises ConfigurationError when its municipality.yaml is wrong or missing."""
     manifest = dbt.manifest_json(home)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
-        *seed_specs(manifest),
+        *policy_specs(manifest),
         submissions_asset(home),
         references,
         lateness,
