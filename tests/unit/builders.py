@@ -374,5 +374,5 @@ def table_of(
         data_rows=list(range(1, len(rows) + 1)),
         total_rows=list(range(len(rows) + 1, len(body) + 1)),
     )
-    table.period = parse_period(DEFAULT_PERIOD[defined.return_code])
+    table.period = parse_period(DEFAULT_PERIOD.get(defined.return_code, "2024"))
     return table
