@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -242,6 +242,8 @@ class ReturnDefinition(_Frozen):
     columns: tuple[Column, ...]
     #: 指标解释 of each column: who counts, as of when. It changes nothing that is read.
     explanations: dict[str, str] = {}
+    #: What indicators may ask of the return; `declarations.offers` reads it. It changes nothing that is read.
+    analysis: dict[str, Any] = Field(default={}, repr=False)
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "ReturnDefinition":
