@@ -182,9 +182,9 @@ def plain(value: object, depth: int = 0) -> object:
     """The value in Python's own types, without ruamel's subclasses. Raises Unsupported."""
     if depth > 10:
         raise Unsupported("嵌套过深")
-    if isinstance(value, CommentedMap):
+    if isinstance(value, dict):
         return {str(key): plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, CommentedSeq):
+    if isinstance(value, list):
         return [plain(item, depth + 1) for item in value]
     if value is None or isinstance(value, bool):
         return value

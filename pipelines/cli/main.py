@@ -18,12 +18,11 @@ from pipelines.cli.interruption import INTERRUPTED, Interrupted, listen
 from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
-from pipelines.municipality import ConfigurationError
 from pipelines.policy.kept import PolicyLost, refuse_lost
 from pipelines.returns import DefinitionError
-from pipelines.screening.rules import CatalogueError
 from pipelines.screening.settings import screen_settings
 from pipelines.warehouse.opened import FileUnusable, in_words
+from pipelines.yaml_mistakes import YamlMistakes
 
 
 class _Border(TyperGroup):
@@ -37,7 +36,7 @@ class _Border(TyperGroup):
             complain(say("已中断，下次运行会接着做。", "Interrupted; the next run goes on from here.") if goes_on
                      else say("已中断。", "Interrupted."))  # fmt: skip
             sys.exit(stopped.exit_code if isinstance(stopped, Interrupted) else 130)
-        except (ConfigurationError, DefinitionError, CatalogueError) as error:
+        except (DefinitionError, YamlMistakes) as error:
             refuse(str(error))
         except (HomeBusy, DecisionLogDamaged, PolicyLost) as error:
             complain(str(error))
@@ -434,6 +433,16 @@ def bundle(out: Annotated[Path, typer.Option(help="规则包文件")] = Path("xi
     except OSError as error:
         refuse(say(f"写不进 {out}：{error.strerror}", f"Cannot write {out}: {error.strerror}"))
     tell(say(f"已写出规则包 {out}，请发给各县区。", f"Wrote the rule bundle {out}."))
+
+
+@app.command()
+def indicators(
+    which: Annotated[str | None, typer.Argument(help="指标代码或名称；不写则列出全部")] = None,
+) -> None:
+    """有哪些指标，各是怎样算的。The indicators, and how each is computed."""
+    from pipelines.cli.indicators import show_indicators
+
+    show_indicators(_home(), which)
 
 
 @app.command()

@@ -15,10 +15,10 @@ from pipelines.warehouse.build_database import ALL_RETURNS, get_state, insert_ro
 from pipelines.warehouse.dbt import DBT_PROJECT
 
 
-def land_policy(connection: duckdb.DuckDBPyConnection, home: Home) -> str:
+def land_policy(connection: duckdb.DuckDBPyConnection, home: Home) -> InForce:
     """Keep the policy of a home in `raw/` and bring the tables in line with it; every mart is dirty where a value has changed.
 
-    Returns the digest of what is in force. The caller holds `home.writing()`. Raises PolicyError, before anything is written.
+    Returns what is in force. The caller holds `home.writing()`. Raises PolicyError, before anything is written.
     """
     files = PolicyFiles.of_home(home)
     refuse_lost(home)
@@ -26,7 +26,7 @@ def land_policy(connection: duckdb.DuckDBPyConnection, home: Home) -> str:
     version = keep(home, files)
     write_policy(connection, in_force)
     set_state(connection, "policy_files", json.dumps(version.files))
-    return in_force.digest
+    return in_force
 
 
 def write_policy(connection: duckdb.DuckDBPyConnection, in_force: InForce) -> None:
