@@ -14,6 +14,7 @@ ROOMS = (
     ("workbooks",),
     ("home",),
     ("policy",),
+    ("declarations",),
     ("intake",),
     ("screening",),
     ("warehouse",),

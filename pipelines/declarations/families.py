@@ -333,7 +333,7 @@ class _Families:
         for column in columns:
             measure = offer.measures.get(column)
             one = offer.columns[next(iter(measure.members)) if measure else column]
-            labels.append(measure.label if measure else one.label)
+            labels.append(f"按{measure.label}分的各列" if measure else one.label)
             units.append(one.unit)
             places += one.decimal_places
         unit = None if None in units else product_of([str(one) for one in units])
