@@ -2,7 +2,7 @@
 
 Belongs here: the four period types, the one canonical code of each period, its first and last day,
 its neighbours, and the reading of a period out of a cover cell, a title or a file name.
-Does not belong here: which return is due for which period (municipality.py), and which period type a
+Does not belong here: which return is due for which period (`municipality`), and which period type a
 return takes (the return's definition).
 
 =============== ============ =====================================

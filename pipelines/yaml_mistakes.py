@@ -45,7 +45,7 @@ class YamlMistakes(Exception):
     """A file cannot be used; ``problems`` holds every mistake found, in the order of the file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: (problem.file, problem.line or 0))
+        self.problems = sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line or 0))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
@@ -182,9 +182,9 @@ def plain(value: object, depth: int = 0) -> object:
     """The value in Python's own types, without ruamel's subclasses. Raises Unsupported."""
     if depth > 10:
         raise Unsupported("嵌套过深")
-    if isinstance(value, CommentedMap):
+    if isinstance(value, dict):
         return {str(key): plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, CommentedSeq):
+    if isinstance(value, list):
         return [plain(item, depth + 1) for item in value]
     if value is None or isinstance(value, bool):
         return value

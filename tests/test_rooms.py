@@ -13,6 +13,8 @@ ROOMS = (
     ("returns",),
     ("workbooks",),
     ("home",),
+    ("policy",),
+    ("declarations",),
     ("intake",),
     ("screening",),
     ("warehouse",),

@@ -13,6 +13,7 @@ from pipelines.cli.terminal import refuse, say, tell
 from pipelines.home import Home
 from pipelines.municipality import NewArea, NewCalendarEntry, write_template
 from pipelines.periods import Period, parse_period
+from pipelines.policy.starter import README, write_policy_folder
 from pipelines.returns import ReturnDefinition, current_definitions
 from pipelines.times import beijing_day
 
@@ -58,6 +59,11 @@ def write_configuration(
         say(f"已写出 {home.configuration}：{of_city.name}，{len(areas)} 个县区。请按注释核对报送日历和截止日期。",
             f"Wrote {home.configuration}: {of_city.name}, {len(areas)} counties. Check the calendar as its comments say.")
     )  # fmt: skip
+    if write_policy_folder(home):
+        tell(
+            say(f"已写出 {home.policy}：口径、标准、补助标准等。请按其中的 {README} 换成本市的文件，再运行 xianbao policy check。",
+                f"Wrote {home.policy}: calibers, standards, tiers. Replace the samples as its {README} says, then: xianbao policy check.")
+        )  # fmt: skip
 
 
 def _ask(chinese: str, english: str) -> str:

@@ -1,6 +1,13 @@
 """Indicators as they are declared: YAML families for people, small tables for the machine.
 
-Belongs here: what an indicator may say (`grammar`), the reading and checking of the families (`families`), what a return offers to
-indicators (`offers`), the tables that the models read (`tables`), and an indicator as a sentence (`sentence`).
+grammar     what a family may say
+families    reading and checking families, expanded
+offers      what a return offers to indicators: the part `analysis` of its definition
+formulas    small formulas over a return's columns
+known       what policy offers to them: groups of members, calibers
+tables      the tables that the models read
+declared    all of it, for a home
+sentence    an indicator as a sentence
+
 Does not belong here: how a figure is computed (dbt), which members a caliber takes and what the standard is (policy).
 """

@@ -112,27 +112,27 @@ class _Reading:
         if not self.ahead:
             raise FormulaWrong(f"算式“{self.text}”没有写完", "补上后半部分")
         kind = self.tokens[self.at][0]
-        token = self.take()
-        if token == "-":
+        word = self.take()
+        if word == "-":
             sql, what = self._value()
             self._numbers(what)
             return f"-{sql}", "number"
-        if token == "(":
+        if word == "(":
             sql, what = self.sum_of()
             self.expect(")")
             return f"({sql})", what
         if kind == "number":
-            return token, "number"
-        if kind == "name" and token in _FUNCTIONS and self.ahead == "(":
-            return self._function(token)
-        if kind == "name" and token in self.columns:
-            self.operands.append(token)
-            return token, self.columns[token]
+            return word, "number"
+        if kind == "name" and word in _FUNCTIONS and self.ahead == "(":
+            return self._function(word)
+        if kind == "name" and word in self.columns:
+            self.operands.append(word)
+            return word, self.columns[word]
         if kind == "name":
             from pipelines.yaml_mistakes import did_you_mean
 
-            raise FormulaWrong(f"本表没有可以计算的列“{token}”", did_you_mean(token, self.columns))
-        raise FormulaWrong(f"算式“{self.text}”在“{token}”处读不下去", "检查括号和运算符")
+            raise FormulaWrong(f"本表没有可以计算的列“{word}”", did_you_mean(word, self.columns))
+        raise FormulaWrong(f"算式“{self.text}”在“{word}”处读不下去", "检查括号和运算符")
 
     def _function(self, name: str) -> tuple[str, str]:
         self.expect("(")

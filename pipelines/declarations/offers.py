@@ -277,13 +277,15 @@ def _complete(offer: Offer, offers: Mapping[str, Offer], tree: YamlTree, at: Loc
         columns[name] = OfferedColumn(
             name, computed.label, "computed", computed.unit, places, expression=formula.sql, operands=formula.operands
         )
-    for name in (analysis.unit, analysis.vintage, analysis.source, analysis.weight):
-        if name is not None:
-            key = next(key for key in ("unit", "vintage", "source", "weight") if getattr(analysis, key) == name)
-            known(name, (key,))
-    if analysis.exists and known(analysis.exists.until, ("exists", "until")):
-        if columns[analysis.exists.until].type != "date":
-            tree.report((*at, "exists", "until"), f"“{analysis.exists.until}”不是日期列", "填终止（撤并）日期的列")
+    for key in ("unit", "vintage", "source", "weight"):
+        if (said_column := getattr(analysis, key)) is not None:
+            known(said_column, (key,))
+    if (
+        analysis.exists
+        and known(analysis.exists.until, ("exists", "until"))
+        and columns[analysis.exists.until].type != "date"
+    ):
+        tree.report((*at, "exists", "until"), f"“{analysis.exists.until}”不是日期列", "填终止（撤并）日期的列")
     for name, measure in analysis.measures.items():
         for column in measure.members:
             known(column, ("measures", name, "columns"))

@@ -2,7 +2,7 @@
 
 Belongs here: finding tables (a header that a definition knows, the rows under it) and reading covers. The result is a
 `Table` a return found, with every cell's place kept, and what was wrong as `Observation`s: a rule id and a place. What the
-rule says stands in `expectations/file.json`.
+rule says stands in `expectations/file.yaml`.
 """
 
 import re
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from pipelines.characters import folded, folded_name, is_digits, visible
+from pipelines.municipality import CountyName
 from pipelines.periods import Period, read_period_in_name, read_period_label
 from pipelines.returns import (
     ReturnDefinition,
@@ -75,25 +76,6 @@ _ROLE_PAIR = re.compile(
     rf"(?=(?:{_ROLE_WORDS}|报出日期|联系电话|填报日期|日期)[:(]|$)"
 )
 _NO_NAME = re.compile(r"^[\W_]*$")
-
-
-@dataclass(frozen=True)
-class CountyName:
-    """What screening knows of a county. It exists from `valid_from` on and no longer on `valid_to`; None: as far as is known.
-
-    `passed_into`, `came_from`: codes of the counties that it became when it ended, and that it was made of.
-    """
-
-    code: str
-    name: str
-    valid_from: date | None = None
-    valid_to: date | None = None
-    passed_into: tuple[str, ...] = ()
-    came_from: tuple[str, ...] = ()
-
-    def valid_on(self, day: date) -> bool:
-        """Whether the county exists on `day`."""
-        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day < self.valid_to)
 
 
 @dataclass(frozen=True)

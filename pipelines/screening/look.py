@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.characters import folded_name
+from pipelines.municipality import CountyName
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions
 from pipelines.rule_files import definitions_folder, expectations_folder
 from pipelines.screening.disguised import disguised_beside, disguised_in
 from pipelines.screening.identify import (
-    CountyName,
     Observation,
     Table,
     answered_submission,

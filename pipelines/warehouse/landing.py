@@ -20,7 +20,7 @@ from pipelines.intake.raw_store import RawDamaged, RawStore, RawSubmission
 from pipelines.intake.source_notes import all_notes, damaged_notes, note_files
 from pipelines.intake.source_notes import as_rows as note_rows
 from pipelines.intake.submission import Submission
-from pipelines.screening.identify import CountyName
+from pipelines.municipality import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import rule_set_version
 from pipelines.screening.screen import Filing, Screening, screen, told
@@ -45,8 +45,9 @@ from pipelines.warehouse.build_database import (
 )
 from pipelines.warehouse.context import ContextResult, evaluate_context, store_context
 from pipelines.warehouse.landed_decisions import land_decisions
+from pipelines.warehouse.landed_declarations import land_declarations
+from pipelines.warehouse.landed_policy import land_policy
 from pipelines.warehouse.opened import FileUnusable, MartsNotOurs, in_words
-from pipelines.warehouse.policy import policy_version
 from pipelines.workbooks.bounded import NO_BUDGET, Budget
 
 _Made = TypeVar("_Made")
@@ -97,7 +98,8 @@ def land_new(
 
     What `raw/` does not hold is not in the warehouse either: where it came from an older backup, everything is landed anew. `budget`:
     what news may cost; what is over it stays news, and is named. What was published before, or is asked for again, is never split:
-    figures would go and come back. The caller holds `home.writing()`. Raises RawIsEmpty.
+    figures would go and come back. The caller holds `home.writing()`. Raises RawIsEmpty, and PolicyError or DeclarationError before anything is
+    screened.
     """
     store = RawStore(home.raw)
     remarks: list[str] = []
@@ -111,6 +113,8 @@ def land_new(
         landed = Landed(get_state(connection, "identity") or "", remarks=remarks)
         landed.faults |= _damaged(home, connection, store)
         write_control(connection, home, status_on=last_observed_on(home))
+        policy = land_policy(connection, home)
+        land_declarations(connection, home, policy)
         _land_lateness(connection, home)
         _land_source_notes(connection, home)
         decided = land_decisions(connection, settings.decisions, home.decisions)
@@ -122,7 +126,7 @@ def land_new(
                 {entry.submission_id for entry in entries} | decided.submissions | submissions_in(connection, again)
             )
             entries = [entry for entry in store if entry.submission_id in chosen]
-        judged_by = f"{rule_set_version()}/{policy_version()}"
+        judged_by = f"{rule_set_version()}/{policy.digest}"
         rules_changed = get_state(connection, "judged_by") != judged_by
         if not entries and not decided.counties and not rules_changed:
             set_state(connection, "decisions_applied", decided.head)

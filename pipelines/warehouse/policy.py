@@ -1,35 +1,22 @@
 """The bureau's policy as the rules across filings need it: standards, categories and calibers, each as of a day.
 
-Belongs here: reading the seeds that dbt reads (`dbt_project/seeds/*.csv`), so that a rule and a mart never go by different
-standards. What is done with them is a rule (`pipelines/warehouse/context/`) or a model.
+Belongs here: the tables of schema `policy` that the models read, so that a rule and a mart never go by different standards. What is
+done with them is a rule (`pipelines/warehouse/context/`) or a model.
 """
 
-import csv
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from typing import Any
 
-from pipelines.warehouse.dbt import DBT_PROJECT
+import duckdb
 
-SEEDS = (
-    "subsidy_tiers",
-    "hardship_categories",
-    "calibers",
-    "caliber_members",
-    "pay_components",
-    "stages",
-    "reported_stages",
-    "school_type_stages",
-)
-#: In the seed of categories: the county stands on the list of none.
+#: In the table of categories: the county stands on the list of none.
 NO_CATEGORY = "无"
-#: In the seed of tiers: the programme knows no tiers.
+#: In the table of tiers: the programme knows no tiers.
 NO_TIER = "不分档"
 _HARDSHIP_SCOPE = "hardship:"
-_SEEDS_FOLDER = DBT_PROJECT / "seeds"
 
 
 @dataclass(frozen=True)
@@ -81,7 +68,7 @@ class PayCaliber:
 
 @dataclass(frozen=True)
 class Policy:
-    """What the seeds say. Days of validity: the first is in, the last is out, as in the models."""
+    """What the tables say. Days of validity: the first is in, the last is out, as in the models."""
 
     tiers: tuple[_Tier, ...]
     categories: tuple[_Category, ...]
@@ -93,7 +80,7 @@ class Policy:
     stages_of_type: tuple[tuple[str, str], ...]
 
     def hardship_category(self, county_code: str, day: date) -> str | None:
-        """The county's category of the hardship allowance on a day; 无 for none, None when the seed does not name the county."""
+        """The county's category of the hardship allowance on a day; 无 for none, None when the table does not name the county."""
         found = [one for one in self.categories if one.county_code == county_code and _valid(one, day)]
         return found[-1].category if found else None
 
@@ -132,38 +119,41 @@ def _valid(one: _Tier | _Category, day: date) -> bool:
     return one.valid_from <= day and (one.valid_to is None or day < one.valid_to)
 
 
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (_SEEDS_FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
-        yield from csv.DictReader(stream)
+def landed_policy(connection: duckdb.DuckDBPyConnection) -> Policy:
+    """What the tables of schema `policy` say."""
+
+    def rows(name: str) -> list[dict[str, Any]]:
+        found = connection.execute(f"SELECT * FROM policy.{name} ORDER BY ALL")
+        columns = [column[0] for column in found.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+
+    return read_policy(rows)
 
 
-def _day(text: str) -> date | None:
-    return date.fromisoformat(text) if text else None
-
-
-@cache
-def load_policy() -> Policy:
-    """The seeds as they are in this checkout. Raises KeyError, ValueError for a seed that lacks a column or a day."""
+def read_policy(rows: Callable[[str], Iterable[Mapping[str, Any]]]) -> Policy:
+    """What tables of policy say; `rows`: name of a table → its typed rows."""
     tiers = [
-        _Tier(row["scope_code"], row["programme"], row["tier"], Decimal(row["yuan_per_month"]),
-              date.fromisoformat(row["valid_from"]), _day(row["valid_to"]))
-        for row in _rows("subsidy_tiers")
-    ]  # fmt: skip
-    categories = [
-        _Category(row["county_code"], row["category"], date.fromisoformat(row["valid_from"]), _day(row["valid_to"]))
-        for row in _rows("hardship_categories")
+        _Tier(
+            row["scope_code"], row["programme"], row["tier"], row["yuan_per_month"], row["valid_from"], row["valid_to"]
+        )
+        for row in rows("subsidy_tiers")
     ]
-    kinds = {row["caliber_id"]: row["caliber_kind"] for row in _rows("calibers") if row["is_default"] == "true"}
+    categories = [
+        _Category(row["county_code"], row["category"], row["valid_from"], row["valid_to"])
+        for row in rows("hardship_categories")
+    ]
+    calibers = sorted(rows("calibers"), key=lambda row: (not row["is_default"], row["caliber_id"]))
+    kinds = {row["caliber_id"]: row["caliber_kind"] for row in calibers if row["is_default"]}
     members: dict[tuple[str, str], set[str]] = {}
-    for row in _rows("caliber_members"):
+    every_member: dict[str, dict[str, set[str]]] = {}
+    for row in rows("caliber_members"):
         if kind := kinds.get(row["caliber_id"]):
             members.setdefault((kind, row["dimension"]), set()).add(row["member"])
-    every_member: dict[str, dict[str, set[str]]] = {}
-    for row in _rows("caliber_members"):
         every_member.setdefault(row["caliber_id"], {}).setdefault(row["dimension"], set()).add(row["member"])
+    components = list(rows("pay_components"))
     sides: dict[tuple[str, bool], set[str]] = {}
-    for row in _rows("pay_components"):
-        sides.setdefault((row["caliber_id"], row["is_included"] == "true"), set()).add(row["component"])
+    for row in components:
+        sides.setdefault((row["caliber_id"], row["is_included"]), set()).add(row["component"])
     pay_calibers = [
         PayCaliber(
             row["caliber_id"],
@@ -172,21 +162,21 @@ def load_policy() -> Policy:
             frozenset(sides.get((row["caliber_id"], False), ())),
             {name: frozenset(members) for name, members in every_member.get(row["caliber_id"], {}).items()},
         )
-        for row in sorted(_rows("calibers"), key=lambda row: (row["is_default"] != "true", row["caliber_id"]))
+        for row in calibers
         if row["caliber_kind"] == "pay"
     ]
-    levels = {row["reported_stage"]: int(row["level"]) for row in _rows("reported_stages")}
+    levels = {row["reported_stage"]: row["level"] for row in rows("reported_stages")}
     stages = [
         Stage(
             row["stage"],
-            int(row["age_from"]),
-            int(row["age_to"]),
-            tuple(name for name, at in levels.items() if int(row["level_from"]) <= at <= int(row["level_to"])),
-            row["under_3_excluded"] == "true",
-            row["has_net_rate"] == "true",
-            tuple(name for name, at in levels.items() if int(row["level_from"]) <= at),
+            row["age_from"],
+            row["age_to"],
+            tuple(name for name, at in levels.items() if row["level_from"] <= at <= row["level_to"]),
+            row["under_3_excluded"],
+            row["has_net_rate"],
+            tuple(name for name, at in levels.items() if row["level_from"] <= at),
         )
-        for row in _rows("stages")
+        for row in sorted(rows("stages"), key=lambda row: row["sort_order"])
     ]
     return Policy(
         tiers=tuple(sorted(tiers, key=lambda one: one.valid_from, reverse=True)),
@@ -194,21 +184,9 @@ def load_policy() -> Policy:
         stages=tuple(stages),
         default_register=next(iter(members["population", "population_register"])),
         pay_components=tuple(
-            row["component"]
-            for row in _rows("pay_components")
-            if kinds.get(row["caliber_id"]) == "pay" and row["is_included"] == "true"
+            row["component"] for row in components if kinds.get(row["caliber_id"]) == "pay" and row["is_included"]
         ),
         pay_calibers=tuple(pay_calibers),
         members={key: frozenset(values) for key, values in members.items()},
-        stages_of_type=tuple((row["school_type"], row["reported_stage"]) for row in _rows("school_type_stages")),
+        stages_of_type=tuple((row["school_type"], row["reported_stage"]) for row in rows("school_type_stages")),
     )
-
-
-@cache
-def policy_version() -> str:
-    """Twelve hex digits that change whenever a seed does that the rules go by."""
-    digest = hashlib.sha256()
-    for name in SEEDS:
-        digest.update(name.encode())
-        digest.update((_SEEDS_FOLDER / f"{name}.csv").read_bytes())
-    return digest.hexdigest()[:12]

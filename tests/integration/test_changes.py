@@ -109,10 +109,12 @@ def test_a_changed_caliber_is_told_from_the_rest_and_what_is_left_is_the_residua
     home = Home(Path(shutil.copytree(home.root, tmp_path / "home")))
     log = ReleaseLog(home)
     before, after = log.find("1"), log.find("2")
-    stages = log.held(after.inputs.seeds["stages.csv"]).decode().replace("小学,Primary,6,11,", "小学,Primary,6,10,")
+    held = home.raw / "policy" / "held"
+    stages = (held / after.inputs.policy["defaults/stages.csv"]).read_text(encoding="utf-8")
+    stages = stages.replace("小学,Primary,6,11,", "小学,Primary,6,10,")
     sha256 = hashlib.sha256(stages.encode()).hexdigest()
-    (log.folder / "held" / sha256).write_text(stages, encoding="utf-8")
-    other = replace(after, inputs=replace(after.inputs, seeds={**after.inputs.seeds, "stages.csv": sha256}))
+    (held / sha256).write_text(stages, encoding="utf-8")
+    other = replace(after, inputs=replace(after.inputs, policy={**after.inputs.policy, "defaults/stages.csv": sha256}))
     assert steps(compare_releases(home, before, other)) == [
         (Decimal("1.6434"), Decimal("2.0514")),
         ("filings", Decimal("0.4108")),

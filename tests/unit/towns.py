@@ -5,11 +5,14 @@ Belongs here: the figures of a whole county, small enough to be sent as files, a
 """
 
 from datetime import date
+from functools import cache
 from typing import Any
 
 from builders import CountyName, Draft, _pupils
 
-from pipelines.warehouse.policy import load_policy
+from pipelines.home import PROJECT, Home
+from pipelines.policy.in_force import PolicyFiles, lay_over, shipped
+from pipelines.warehouse.policy import Policy, read_policy
 
 RURAL_N = 16  # rural schools, enough for a share of round numbers to mean something
 PRIMARY, JUNIOR, KINDERGARTEN, SENIOR = "0001", "0002", "0003", "0004"
@@ -76,9 +79,17 @@ def rows(return_code: str, code: str, period: str) -> list[dict[str, Any]]:
     ]
 
 
+@cache
+def _policy() -> Policy:
+    """The sample's policy over the shipped defaults."""
+    files = PolicyFiles(shipped(PROJECT / "pipelines" / "sample" / "policy"), shipped(Home(PROJECT).policy_defaults))
+    laid = lay_over(files)
+    return read_policy(lambda name: [row.values for row in laid.rows[name]])
+
+
 def township(code: str) -> int:
     """The standard that policy sets for the county itself; 0 for the made-up ones."""
-    return int(load_policy().yuan_per_month(code, TOWNSHIP, "不分档", date(2024, 12, 31)) or 0)
+    return int(_policy().yuan_per_month(code, TOWNSHIP, "不分档", date(2024, 12, 31)) or 0)
 
 
 def entitled(code: str, school: str, quarter: int) -> int:

@@ -27,9 +27,9 @@ Judgements = dict[str, pl.DataFrame]
 _GRADES = tuple(range(1, 7))
 _AGES = tuple(range(18))
 _PRIMARY, _JUNIOR = "小学", "初中"
-#: Truth → stage of the seed of stages.
+#: Truth → stage of the table of stages.
 _GROSS = {"gross_preschool": "学前", "gross_primary": "小学", "gross_junior": "初中", "gross_senior": "高中阶段"}
-#: Truth → stage of the seed of stages, of those that have a net rate.
+#: Truth → stage of the table of stages, of those that have a net rate.
 _NET = {"net_primary": "小学", "net_junior": "初中", "net_compulsory": "义务教育"}
 
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from pipelines.periods import Period, PeriodType, parse_period
 from pipelines.returns import current_definitions
-from pipelines.warehouse.policy import Policy, load_policy
+from pipelines.warehouse.policy import Policy, landed_policy
 
 #: Every judgement: `ok` null where it cannot be judged; `value` and `expected` scaled by `places`, or as words. `source_row`: the row
 #: that holds the value; `first_row` to `last_row`: the rows whose sum it is, none of which is wrong by itself.
@@ -154,7 +154,7 @@ class Scene:
 
     connection: duckdb.DuckDBPyConnection
     filings: pl.DataFrame
-    policy: Policy = field(default_factory=load_policy)
+    policy: Policy
     units: dict[str, pl.DataFrame] = field(default_factory=dict)
     _rows: dict[str, pl.DataFrame] = field(default_factory=dict)
     _sheets: dict[int, list[str]] = field(default_factory=dict)
@@ -182,7 +182,8 @@ class Scene:
             schema={"period": pl.String, "before": pl.String, "months_n": pl.Int32, "school_year": pl.String, "calendar_year": pl.String,
                     "starts_on": pl.Date, "ends_on": pl.Date},
         )  # fmt: skip
-        return Scene(connection, filings.join(known, on="period", maintain_order="left").with_row_index("entry"))
+        found = filings.join(known, on="period", maintain_order="left").with_row_index("entry")
+        return Scene(connection, found, landed_policy(connection))
 
     def of_return(self, return_code: str) -> pl.DataFrame:
         """The filings of one return."""

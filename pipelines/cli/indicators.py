@@ -1,0 +1,44 @@
+"""`xianbao indicators`: what is declared, as a list, or one indicator as a sentence.
+
+Belongs here: the table and the choice of one. What an indicator says is `pipelines.declarations`.
+"""
+
+from pipelines.cli.terminal import console, county_text, new_table, refuse, say
+from pipelines.declarations.declared import declared_rows
+from pipelines.declarations.sentence import sentence
+from pipelines.home import Home
+from pipelines.policy.in_force import policy_in_force
+from pipelines.returns import current_definitions
+
+
+def show_indicators(home: Home, which: str | None) -> None:
+    """List the indicators of a home, or say one of them, by code or Chinese name. Raises PolicyError and DeclarationError."""
+    rows = declared_rows(home, policy_in_force(home))
+    forms = {code: defined.form for code, defined in current_definitions().items()}
+    if which is not None:
+        wanted = which.strip()
+        codes = [
+            row["indicator_code"]
+            for row in rows["indicator"]
+            if wanted in (row["indicator_code"], row["indicator_name"])
+        ]
+        codes = codes or [
+            row["indicator_code"] for row in rows["indicator"] if wanted and wanted in row["indicator_name"]
+        ]
+        if not codes:
+            refuse(
+                say(
+                    f"没有指标“{which}”。列出全部：xianbao indicators", f"No indicator {which}. All: xianbao indicators"
+                )
+            )
+        for code in codes:
+            console.print(county_text(sentence(str(code), rows, forms)))
+        return
+    table = new_table(
+        say("指标", "Indicators"), (say("代码", "Code"), "left"), (say("指标", "Indicator"), "left"),
+        (say("单位", "Unit"), "left"), (say("算法", "Shape"), "left"), (say("声明在", "Declared at"), "left"),
+    )  # fmt: skip
+    for row in rows["indicator"]:
+        name = say(str(row["indicator_name"]), str(row["indicator_name_en"]))
+        table.add_row(row["indicator_code"], name, row["unit"], row["shape"], row["place"])
+    console.print(table)
