@@ -138,7 +138,7 @@ class ExpectColumnToEqualProduct(Check, BatchExpectation):
 
     def in_cells(self, form: Form, period: Period) -> list[str]:
         product = " × ".join(form.column(name).label for name in self.of)
-        return [f"{when}{form.column(self.column).label} = {product}" for when in cases(form, self.where)]
+        return [f"{_when(form, self.where)}{form.column(self.column).label} = {product}"]
 
     def problems(self, form: Form) -> Iterator[Mistake]:
         types = [form.column(name).type for name in self.of if name in form.names and form.column(name).is_number]
@@ -180,7 +180,7 @@ class ExpectColumnToBeAtMost(Check, ExpectColumnPairValuesAToBeGreaterThanB):
 
     def in_cells(self, form: Form, period: Period) -> list[str]:
         left, most = form.column(self.column_B).label, form.column(self.column_A).label
-        return [f"{when}{left} ≤ {most}" for when in cases(form, self.where)]
+        return [f"{_when(form, self.where)}{left} ≤ {most}"]
 
     def problems(self, form: Form) -> Iterator[Mistake]:
         if {self.column_A, self.column_B} <= form.names and form.places(self.column_A) != form.places(self.column_B):
@@ -404,11 +404,10 @@ def unknown_codes(form: Form, parameter: str, by: str, codes: Mapping[str, Any])
         yield Mistake(parameter, f"{by} 没有代码{'、'.join(unknown)}", f"可用的有：{'、'.join(form.column(by).codes)}")
 
 
-def cases(form: Form, where: Mapping[str, Names]) -> list[str]:
-    """学段为“小学”时：, one for each code of the first column of `where`; one blank where there is none."""
-    return [
-        f"{form.column(name).label}为“{code}”时：" for name, codes in list(where.items())[:1] for code in codes
-    ] or [""]
+def _when(form: Form, where: Mapping[str, Names]) -> str:
+    """学段为“小学”、“初中”时：, blank where nothing is said of rows."""
+    parts = [f"{form.column(name).label}为{'、'.join(f'“{code}”' for code in codes)}" for name, codes in where.items()]
+    return f"{'，'.join(parts)}时：" if parts else ""
 
 
 def _quoted(form: Form, names: Sequence[str]) -> str:
