@@ -1,6 +1,6 @@
 """Judging the counties in which something changed, and keeping what was found.
 
-Belongs here: which frame answers which rules, one validation a return, findings at their cells, and the tables they go into.
+Belongs here: which frame answers which rules, findings at their cells, and the tables they go into.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,15 +14,15 @@ import polars as pl
 from pipelines.periods import parse_period
 from pipelines.returns import current_definitions, definition
 from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
-from pipelines.screening.rules import Rule, form_label, suite
+from pipelines.screening.rules import Rule, across_rules, form_label
 from pipelines.screening.screen import FINDINGS_PER_RULE, told
-from pipelines.screening.validate import validate
 from pipelines.warehouse.build_database import insert_findings, next_sequence
 from pipelines.warehouse.context import filings, money, pupils, schools
 from pipelines.warehouse.context.between import Between, look_between, standing_counties
 from pipelines.warehouse.context.scene import Scene
+from pipelines.yaml_mistakes import YamlMistakes
 
-#: A frame: what the rules of a return that name it are asserted on, by truth; `rules` has their parameters.
+#: A frame: what the rules of a return that name it as their `model` are judged on, by question; `rules` has their parameters.
 Frame = Callable[[Scene, Mapping[str, Rule]], dict[str, pl.DataFrame]]
 #: The same of several returns: the return's code comes first.
 _FrameOfReturn = Callable[[str, Scene, Mapping[str, Rule]], dict[str, pl.DataFrame]]
@@ -42,34 +42,34 @@ class ContextResult:
 
 
 def _frames(between: Between) -> dict[tuple[str, str], Frame]:
-    """(return code, frame named by its rules) → how it is built."""
+    """(return code, model named by its rules) → how its frame is built."""
     found: dict[tuple[str, str], Frame] = {
-        ("school", "last_year"): schools.last_year,
-        ("enrolment", "rows"): pupils.change,
-        ("enrolment", "flow"): pupils.flow,
-        ("enrolment", "rates"): pupils.rates,
-        ("population", "last_year"): pupils.people_last_year,
-        ("population", "registers"): pupils.registers,
-        ("population", "cohorts"): pupils.census_cohorts,
-        ("teacher_pay", "staffing"): money.staffing,
-        ("teacher_pay", "allowances"): money.allowances_paid,
-        ("rural_subsidy", "last_period"): money.subsidies_last_period,
-        ("rural_subsidy", "payroll"): money.payroll,
-        ("rural_subsidy", "tiers"): money.tiers,
-        ("rural_subsidy", "policy"): money.policy,
-        ("rural_subsidy", "programmes"): money.programmes,
+        ("school", "school_last_year"): schools.last_year,
+        ("enrolment", "enrolment_rows"): pupils.change,
+        ("enrolment", "enrolment_flow"): pupils.flow,
+        ("enrolment", "enrolment_rates"): pupils.rates,
+        ("population", "population_last_year"): pupils.people_last_year,
+        ("population", "population_registers"): pupils.registers,
+        ("population", "population_cohorts"): pupils.census_cohorts,
+        ("teacher_pay", "teacher_pay_staffing"): money.staffing,
+        ("teacher_pay", "teacher_pay_allowances"): money.allowances_paid,
+        ("rural_subsidy", "rural_subsidy_last_period"): money.subsidies_last_period,
+        ("rural_subsidy", "rural_subsidy_payroll"): money.payroll,
+        ("rural_subsidy", "rural_subsidy_tiers"): money.tiers,
+        ("rural_subsidy", "rural_subsidy_policy"): money.policy,
+        ("rural_subsidy", "rural_subsidy_programmes"): money.programmes,
     }
     by_school = ("enrolment", "teacher_pay", "rural_subsidy")
     of_several: list[tuple[str, _FrameOfReturn, Iterable[str]]] = [
         ("known", schools.known, by_school),
         ("register", schools.register, by_school),
         ("stages", schools.stages, ("enrolment", "teacher_pay")),
-        ("last_year", money.pay_last_year, ("teacher_pay", "civil_servant_pay")),
-        ("hardship", money.hardship_pay, ("teacher_pay", "civil_servant_pay")),
-        ("included", money.included_elsewhere, ("teacher_pay", "civil_servant_pay")),
+        ("pay_last_year", money.pay_last_year, ("teacher_pay", "civil_servant_pay")),
+        ("pay_hardship", money.hardship_pay, ("teacher_pay", "civil_servant_pay")),
+        ("pay_included", money.included_elsewhere, ("teacher_pay", "civil_servant_pay")),
         ("round", filings.round_numbers, current_definitions()),
         ("units", filings.units, current_definitions()),
-        ("copies", partial(filings.copied, between), between.digests),
+        (_COPIES, partial(filings.copied, between), between.digests),
         ("elsewhere", partial(filings.elsewhere, between), between.shared),
     ]
     for frame, ask, codes in of_several:
@@ -97,17 +97,15 @@ def evaluate_context(connection: duckdb.DuckDBPyConnection, counties: Iterable[s
             result.faults[return_code] = told(fault)
             continue
         every += [_without_the_rows_of_copies(judged)] if judged else []
-    if every:
-        in_doubt = _in_doubt(every)
-        for judged in every:
-            of_return = ContextResult()
-            try:
-                _assert(scene, judged, in_doubt, of_return)
-            except Exception as fault:  # noqa: BLE001 - as above
-                result.faults[judged.return_code] = told(fault)
-                continue
-            result.findings += of_return.findings
-            result.rule_results += of_return.rule_results
+    for judged in every:
+        of_return = ContextResult()
+        try:
+            _findings(scene, judged, of_return)
+        except Exception as fault:  # noqa: BLE001 - as above
+            result.faults[judged.return_code] = told(fault)
+            continue
+        result.findings += of_return.findings
+        result.rule_results += of_return.rule_results
     result.evaluated = [
         one for one in scene.filings.select("submission_id", "return_code", "county_code", "period").iter_rows()
         if one[1] not in result.faults
@@ -121,30 +119,21 @@ def _least_cells() -> dict[str, float]:
         return_code: rule.parameters["cells"]
         for return_code in current_definitions()
         for rule in _rules_of(return_code)
-        if rule.frame == "copies"
+        if rule.model == _COPIES
     }
 
 
 def _rules_of(return_code: str) -> Iterable[Rule]:
-    """A return's context rules; none where its suite cannot be read, which is told when its files are judged."""
+    """A return's rules across filings; none where its catalogue cannot be read, which is told when its files are judged."""
     try:
-        return [rule for rules in context_rules(return_code).values() for rule in rules.values()]
-    except (OSError, ValueError, KeyError):
+        return [rule for rules in across_rules(return_code).values() for rule in rules.values()]
+    except (OSError, YamlMistakes):
         return []
-
-
-def context_rules(return_code: str) -> dict[str, dict[str, Rule]]:
-    """Frame → truth → rule, of the context rules of a return."""
-    found: dict[str, dict[str, Rule]] = {}
-    for rule in suite(return_code).rules.values():
-        if rule.scope == "context":
-            found.setdefault(rule.frame, {})[rule.truth or ""] = rule
-    return found
 
 
 @dataclass
 class _Judged:
-    """One return's judgements: every rule's truth as a column of its own, one row a judgement (`item`, `rule_id`)."""
+    """One return's judgements, one row each: of which rule (`rule_id`), where, and whether it holds (`ok`, null where a term is missing)."""
 
     return_code: str
     rules: dict[str, Rule]
@@ -155,91 +144,49 @@ def _judgements(scene: Scene, return_code: str, frames: Mapping[tuple[str, str],
     """What the frames say of a return; None where it has no filing or no context rule."""
     if scene.of_return(return_code).is_empty():
         return None
-    by_frame = context_rules(return_code)
+    by_model = across_rules(return_code)
     parts = [
-        _valid(scene, rule, judgements[truth])
-        .with_columns(pl.lit(rule.rule_id).alias("rule_id"))
-        .rename({"ok": rule.asserted})
-        for name, rules in by_frame.items()
+        _valid(scene, rule, judgements[question]).with_columns(pl.lit(rule.rule_id).alias("rule_id"))
+        for name, rules in by_model.items()
         for judgements in [frames[return_code, name](scene, rules)]
-        for truth, rule in rules.items()
+        for question, rule in rules.items()
     ]
     if not parts:
         return None
-    rules = {rule.rule_id: rule for rules in by_frame.values() for rule in rules.values()}
-    return _Judged(return_code, rules, pl.concat(parts, how="diagonal").with_row_index("item"))
+    rules = {rule.rule_id: rule for rules in by_model.values() for rule in rules.values()}
+    return _Judged(return_code, rules, pl.concat(parts, how="diagonal"))
 
 
 def _without_the_rows_of_copies(judged: _Judged) -> _Judged:
     """The judgements without those that point at rows of a filing that is asked whether it is a copy: what its rows, and sums of
     them, are held against waits for that one answer."""
-    asked = [rule.asserted for rule in judged.rules.values() if rule.frame == _COPIES]
-    if not asked:
+    asked = pl.col("rule_id").is_in([rule.rule_id for rule in judged.rules.values() if rule.model == _COPIES])
+    copies = judged.frame.filter(asked & ~pl.col("ok"))["entry"].unique()
+    if copies.is_empty():
         return judged
-    copies = judged.frame.filter(pl.any_horizontal(~pl.col(name) for name in asked))["entry"].unique()
-    waits = pl.col("entry").is_in(copies.implode()) & pl.coalesce("source_row", "first_row").is_not_null()
-    others = [rule.asserted for rule in judged.rules.values() if rule.frame != _COPIES]
-    judged.frame = judged.frame.with_columns(pl.when(~waits).then(pl.col(name)).alias(name) for name in others)
+    waits = pl.col("entry").is_in(copies.implode()) & pl.coalesce("source_row", "first_row").is_not_null() & ~asked
+    judged.frame = judged.frame.with_columns(pl.when(~waits).then("ok").alias("ok"))
     return judged
 
 
-def _in_doubt(every: list[_Judged]) -> set[tuple[str, str]]:
-    """(return, rule) of the rules that do not hold everywhere, found by one expectation over all judgements of all returns: asking
-    every rule of its own accord costs some ten milliseconds each, and nearly all of them hold."""
-    long = pl.concat(
-        [
-            judged.frame.lazy()
-            .select(pl.lit(judged.return_code).alias("return_code"), "rule_id", _the_truth(judged).alias("ok"))
-            .filter(pl.col("ok").is_not_null())
-            for judged in every
-        ]
-    ).collect().with_row_index("item")  # fmt: skip
-    holds = {
-        "type": _HOLDS,
-        "kwargs": {"column": "ok", "value_set": [True]},
-        "meta": {"rule": "context"},
-    }
-    broken = validate(long, [holds], name="context", index=("item",)).broken.get("context", [])
-    return set(long[[place[0] for place in broken]].select("return_code", "rule_id").iter_rows()) if broken else set()
-
-
-def _the_truth(judged: _Judged) -> pl.Expr:
-    return pl.coalesce([rule.asserted for rule in judged.rules.values()])
-
-
+#: The model that answers whether a filing is a copy.
 _COPIES = "copies"
-_HOLDS = "expect_column_values_to_be_in_set"
 
 
-def _is_plain(expectation: Mapping[str, Any]) -> bool:
-    """Whether an expectation says no more than that its truth holds."""
-    return expectation["type"] == _HOLDS and expectation["kwargs"] == {
-        "column": expectation["kwargs"]["column"],
-        "value_set": [True],
-    }
-
-
-def _assert(scene: Scene, judged: _Judged, in_doubt: set[tuple[str, str]], result: ContextResult) -> None:
+def _findings(scene: Scene, judged: _Judged, result: ContextResult) -> None:
     return_code, rules, frame = judged.return_code, judged.rules, judged.frame
     entries = {row["entry"]: row for row in scene.of_return(return_code).iter_rows(named=True)}
-    asked = [
-        expectation
-        for expectation in suite(return_code).expectations
-        if (rule := rules.get(expectation["meta"]["rule"]))
-        and ((return_code, rule.rule_id) in in_doubt or not _is_plain(expectation))
-    ]
-    broken = validate(frame, asked, name=f"{return_code}_context", index=("item",)).broken
-    columns = _column_letters(scene, return_code) if broken else {}
-    if broken:
+    broken = frame.filter(~pl.col("ok"))
+    columns = _column_letters(scene, return_code) if broken.height else {}
+    if broken.height:
         scene.rows(return_code)  # where each stands
     checked = {
         (row[0], row[1]): row[2]
-        for row in frame.filter(_the_truth(judged).is_not_null()).group_by("rule_id", "entry").len().iter_rows()
+        for row in frame.filter(pl.col("ok").is_not_null()).group_by("rule_id", "entry").len().iter_rows()
     }
     for rule in rules.values():
-        items = sorted(place[0] for place in broken.get(rule.rule_id, []))
         failed: dict[int, int] = {}
-        for row in frame.filter(pl.col("item").is_in(items)).iter_rows(named=True) if items else ():
+        for row in broken.filter(pl.col("rule_id") == rule.rule_id).iter_rows(named=True):
             failed[row["entry"]] = failed.get(row["entry"], 0) + 1
             if failed[row["entry"]] <= FINDINGS_PER_RULE:
                 result.findings.append(_finding(scene, return_code, rule, entries[row["entry"]], row, columns))

@@ -6,7 +6,7 @@ import polars as pl
 
 from pipelines.periods import parse_period
 from pipelines.returns import definition
-from pipelines.screening.rules import Rule, bounds_of
+from pipelines.screening.rules import Rule, across_rules
 from pipelines.screening.units import FACTORS, NEAR, too_large, too_small
 from pipelines.warehouse.context.between import Between
 from pipelines.warehouse.context.scene import Scene, judged, summed_rows
@@ -105,7 +105,8 @@ def round_numbers(return_code: str, scene: Scene, rules: Rules) -> Judgements:
 def units(return_code: str, scene: Scene, _rules: Rules) -> Judgements:
     """unit: most figures of a column are a hundred, a thousand or ten thousand times what they were, or that part of it."""
     if return_code not in scene.units:
-        scene.units[return_code] = _units(scene, return_code, bounds_of(return_code, "unit")["rows"])
+        least = across_rules(return_code)["units"]["unit"].parameters["rows"]
+        scene.units[return_code] = _units(scene, return_code, least)
     return {"unit": scene.units[return_code]}
 
 
