@@ -37,7 +37,7 @@ SEVERITIES: dict[str, str] = {"error": "critical", "query": "warning", "info": "
 #: Levels at which a file is readable, its cells typed and its rows told apart: only what is judged beyond that can be waived.
 WAIVABLE_LEVELS = frozenset(["1c", "2", "2b", "3", "4", "5"])
 _RULE_ID = re.compile(r"^(?P<form>[A-Z]+[0-9]{0,2})-(?P<level>[0-9][a-z]?)-[a-z0-9_-]+$")
-_EXAMPLE = " docs/adding-a-return.md 第 2 节"
+_EXAMPLE = " docs/rules.md"
 _CALLED = "规则文件"
 
 
@@ -142,7 +142,10 @@ def _read(name: str, prefixes: tuple[str, ...], others: tuple[str, ...] = ()) ->
     path = expectations_folder() / f"{name}.yaml"
     try:
         tree = YamlTree.read(
-            path, called=_CALLED, missing="每张报表在 expectations/ 下有一份规则文件，没有规则的写 rules: []", example=_EXAMPLE
+            path,
+            called=_CALLED,
+            missing="每张报表在 expectations/ 下有一份规则文件，没有规则的写 rules: []",
+            example=_EXAMPLE,
         )
     except YamlMistakes as error:
         raise CatalogueError(error.problems) from None
@@ -224,7 +227,8 @@ def censuses() -> tuple[Census, ...]:
     """The censuses that a table may be of, that of the reference first."""
     written: Any = plain(_without_kinds("census_2020", "CENSUS", ("censuses",)).tree.tree["censuses"])
     return tuple(
-        Census(one["year"], one["name"], tuple(map(str, one["words"])), tuple(one["national_totals"])) for one in written
+        Census(one["year"], one["name"], tuple(map(str, one["words"])), tuple(one["national_totals"]))
+        for one in written
     )
 
 
@@ -273,10 +277,12 @@ def _shaped(return_code: str) -> Catalogue:
     catalogue = _read(return_code, (form,), ("return",))
     written = catalogue.tree.tree.get("return")
     if written != return_code:
-        catalogue.tree.report(("return",), f"return 写的是“{told(written)}”", f"写成 return: {return_code}，与文件名一致")
+        catalogue.tree.report(
+            ("return",), f"return 写的是“{told(written)}”", f"写成 return: {return_code}，与文件名一致"
+        )
     for number, entry in catalogue.entries.items():
         if entry.check is None:
-            catalogue.report(number, "check", "没有写明是哪一种检查", "补上 check:，各种检查见 docs/adding-a-return.md")
+            catalogue.report(number, "check", "没有写明是哪一种检查", "补上 check:，各种检查见 docs/rules.md")
         elif entry.check == "across":
             _check_across(catalogue, number, entry, return_code)
     return catalogue
@@ -319,8 +325,21 @@ def suite(return_code: str) -> Suite:
     rules: dict[str, Rule] = {}
     for defined in _versions(return_code):
         rules |= {check.rule_id: rule_of(check) for check in checks_of(defined)}
-    across = {entry.rule: _across(entry) for entry in _catalogue(return_code).entries.values() if entry.check == "across"}
+    across = {
+        entry.rule: _across(entry) for entry in _catalogue(return_code).entries.values() if entry.check == "across"
+    }
     return Suite(return_code, rules | across)
+
+
+def level_of(rule_id: str) -> str | None:
+    """The level of a rule of files or of any return; None of one that is not there. Imports no kind. Raises CatalogueError."""
+    known = {
+        *file_rules(),
+        *(entry.rule for code in current_definitions() for entry in _catalogue(code).entries.values()),
+    }
+    known |= {f"{defined.form}-1a-{column.name}" for defined in all_definitions() for column in defined.columns}
+    match = _RULE_ID.match(rule_id)
+    return match["level"] if match and rule_id in known else None
 
 
 def checks_of(defined: ReturnDefinition) -> tuple[Check, ...]:

@@ -552,7 +552,7 @@ def sending_rows(submission: Submission, filing: Filing, decisions: Sequence[Dec
 
 
 def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screening) -> None:
-    """Type, derive and validate every table of one return at once; verdicts, rows and counts go into the result."""
+    """Type and judge every table of one return at once; verdicts, rows and counts go into the result."""
     parts = [(index, table) for index, entry in entries.items() for table in entry.tables]
     filings = {number: index for number, (index, _) in enumerate(parts)}
     frame = tabulate(defined, [(number, table) for number, (_, table) in enumerate(parts)], filings)
@@ -729,7 +729,7 @@ def _write_findings(
     for rule_id, answer in answers.items():
         for entry, source_row, column_name, *said, cause in answer.cells.iter_rows():
             if rules[rule_id].is_valid_for(placed[entry][0].period):
-                one = _Broken(entry, (source_row - 1,), rule_id, column_name, _cause(cause), tuple(said))  # type: ignore[arg-type]
+                one = _Broken(entry, (source_row - 1,), rule_id, column_name, _cause(cause), tuple(said))
                 cells.setdefault((entry, rule_id, column_name), []).append(one)
     if not cells:
         return

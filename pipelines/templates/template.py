@@ -96,7 +96,7 @@ def known_rows(defined: ReturnDefinition) -> list[dict[str, object]] | None:
     values: dict[str, Sequence[object]] = {}
     for name in defined.key:
         column = defined.column(name)
-        printed = next((values for check in checks_of(defined) if (values := check.printed(name))), None)
+        printed = next(filter(None, (check.printed(name) for check in checks_of(defined))), None)
         if printed:
             values[name] = printed
         elif column.type == "code":
@@ -549,7 +549,7 @@ class _Template:
             [
                 (
                     self.defined.column(check.about).label,
-                    f"{check.tolerance}{self.defined.column(check.about).unit or ''}" if check.tolerance else "无",
+                    f"{check.allowance}{self.defined.column(check.about).unit or ''}" if check.allowance else "无",
                     words,
                     _PLACEHOLDER.sub("××", rule_of(check).remedy),
                 )

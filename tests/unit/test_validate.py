@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from pipelines.screening.validate import ValidationFault, _context, validate
 
 FRAME = pl.DataFrame(

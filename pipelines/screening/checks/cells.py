@@ -72,7 +72,8 @@ class ExpectCellsToReadAsDeclared(Check, BatchExpectation):
         if column.type == "date":
             remedy = f"请填写{wanted}；只知道年、月的，写成 2024-09 或 2024年9月，按该月 1 日读取。"
         filled = "" if column.required else "可以空着；填的话，"
-        rule = f"“{form.label(self.column)}”{filled}填{gap}{wanted}" + (f"，或{codes}" if codes else "")
+        said = "文字" if column.is_name and not column.pattern_hint else wanted
+        rule = f"“{form.label(self.column)}”{filled}填{gap}{said}" + (f"，或{codes}" if codes else "")
         return Words(rule, "“{column}”{stated}{problem}。", remedy)
 
     def excel(self, sheet: BlockOfRows) -> None:
@@ -120,7 +121,9 @@ class ExpectFiguresToBeReported(Check, BatchExpectation):
         return [column for column in form.defined.number_columns if "not_reported" in column.missing]
 
     def holds(self, form: Form) -> pl.Expr:
-        return ~pl.any_horizontal([pl.lit(False), *(_is(column, CellState.NOT_REPORTED) for column in self._columns(form))])
+        return ~pl.any_horizontal(
+            [pl.lit(False), *(_is(column, CellState.NOT_REPORTED) for column in self._columns(form))]
+        )
 
     def cells(self, form: Form) -> list[Cell]:
         return [
@@ -153,7 +156,10 @@ class ExpectColumnToHoldOneOf(Check, ExpectColumnValuesToBeInSet):
         return [Cell(self.column, value=form.text(self.column))]
 
     def words(self, form: Form) -> Words:
-        label, among = form.label(self.column), "、".join(form.code(self.column, value) for value in self.value_set or ())
+        label, among = (
+            form.label(self.column),
+            "、".join(form.code(self.column, value) for value in self.value_set or ()),
+        )
         return Words(
             f"“{label}”是以下之一：{among}",
             f"“{label}”为“{{value}}”，不在以下之内：{among}。",
@@ -227,7 +233,8 @@ class ExpectColumnToBeFilledWhen(Check, BatchExpectation):
 
     def holds(self, form: Form) -> pl.Expr:
         asked = pl.all_horizontal(
-            pl.col(name).is_in(list(codes)) if codes else pl.col(name).is_not_null() for name, codes in self.when.items()
+            pl.col(name).is_in(list(codes)) if codes else pl.col(name).is_not_null()
+            for name, codes in self.when.items()
         )
         return pl.when(asked).then(pl.col(f"{self.column}__state") != CellState.BLANK.value)
 
@@ -241,9 +248,13 @@ class ExpectColumnToBeFilledWhen(Check, BatchExpectation):
     def problems(self, form: Form) -> Iterator[Mistake]:
         for name, codes in self.when.items():
             if name in form.names and (unknown := sorted(set(codes) - set(form.column(name).codes))):
-                yield Mistake("when", f"{name} 没有代码{'、'.join(unknown)}", f"可用的有：{'、'.join(form.column(name).codes)}")
+                yield Mistake(
+                    "when", f"{name} 没有代码{'、'.join(unknown)}", f"可用的有：{'、'.join(form.column(name).codes)}"
+                )
         if not self.when:
-            yield Mistake("when", "没有写明什么时候须填", "写成 when: {列: [代码]}；不看代码、只要填了的，写 when: {列: []}")
+            yield Mistake(
+                "when", "没有写明什么时候须填", "写成 when: {列: [代码]}；不看代码、只要填了的，写 when: {列: []}"
+            )
 
     def excel(self, sheet: BlockOfRows) -> None:
         sheet.required(self.column, self.when)

@@ -70,8 +70,6 @@ class Check:
     asks_neighbours: ClassVar[bool] = False
     alike: ClassVar[bool] = False
     of_the_table: ClassVar[bool] = False
-    #: By how much a figure may be off.
-    tolerance: ClassVar[Any] = Decimal(0)
     #: Parameters that name columns, of what type these must be (None: any), and parameters that name codes of columns.
     numbers: ClassVar[Sequence[str]] = ()
     dates: ClassVar[Sequence[str]] = ()
@@ -156,8 +154,15 @@ class Check:
                         yield Mistake(parameter, f"“{name}”不是{what}", f"换成一个{what}的列")
         for name, codes in (getattr(self, "where", None) or {}).items():
             if name in form.names and (unknown := sorted(set(codes) - set(form.column(name).codes))):
-                yield Mistake("where", f"{name} 没有代码{'、'.join(unknown)}", f"可用的有：{'、'.join(form.column(name).codes)}")
+                yield Mistake(
+                    "where", f"{name} 没有代码{'、'.join(unknown)}", f"可用的有：{'、'.join(form.column(name).codes)}"
+                )
         yield from self.problems(form)
+
+    @property
+    def allowance(self) -> Decimal:
+        """By how much a figure may be off."""
+        return getattr(self, "tolerance", Decimal(0))
 
     def parameters(self) -> dict[str, Any]:
         """What the kind was told, as it goes into JSON."""

@@ -88,7 +88,9 @@ class ExpectDatesToBeInOrder(Check, ExpectColumnPairValuesAToBeGreaterThanB):
 
     def words(self, form: Form) -> Words:
         label, other = form.label(self.column_B), form.label(self.column_A)
-        return Words(f"“{label}”不晚于“{other}”", f"“{label}”{{value}} 晚于{other} {{expected}}。", "请改正填错的日期。")
+        return Words(
+            f"“{label}”不晚于“{other}”", f"“{label}”{{value}} 晚于{other} {{expected}}。", "请改正填错的日期。"
+        )
 
     def excel(self, sheet: BlockOfRows) -> None:
         day, other = sheet.cell(self.column_B), sheet.cell(self.column_A)

@@ -32,7 +32,13 @@ from pipelines.screening.checks.form import PLACE, Form, clause
 
 #: The cells in which a check fails: where, and what is said of each.
 CELLS = pl.Schema(
-    {"entry": pl.Int32, "source_row": pl.Int32, "column": pl.String, **dict.fromkeys(SAID, pl.String), "cause": pl.String}
+    {
+        "entry": pl.Int32,
+        "source_row": pl.Int32,
+        "column": pl.String,
+        **dict.fromkeys(SAID, pl.String),
+        "cause": pl.String,
+    }
 )
 
 
@@ -69,9 +75,13 @@ def failing(rows: Rows, checks: Sequence[Check]) -> list[Answer]:
     form, frame = rows.form, rows.frame
     for check in form.checks or checks:
         form, frame = check.helpers(form, frame)
-    around = {number: places for number, check in enumerate(checks) if (places := check.places(form, frame)) is not None}
+    around = {
+        number: places for number, check in enumerate(checks) if (places := check.places(form, frame)) is not None
+    }
     by_row = [number for number in range(len(checks)) if number not in around]
-    truths = frame.lazy().select("filing", *(checks[number].truth(form).alias(str(number)) for number in by_row)).collect()
+    truths = (
+        frame.lazy().select("filing", *(checks[number].truth(form).alias(str(number)) for number in by_row)).collect()
+    )
     counts = truths.group_by("filing").agg(pl.col(str(number)).count() for number in by_row).to_dict(as_series=False)
     fails = truths.select((~pl.col(str(number))).sum() for number in by_row).row(0) if by_row else ()
     failing_n = dict(zip(by_row, fails, strict=True))
@@ -92,7 +102,11 @@ def failing(rows: Rows, checks: Sequence[Check]) -> list[Answer]:
     for (number, _), part in zip(wanted, pl.collect_all([one for _, one in wanted]) if wanted else [], strict=True):
         found.setdefault(number, []).append(part)
     return [
-        Answer(asked[number], failing_n[number], _in_order(found[number]) if number in found else pl.DataFrame(schema=CELLS))
+        Answer(
+            asked[number],
+            failing_n[number],
+            _in_order(found[number]) if number in found else pl.DataFrame(schema=CELLS),
+        )
         for number in range(len(checks))
     ]
 
@@ -139,7 +153,7 @@ def _cause(check: Check, cell: Cell) -> pl.Expr:
 
 
 def _in_order(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    return pl.concat(parts).sort(*PLACE, "order").drop("order").cast(dict(CELLS))
+    return pl.concat(parts).sort(*PLACE, "order").drop("order").cast(CELLS)
 
 
 # --- Great Expectations -------------------------------------------------------------------------------------------------
@@ -165,7 +179,7 @@ class PolarsExecutionEngine(ExecutionEngine[pl.Expr]):
         bundle = list(metric_fn_bundle)
         if not bundle:
             return {}
-        answers = failing(self.batch_manager.active_batch_data, [one.metric_fn for one in bundle])  # type: ignore[arg-type]
+        answers = failing(self.batch_manager.active_batch_data, [one.metric_fn for one in bundle])
         return {one.metric_configuration.id: answer for one, answer in zip(bundle, answers, strict=True)}
 
     def _comparison_condition_to_filter_clause(self, condition: ComparisonCondition) -> pl.Expr:
@@ -242,7 +256,7 @@ def judge(rows: Rows, configurations: Sequence[ExpectationConfiguration]) -> dic
         return {}
     engine = PolarsExecutionEngine()
     try:
-        validator = Validator(execution_engine=engine, batches=[Batch(data=rows)], data_context=_context())  # type: ignore[arg-type]
+        validator = Validator(execution_engine=engine, batches=[Batch(data=rows)], data_context=_context())
         results = validator.graph_validate(
             configurations=list(configurations),
             runtime_configuration={"catch_exceptions": False, "result_format": {"result_format": "COMPLETE"}},
@@ -253,10 +267,14 @@ def judge(rows: Rows, configurations: Sequence[ExpectationConfiguration]) -> dic
     for result in results:
         rule_id = result.expectation_config.meta["rule"]
         told = result.result
-        if (result.exception_info or {}).get("raised_exception") or bool(result.success) == bool(told["unexpected_count"]):
+        if (result.exception_info or {}).get("raised_exception") or bool(result.success) == bool(
+            told["unexpected_count"]
+        ):
             raise CheckFault(f"{rule_id}: success={result.success}, {told.get('unexpected_count')} failing")
         found[rule_id] = Answer(told["asked"], told["unexpected_count"], told["unexpected_rows"])
-    wanted = {one.meta["rule"] for one in configurations}  # type: ignore[index]
+    wanted = {one.meta["rule"] for one in configurations}
     if set(found) != wanted:
-        raise CheckFault(f"{len(configurations)} checks, {len(results)} answers; lacking: {sorted(wanted - set(found))}")
+        raise CheckFault(
+            f"{len(configurations)} checks, {len(results)} answers; lacking: {sorted(wanted - set(found))}"
+        )
     return found

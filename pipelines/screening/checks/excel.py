@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipelines.periods import Period
@@ -37,8 +38,12 @@ class BlockOfRows:
     colours: list[tuple[str, str, bool]] = field(default_factory=list)
     validations: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    @cached_property
+    def _columns(self) -> dict[str, tuple[int, Column]]:
+        return {column.name: (place, column) for place, column in enumerate(self.defined.columns)}
+
     def place(self, name: str) -> int:
-        return self.defined.columns.index(self.defined.column(name))
+        return self._columns[name][0]
 
     def cell(self, name: str, *, fixed: bool = True) -> str:
         """$D7, the cell of a column in the first row; not `fixed`: D7."""
@@ -108,7 +113,7 @@ class BlockOfRows:
     def typed(self, column: str) -> None:
         """Take what a column may hold."""
         if not (self.rows_are_printed and column in self.defined.key) and column not in self.validations:
-            self.validations[column] = self._validation(self.defined.column(column))
+            self.validations[column] = self._validation(self._columns[column][1])
 
     def _validation(self, column: Column) -> dict[str, Any]:
         missing = [MISSING_LABELS[code] for code in column.missing]

@@ -46,11 +46,11 @@ class ExpectColumnToLieBetween(Check, ExpectColumnValuesToBeBetween):
 
     @property
     def _low(self) -> float:
-        return float(self.min_value)  # type: ignore[arg-type]
+        return float(self.min_value)
 
     @property
     def _high(self) -> float:
-        return float(self.max_value)  # type: ignore[arg-type]
+        return float(self.max_value)
 
     def _sides(self, form: Form) -> tuple[pl.Expr, pl.Expr]:
         """Figure and divisor, whole and of one scale, the figure in thousandths so that every product with a limit is whole."""
@@ -115,7 +115,11 @@ class ExpectColumnToLieBetween(Check, ExpectColumnValuesToBeBetween):
         for name, value in (("low", self.min_value), ("high", self.max_value)):
             if not isinstance(value, int | float):
                 yield Mistake(name, f"没有写明{'下限' if name == 'low' else '上限'}", f"补上 {name}:，填数字")
-        if isinstance(self.min_value, int | float) and isinstance(self.max_value, int | float) and self._low > self._high:
+        if (
+            isinstance(self.min_value, int | float)
+            and isinstance(self.max_value, int | float)
+            and self._low > self._high
+        ):
             yield Mistake("low", "下限大于上限", "把 low 和 high 对调或改正")
 
     excel: ClassVar[None] = None  # type: ignore[assignment]  # what is unusual may be right, and red says that it is wrong
@@ -178,7 +182,10 @@ class ExpectSomethingToBePresent(Check, BatchExpectation):
         return pl.when(DATA).then(self.holds(form))
 
     def cells(self, form: Form) -> list[Cell]:
-        parts = [*(pl.lit(code) for codes in self.where.values() for code in codes), *(pl.col(name).cast(pl.String) for name in self.per)]
+        parts = [
+            *(pl.lit(code) for codes in self.where.values() for code in codes),
+            *(pl.col(name).cast(pl.String) for name in self.per),
+        ]
         group = pl.concat_str(parts, separator="、") if parts else None
         return [Cell(self.column, value=pl.lit("0"), detail=group)]
 
@@ -210,7 +217,9 @@ class ExpectColumnToBeEmptyIn(Check, BatchExpectation):
         return tuple(names_in(self.columns))
 
     def _filled(self, name: str) -> pl.Expr:
-        return pl.col(self.by).is_in([code for code, names in self.columns.items() if name in names]) & (pl.col(name) > 0).fill_null(False)
+        return pl.col(self.by).is_in([code for code, names in self.columns.items() if name in names]) & (
+            pl.col(name) > 0
+        ).fill_null(False)
 
     def holds(self, form: Form) -> pl.Expr:
         asked = pl.col(self.by).is_in(list(self.columns))
@@ -232,7 +241,11 @@ class ExpectColumnToBeEmptyIn(Check, BatchExpectation):
 
     def problems(self, form: Form) -> Iterator[Mistake]:
         if self.by in form.names and (unknown := sorted(set(self.columns) - set(form.column(self.by).codes))):
-            yield Mistake("columns", f"{self.by} 没有代码{'、'.join(unknown)}", f"可用的有：{'、'.join(form.column(self.by).codes)}")
+            yield Mistake(
+                "columns",
+                f"{self.by} 没有代码{'、'.join(unknown)}",
+                f"可用的有：{'、'.join(form.column(self.by).codes)}",
+            )
 
     def excel(self, sheet: BlockOfRows) -> None:
         if (self.meta or {}).get("outcome") != "error":
@@ -273,11 +286,17 @@ class ExpectFiguresToRunSmoothly(Check, BatchExpectation):
         twice = self._mean(form)
         least = 2 * self.least * 10 ** form.places(self.column)
         off = (2 * pl.col(self.column) - twice).abs().cast(pl.Float64)
-        return pl.when((twice >= least) & pl.col(self.column).is_not_null()).then(off <= self.share * twice.cast(pl.Float64))
+        return pl.when((twice >= least) & pl.col(self.column).is_not_null()).then(
+            off <= self.share * twice.cast(pl.Float64)
+        )
 
     def cells(self, form: Form) -> list[Cell]:
         places = form.places(self.column)
-        group = pl.concat_str([pl.col(name).cast(pl.String) for name in self.per], separator="、") if self.per else pl.lit("")
+        group = (
+            pl.concat_str([pl.col(name).cast(pl.String) for name in self.per], separator="、")
+            if self.per
+            else pl.lit("")
+        )
         return [
             Cell(
                 self.column,
@@ -435,7 +454,10 @@ class ExpectTableToStandInItsUnit(Check, BatchExpectation):
             )
             .sort("filing")
         )
-        return [(row["filing"], row["position"], self._in_words(form, one, _Off(**row))) for row in counted.iter_rows(named=True)]
+        return [
+            (row["filing"], row["position"], self._in_words(form, one, _Off(**row)))
+            for row in counted.iter_rows(named=True)
+        ]
 
     def _in_words(self, form: Form, one: Figure, off: "_Off") -> str:
         """What is off, by how much, and the unit that it looks like."""

@@ -180,12 +180,12 @@ def clause(condition: Condition) -> pl.Expr:
     column, value = pl.col(condition.column.name), condition.parameter
     if condition.operator in (Operator.IN, Operator.NOT_IN):
         among = column.is_in(list(value))
-        return among if condition.operator is Operator.IN else ~among
+        return among if condition.operator == Operator.IN else ~among
     compare = {
         Operator.EQUAL: operator.eq, Operator.NOT_EQUAL: operator.ne,
         Operator.LESS_THAN: operator.lt, Operator.LESS_THAN_OR_EQUAL: operator.le,
         Operator.GREATER_THAN: operator.gt, Operator.GREATER_THAN_OR_EQUAL: operator.ge,
-    }[condition.operator]  # fmt: skip
+    }[Operator(condition.operator)]  # fmt: skip
     found: pl.Expr = compare(column, pl.lit(value))
     return found
 

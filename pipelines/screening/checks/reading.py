@@ -37,20 +37,39 @@ def checks_in(catalogue: Catalogue, defined: ReturnDefinition, others: Sequence[
         kind = KINDS.get(str(entry.check))
         if kind is None or kind.check in MADE_FROM_DEFINITIONS:
             known = [*(name for name in KINDS if name not in MADE_FROM_DEFINITIONS), "across"]
-            catalogue.report(number, "check", f"没有“{told(entry.check)}”这种检查", did_you_mean(str(entry.check), known))
+            catalogue.report(
+                number, "check", f"没有“{told(entry.check)}”这种检查", did_you_mean(str(entry.check), known)
+            )
             continue
         check = _of_entry(catalogue, number, entry, kind, defined)
         if check is None:
             continue
-        lacking = {parameter: [one for one in names if one not in form.names] for parameter, names in check.reads().items()}
+        lacking = {
+            parameter: [one for one in names if one not in form.names] for parameter, names in check.reads().items()
+        }
         unknown = [(p, one) for p, names in lacking.items() for one in names if one not in elsewhere]
         for parameter, name in unknown:
             remedy = did_you_mean(name, sorted(form.names | elsewhere))
             catalogue.report(number, _written(kind, parameter), f"没有“{told(name)}”这一列", remedy)
         for mistake in check.mistakes(form):
-            catalogue.report(number, _written(kind, mistake.parameter), mistake.args[0].partition(": ")[2], mistake.remedy)
+            catalogue.report(
+                number, _written(kind, mistake.parameter), mistake.args[0].partition(": ")[2], mistake.remedy
+            )
         if not any(lacking.values()) and not catalogue.tree.problems:
             yield _worded(check, entry, form)
+    if not catalogue.tree.problems:
+        _whole(catalogue, defined)
+
+
+def _whole(catalogue: Catalogue, defined: ReturnDefinition) -> None:
+    """Report what no return goes without: two rows of one key would be two figures of one thing, a total row nobody added up."""
+    asked = {(entry.check, tuple(entry.parameters.get("columns", ()))) for entry in catalogue.entries.values()}
+    if not asked & {("unique_key", ()), ("unique_key", defined.key)}:
+        line = f"{{rule: {defined.form}-1b-unique-key, check: unique_key}}"
+        catalogue.tree.report(("rules",), "没有规则查关键字重复的行", f"补上一条：- {line}")
+    if defined.total_row and "total_row" not in {check for check, _ in asked}:
+        line = f"{{rule: {defined.form}-1c-total-row, check: total_row}}"
+        catalogue.tree.report(("rules",), "表里有合计行，没有规则核对它", f"补上一条：- {line}")
 
 
 def _of_entry(
@@ -72,13 +91,18 @@ def _of_entry(
             wrong, remedy = _in_words(key, one, entry.parameters.get(key))
             catalogue.report(number, key, wrong, remedy)
     except (TypeError, ValueError) as error:
-        catalogue.report(number, "check", f"参数不能用（{told(str(error))}）", "对照 docs/adding-a-return.md 改正")
+        catalogue.report(number, "check", f"参数不能用（{told(str(error))}）", "对照 docs/rules.md 改正")
     return None
 
 
 def _fields(kind: type[Check]) -> dict[str, str]:
     """What a parameter is called in a catalogue → the field of the class."""
-    own = {name for one in kind.__mro__ if one.__module__.startswith(__package__ or "") for name in vars(one).get("__annotations__", {})}
+    own = {
+        name
+        for one in kind.__mro__
+        if one.__module__.startswith(__package__ or "")
+        for name in vars(one).get("__annotations__", {})
+    }
     fields = {name: name for name in kind.__fields__ if name in own}  # type: ignore[attr-defined]
     return {**fields, **_of_gx(kind), **kind.called}
 
@@ -165,7 +189,7 @@ def _in_words(key: str, error: Mapping[str, Any], value: Any) -> tuple[str, str]
     for name, (wrong, remedy) in _OF_TYPE.items():
         if kind.startswith(f"type_error.{name}"):
             return f"{of}{wrong}，现为“{told(value)}”", remedy
-    return f"{of}的值“{told(value)}”不合要求", "对照 docs/adding-a-return.md 改正"
+    return f"{of}的值“{told(value)}”不合要求", "对照 docs/rules.md 改正"
 
 
 __all__ = ["Mistake", "checks_in", "generated"]

@@ -14,22 +14,26 @@ Names = tuple[str, ...]
 
 
 class ExpectKeyToBeUnique(Check, BatchExpectation):
-    """No table holds a row with the same values of `columns` twice; the first stands, the others are found. Unlike GX's compound key it
-    blames no row that came first, and takes a key of one column."""
+    """No table holds a row with the same values of `columns` (the form's key, where none are named) twice; the first stands, the others are
+    found. Unlike GX's compound key it blames no row that came first, and takes a key of one column."""
 
     check: ClassVar[str] = "unique_key"
     others: ClassVar[Sequence[str]] = ("columns",)
-    columns: Names
+    columns: Names = ()
+
+    def key(self, form: Form) -> Names:
+        return self.columns or form.defined.key
 
     def holds(self, form: Form) -> pl.Expr:
-        first = pl.struct("entry", "is_total", *self.columns).is_first_distinct()  # rows stand in the order of the sheet
-        return pl.when(all_read(self.columns)).then(first)
+        key = self.key(form)
+        first = pl.struct("entry", "is_total", *key).is_first_distinct()  # rows stand in the order of the sheet
+        return pl.when(all_read(key)).then(first)
 
     def cells(self, form: Form) -> list[Cell]:
-        return [Cell(self.columns[0], value=form.text(self.columns[0]))]
+        return [Cell(self.key(form)[0], value=form.text(self.key(form)[0]))]
 
     def words(self, form: Form) -> Words:
-        *others, last = (form.label(name) for name in self.columns)
+        *others, last = (form.label(name) for name in self.key(form))
         key = f"{'、'.join(others)}与{last}" if others else last
         return Words(
             f"{key}不重复",
@@ -37,12 +41,8 @@ class ExpectKeyToBeUnique(Check, BatchExpectation):
             "同一单位填了两行的，合并为一行；标识码抄错的，改正标识码；多余的一行请删除。",
         )
 
-    def problems(self, form: Form) -> Iterator[Mistake]:
-        if not self.columns:
-            yield Mistake("columns", "没有写明哪些列合起来不能重复", "写成 columns: [列, 列]")
-
     def excel(self, sheet: BlockOfRows) -> None:
-        sheet.repeated(self.columns)
+        sheet.repeated(self.columns or sheet.defined.key)
 
 
 class ExpectColumnToBeComplete(Check, BatchExpectation):
@@ -62,7 +62,7 @@ class ExpectColumnToBeComplete(Check, BatchExpectation):
         """The first row of each group."""
         # A value or group that could not be read has its own finding; what is missing besides cannot be told.
         read = all_read([*self.per, self.column])
-        return (
+        found = (
             frame.filter(~pl.col("is_total"))
             .filter(read.all().over("filing"))
             .group_by("filing", *self.per, maintain_order=True)
@@ -71,11 +71,10 @@ class ExpectColumnToBeComplete(Check, BatchExpectation):
                 pl.col("entry").first(),
                 pl.col("source_row").first(),
             )
-            .with_columns(
-                pl.lit(list(self.values)).list.set_difference(pl.col("found").cast(pl.List(pl.Int64))).list.sort().alias("lacking")
-            )
-            .with_columns(self.holds(form).alias("holds"))
         )
+        wanted = pl.Series("wanted", [list(self.values)] * found.height, dtype=pl.List(pl.Int64))
+        lacking = pl.lit(wanted).list.set_difference("found").list.sort()
+        return found.with_columns(lacking.alias("lacking")).with_columns(self.holds(form).alias("holds"))
 
     def cells(self, form: Form) -> list[Cell]:
         return [Cell(self.column, detail=pl.col("lacking").list.eval(pl.element().cast(pl.String)).list.join("、"))]

@@ -93,7 +93,7 @@ class ExpectColumnToEqualSumOfParts(Check, BatchExpectation):
     def excel(self, sheet: BlockOfRows) -> None:
         if isinstance(self.parts, Mapping):
             sums = {code: sheet.sum(names) for code, names in self.parts.items()}
-            expected = sheet.by_code(self.by, sums, otherwise=sheet.cell(self.column))
+            expected = sheet.by_code(self.by or "", sums, otherwise=sheet.cell(self.column))
         else:
             expected = f"{sheet.sum(self.parts)}-{sheet.sum(self.less)}"
         sheet.differing(self.column, expected, [*names_in(self.parts), *self.less], self.tolerance)
@@ -232,7 +232,8 @@ class ExpectExactlyOneColumn(Check, BatchExpectation):
 
     def _chosen(self, form: Form) -> pl.Expr:
         chosen = [
-            form.stated(name) > 0 if form.column(name).is_number else pl.col(name) == self.value for name in self.columns
+            form.stated(name) > 0 if form.column(name).is_number else pl.col(name) == self.value
+            for name in self.columns
         ]
         return pl.sum_horizontal([one.cast(pl.Int64) for one in chosen], ignore_nulls=False)
 
@@ -240,7 +241,14 @@ class ExpectExactlyOneColumn(Check, BatchExpectation):
         return self._chosen(form) == 1
 
     def cells(self, form: Form) -> list[Cell]:
-        return [Cell(self.columns[0], value=form.text(self.columns[0]), expected=pl.lit("1"), detail=self._chosen(form).cast(pl.String))]
+        return [
+            Cell(
+                self.columns[0],
+                value=form.text(self.columns[0]),
+                expected=pl.lit("1"),
+                detail=self._chosen(form).cast(pl.String),
+            )
+        ]
 
     def words(self, form: Form) -> Words:
         among = _quoted(form, self.columns)
@@ -276,7 +284,9 @@ class ExpectTotalRowToAddUp(Check, BatchExpectation):
         names = [column.name for column in form.defined.sum_columns]
         totals_n = pl.col("is_total").cum_sum().over("entry")
         if total is None or not frame["is_total"].any():
-            return pl.DataFrame(schema={"entry": pl.Int32, "filing": pl.Int32, "source_row": pl.Int32, "holds": pl.Boolean})
+            return pl.DataFrame(
+                schema={"entry": pl.Int32, "filing": pl.Int32, "source_row": pl.Int32, "holds": pl.Boolean}
+            )
         numbered = frame.with_columns((totals_n - pl.col("is_total")).alias("_above"), totals_n.alias("_below"))
         parts = numbered.filter(~pl.col("is_total")), numbered.filter("is_total")
         wide = [_held_against(form, *parts, "entry")]
@@ -292,7 +302,9 @@ class ExpectTotalRowToAddUp(Check, BatchExpectation):
         for doubt in form.doubts:  # figures cut to thousands do not add up
             filings = frame.filter(doubt.helper)["filing"].unique().implode()
             summed = pl.col("wrong__total").list.set_difference(pl.lit([*doubt.alike], pl.List(pl.String)))
-            held = held.with_columns(pl.when(pl.col("filing").is_in(filings)).then(summed).otherwise(pl.col("wrong__total")))
+            held = held.with_columns(
+                pl.when(pl.col("filing").is_in(filings)).then(summed).otherwise(pl.col("wrong__total"))
+            )
         return held.with_columns(self.holds(form).alias("holds"))
 
     def cells(self, form: Form) -> list[Cell]:
@@ -329,15 +341,20 @@ def _held_against(form: Form, data: pl.DataFrame, totals: pl.DataFrame, within: 
     )
     held = totals.join(known, on=within, how="left", maintain_order="left")
     for kind, keys in (("named", [within, *per]), ("block", [within, *block])):
-        sums = data.group_by(keys).agg(
-            *(pl.col(name).sum().cast(pl.Int128).alias(f"_{kind}__{name}") for name in names), pl.lit(True).alias(f"_{kind}")
+        of_group = data.group_by(keys).agg(
+            *(pl.col(name).sum().cast(pl.Int128).alias(f"_{kind}__{name}") for name in names),
+            pl.lit(True).alias(f"_{kind}"),
         )
-        held = held.join(sums, on=keys, how="left", maintain_order="left")
+        held = held.join(of_group, on=keys, how="left", maintain_order="left")
     named = all_read(per)
     columns, wrong, gaps = [], [], []
     for name in names:
         sums = pl.when(named).then(f"_named__{name}").otherwise(f"_block__{name}").fill_null(0)
-        judged = pl.col(name).is_not_null() & ~pl.col(f"_unread__{name}").fill_null(False) & ~pl.col("_astray").fill_null(False)
+        judged = (
+            pl.col(name).is_not_null()
+            & ~pl.col(f"_unread__{name}").fill_null(False)
+            & ~pl.col("_astray").fill_null(False)
+        )
         columns.append(pl.when(judged).then(sums).alias(f"total__{name}"))
         wrong.append(pl.when(judged & (pl.col(name) != sums)).then(pl.lit(name)))
         gaps.append(pl.when(judged).then((pl.col(name).cast(pl.Float64) - sums.cast(pl.Float64)).abs()).otherwise(0.0))
@@ -389,7 +406,9 @@ def unknown_codes(form: Form, parameter: str, by: str, codes: Mapping[str, Any])
 
 def cases(form: Form, where: Mapping[str, Names]) -> list[str]:
     """学段为“小学”时：, one for each code of the first column of `where`; one blank where there is none."""
-    return [f"{form.column(name).label}为“{code}”时：" for name, codes in list(where.items())[:1] for code in codes] or [""]
+    return [
+        f"{form.column(name).label}为“{code}”时：" for name, codes in list(where.items())[:1] for code in codes
+    ] or [""]
 
 
 def _quoted(form: Form, names: Sequence[str]) -> str:
