@@ -9,12 +9,14 @@ from pipelines.returns.definition import (
     Column,
     DefinitionError,
     ReturnDefinition,
+    ReturnVersions,
     TotalRow,
     all_definitions,
     current_definitions,
     declared_units,
     definition,
     reference_on,
+    return_versions,
     split_unit,
 )
 
@@ -22,6 +24,7 @@ __all__ = [
     "Column",
     "DefinitionError",
     "ReturnDefinition",
+    "ReturnVersions",
     "TotalRow",
     "all_definitions",
     "current_definitions",
@@ -29,5 +32,6 @@ __all__ = [
     "definition",
     "normalise_label",
     "reference_on",
+    "return_versions",
     "split_unit",
 ]

@@ -7,10 +7,11 @@ contradicts itself is refused when it is loaded, so that nothing downstream has 
 import re
 from calendar import monthrange
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -18,7 +19,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipelines.characters import folded, normalise_label
 from pipelines.periods import Period
-from pipelines.rule_files import definitions_folder, read_once
+from pipelines.rule_files import definition_files, read_once
 from pipelines.yaml_files import bounded
 
 ColumnType = Literal["text", "code", "count", "headcount", "money", "date"]
@@ -242,6 +243,8 @@ class ReturnDefinition(_Frozen):
     columns: tuple[Column, ...]
     #: 指标解释 of each column: who counts, as of when. It changes nothing that is read.
     explanations: dict[str, str] = {}
+    #: What indicators may ask of the return; `declarations.offers` reads it. It changes nothing that is read.
+    analysis: dict[str, Any] = Field(default={}, repr=False)
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "ReturnDefinition":
@@ -273,6 +276,11 @@ class ReturnDefinition(_Frozen):
 
     def column(self, name: str) -> Column:
         return self._by_name[name]
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of its columns, in order."""
+        return self._by_name.keys()
 
     @cached_property
     def _by_name(self) -> dict[str, Column]:
@@ -326,6 +334,34 @@ class ReturnDefinition(_Frozen):
     @cached_property
     def titles(self) -> tuple[str, ...]:
         return tuple(normalise_label(title) for title in (self.title, *self.aliases))
+
+
+@dataclass(frozen=True)
+class ReturnVersions:
+    """Every version of one return, oldest first: what its landing table, its staging and the dictionary hold."""
+
+    versions: tuple[ReturnDefinition, ...]
+
+    @property
+    def newest(self) -> ReturnDefinition:
+        return self.versions[-1]
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Those of the newest version in its order, then what only older ones have; each as the newest that has it declares it."""
+        found = {column.name: column for defined in self.versions for column in defined.columns}
+        own = [column.name for column in self.newest.columns]
+        others = [column.name for defined in reversed(self.versions) for column in defined.columns]
+        return tuple(found[name] for name in dict.fromkeys([*own, *others]))
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """The columns of the key of any version."""
+        return tuple(dict.fromkeys(name for defined in reversed(self.versions) for name in defined.key))
+
+    def lacking(self, name: str) -> tuple[int, ...]:
+        """The versions that have no such column: their rows hold null, which says nothing of the county."""
+        return tuple(defined.version for defined in self.versions if name not in defined.names)
 
 
 def _unwrapped(text: str, known: Collection[str]) -> str:
@@ -382,7 +418,7 @@ def all_definitions() -> tuple[ReturnDefinition, ...]:
 
     Raises DefinitionError for a file that cannot be read or contradicts itself, and for files that contradict each other.
     """
-    found = [_read(path) for path in sorted(definitions_folder().glob("*.yaml"))]
+    found = [_read(path) for path in definition_files()]
     found.sort(key=lambda defined: (defined.form, defined.version))
     by_version: dict[tuple[str, int], ReturnDefinition] = {}
     forms: dict[str, str] = {}
@@ -422,8 +458,17 @@ def declared_units() -> frozenset[str]:
 
 
 def current_definitions() -> dict[str, ReturnDefinition]:
-    """The newest version of each return, by return code; its columns are those of the landing table."""
+    """The newest version of each return, by return code."""
     return {defined.return_code: defined for defined in all_definitions()}
+
+
+@read_once
+def return_versions() -> dict[str, ReturnVersions]:
+    """Every version of each return, by return code."""
+    found: dict[str, list[ReturnDefinition]] = {}
+    for defined in all_definitions():
+        found.setdefault(defined.return_code, []).append(defined)
+    return {code: ReturnVersions(tuple(versions)) for code, versions in found.items()}
 
 
 def reference_on(return_code: str, period: Period) -> date:
