@@ -5,19 +5,15 @@ read (`screening`), which rules apply to it and what they say (`expectations/`),
 """
 
 from pipelines.characters import normalise_label
-from pipelines.returns.definition import (
-    Column,
+from pipelines.returns.definition import Column, ReturnDefinition, ReturnVersions, TotalRow, split_unit
+from pipelines.returns.loading import (
     DefinitionError,
-    ReturnDefinition,
-    ReturnVersions,
-    TotalRow,
     all_definitions,
     current_definitions,
     declared_units,
     definition,
     reference_on,
     return_versions,
-    split_unit,
 )
 
 __all__ = [
