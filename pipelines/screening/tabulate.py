@@ -218,14 +218,17 @@ def _judged(column: Column) -> list[pl.Expr]:
         codes = {typed(code): code for code in column.codes}
         value = text.replace_strict(codes, default=None, return_dtype=pl.String)
         state = pl.when(value.is_not_null()).then(pl.lit("value")).otherwise(pl.lit("not_in_list"))
+    elif column.longest is not None:
+        # Sentences, which nobody compares: as they were written, on one line.
+        value = stored.str.replace_all(UNSEEN, "").str.replace_all(r"\s+", " ").str.strip_chars()
+        is_long = value.str.len_chars() > column.longest
+        state = pl.when(is_long).then(pl.lit("too_long")).otherwise(pl.lit("value"))
     else:
         value = text
         state = pl.lit("value")
         if column.pattern is None:
             plain = text.str.replace_all(UNSEEN, "").str.replace_all(" {2,}", " ")  # as `characters.folded_name`
             value = plain.str.strip_chars()
-            if column.longest is not None:
-                state = pl.when(value.str.len_chars() > column.longest).then(pl.lit("too_long")).otherwise(state)
         else:
             state = pl.when(text.str.contains(column.pattern)).then(state).otherwise(pl.lit("pattern"))
     dash = text.is_in(_DASHES) if column.type not in ("text", "note") else pl.lit(False)

@@ -116,6 +116,7 @@ def _staging(code: str, versions: ReturnVersions) -> dict[str, Any]:
     columns = [
         _SUBMISSION,
         {"name": "received_at", "data_type": "timestamp", "description": "收到时间（UTC）"},
+        {"name": "return_version", "data_type": "integer", "description": "按报表的第几版填报"},
         *_PLACE,
         *_declared(versions),
         {**_MISSING, "description": f"{_WHY}{reasons}"},

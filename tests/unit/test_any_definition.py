@@ -5,6 +5,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -421,6 +422,37 @@ def test_a_reference_is_read_by_the_pattern_of_what_it_names(tmp_path: Path):
     with declared(tmp_path / "rules", [{**PLAIN, "columns": columns}]) as (defined,):
         parent = defined.column("parent_code")
         assert (parent.pattern, parent.pattern_hint, parent.sql_type) == ("^[0-9]{10}$", "10 位数字", "VARCHAR")
+
+
+def test_a_template_of_every_type_filled_is_landed_as_it_was_filled(tmp_path: Path):
+    columns = [
+        {"name": "school_code", "label": "学校标识码", "type": "text", "pattern": "^[0-9]{4}$", "required": True},
+        {"name": "parent_code", "label": "中心校标识码", "type": "ref", "ref": "staffing.school_code", "required": False},
+        {"name": "area", "label": "校舍面积", "type": "decimal", "places": 2, "unit": "平方米", "required": True},
+        {"name": "gain", "label": "面积增减", "type": "decimal", "places": 4, "unit": "公顷", "signed": True, "required": True},
+        {"name": "share", "label": "楼房占比", "type": "percent", "required": True, "missing": ["not_applicable"]},
+        {"name": "leased", "label": "是否租用", "type": "flag", "required": True},
+        {"name": "remark", "label": "情况说明", "type": "note", "required": False},
+    ]  # fmt: skip
+    defined = {**PLAIN, "period_types": ["semester"], "kind": "ledger", "columns": columns}
+    rows = [
+        {"school_code": "1001", "area": 1200.25, "gain": -0.0125, "share": 96.25, "leased": "是", "remark": "借用，年底归还。"},
+        {"school_code": "1002", "parent_code": "1001", "area": 80, "gain": 0, "share": "不适用", "leased": "否"},
+    ]  # fmt: skip
+    with declared(tmp_path / "rules", [defined]) as (found,):
+        content = filled(found, "2024-2025S1", rows)
+        sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+        kinds = {one.type for one in sheet.data_validations.dataValidation}
+        assert {"custom", "list", "textLength"} <= kinds
+        formats = [sheet.cell(sheet.max_row, place).number_format for place in range(1, 8)]
+        assert formats == ["@", "@", "#,##0.00", "#,##0.0000", "0.00", "@", "@"]
+        screening, landed_rows = landed(tmp_path, [found], {"a.xlsx": content})
+        assert [finding.message for finding in screening.findings if finding.outcome == "error"] == []
+    values = [row[6:] for row in sorted(landed_rows["staffing"], key=lambda row: row[6])]
+    assert values == [
+        ("1001", None, Decimal("1200.25"), Decimal("-0.0125"), Decimal("96.25"), "是", "借用，年底归还。", "{}"),
+        ("1002", "1001", Decimal("80.00"), Decimal("0.0000"), None, "否", None, '{"share":"not_applicable"}'),
+    ]
 
 
 def test_two_returns_share_no_form_number(tmp_path: Path):

@@ -2,6 +2,7 @@
 select
     filing.submission_id,
     filing.received_at,
+    filing.return_version,
     landed.county_code,
     landed.period,
     landed.sheet,
