@@ -24,6 +24,8 @@ def show_rules(which: str | None, version: int | None, shape: str, out: Path | N
     """Print the rules of a return, or how many each return has; with `gx` write its suite. Raises CatalogueError."""
     if shape not in FORMATS:
         refuse(say(f"没有格式“{shape}”。可选：{'、'.join(FORMATS)}", f"No format {shape}. Known: {', '.join(FORMATS)}"))
+    if out is not None and shape != "gx":
+        refuse(say("--out 只与 --format gx 一起用。", "--out goes with --format gx."))
     if which is None:
         _show_counts()
         return

@@ -17,7 +17,7 @@ from great_expectations.expectations.expectation import BatchExpectation
 from pipelines.screening.checks.cells import OF_ANOTHER_UNIT
 from pipelines.screening.checks.check import Cell, Check, Mistake, Words, names_in
 from pipelines.screening.checks.excel import BlockOfRows
-from pipelines.screening.checks.form import DATA, Doubt, Form, all_read, figure
+from pipelines.screening.checks.form import DATA, Doubt, Form, all_read, difference, figure
 from pipelines.screening.units import suspected, suspected_within
 
 Names = tuple[str, ...]
@@ -257,8 +257,8 @@ class ExpectColumnToBeEmptyIn(Check, BatchExpectation):
 
 
 class ExpectFiguresToRunSmoothly(Check, BatchExpectation):
-    """`column` is no further than `share` from the mean of its neighbours along the whole numbers `along`, one less and one more, of the
-    same `per`; where that mean is below `least`, or a neighbour is not there, nothing is asked."""
+    """`column` is no more than `share` above or below both of its neighbours along the whole numbers `along`, one less and one more, of the
+    same `per`; where they are below `least`, or one is not there, nothing is asked."""
 
     check: ClassVar[str] = "smooth"
     numbers: ClassVar[Sequence[str]] = ("column", "along")
@@ -273,47 +273,43 @@ class ExpectFiguresToRunSmoothly(Check, BatchExpectation):
     def rests_on(self) -> Names:
         return (self.column,)
 
-    def _mean(self, form: Form) -> pl.Expr:
-        """Twice the mean of the neighbours: a whole number."""
-        own = pl.when(DATA).then(pl.col(self.column))
+    def _neighbours(self) -> tuple[pl.Expr, pl.Expr]:
         group, order = ["filing", "is_total", *self.per], self.along
-        before, after = own.shift(1).over(group, order_by=order), own.shift(-1).over(group, order_by=order)
-        step = pl.col(self.along)
-        apart = step.shift(-1).over(group, order_by=order) - step.shift(1).over(group, order_by=order)
-        return pl.when(apart == 2).then(before + after)
+        step, own = pl.col(self.along), pl.col(self.column)
+        places = [
+            (step.shift(by).over(group, order_by=order), own.shift(by).over(group, order_by=order), by)
+            for by in (1, -1)
+        ]
+        before, after = (pl.when(at == step - by).then(figure_) for at, figure_, by in places)
+        return before, after
 
     def holds(self, form: Form) -> pl.Expr:
-        twice = self._mean(form)
-        least = 2 * self.least * 10 ** form.places(self.column)
-        off = (2 * pl.col(self.column) - twice).abs().cast(pl.Float64)
-        return pl.when((twice >= least) & pl.col(self.column).is_not_null()).then(
-            off <= self.share * twice.cast(pl.Float64)
-        )
+        before, after = self._neighbours()
+        own, least = pl.col(self.column).cast(pl.Float64), self.least * 10 ** form.places(self.column)
+        lower, upper = pl.min_horizontal(before, after), pl.max_horizontal(before, after)
+        asked = before.is_not_null() & after.is_not_null() & (before + after >= 2 * least)
+        return pl.when(asked).then((own <= upper * (1 + self.share)) & (own >= lower * (1 - self.share)))
 
     def cells(self, form: Form) -> list[Cell]:
         places = form.places(self.column)
-        group = (
-            pl.concat_str([pl.col(name).cast(pl.String) for name in self.per], separator="、")
-            if self.per
-            else pl.lit("")
-        )
+        before, after = self._neighbours()
+        mean = (before + after) // 2
         return [
             Cell(
                 self.column,
                 value=figure(pl.col(self.column), places),
-                expected=figure(self._mean(form) // 2, places),
-                difference=figure((pl.col(self.column) - self._mean(form) // 2).abs(), places),
-                detail=pl.concat_str(group, pl.col(self.along).cast(pl.String)),
+                expected=figure(mean, places),
+                difference=difference(pl.col(self.column) - mean, places),
+                detail=pl.concat_str([pl.col(name).cast(pl.String) for name in (*self.per, self.along)], separator=" "),
             )
         ]
 
     def words(self, form: Form) -> Words:
-        label, along = form.label(self.column), form.column(self.along)
-        percent = f"{self.share * 100:g} %"
+        label, along, percent = form.label(self.column), form.label(self.along), f"{self.share * 100:g} %"
         return Words(
-            f"“{label}”与“{form.label(self.along)}”上下相邻两行的平均相差不超过 {percent}",
-            f"“{label}”为 {{value}}（{{detail}}{along.unit or ''}），上下相邻两行平均为 {{expected}}，相差 {{difference}}，超过 {percent}。",
-            "与原始资料比对这一行和相邻的两行：抄错行、按整数估计的，请更正后重新报送；属实的，请填写核实说明。",
+            f"“{label}”不比“{along}”上下相邻的两行都多或都少 {percent} 以上",
+            f"“{label}”为 {{value}}（{{detail}}），与上下相邻的两行（平均 {{expected}}）都相差 {percent} 以上。",
+            "与原始资料比对这一行和相邻的两行：抄错行、按估计填的，请更正后重新报送；属实的，请填写核实说明。",
         )
 
     excel: ClassVar[None] = None  # type: ignore[assignment]  # a question that may be answered, no mistake

@@ -137,7 +137,7 @@ def _filled(kind: type[Check], name: str, value: Any, defined: ReturnDefinition)
             return (value,)
     if isinstance(value, Mapping) and name in ("where", "when", "parts", "columns"):
         return {str(key): (one,) if isinstance(one, str) else one for key, one in value.items()}
-    return Decimal(str(value)) if name == "tolerance" and isinstance(value, str | int | float) else value
+    return Decimal(str(value)) if name == "tolerance" and isinstance(value, float) else value
 
 
 def _made(entry: Entry, defined: ReturnDefinition, parameters: dict[str, Any]) -> Check:

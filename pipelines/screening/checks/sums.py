@@ -137,7 +137,7 @@ class ExpectColumnToEqualProduct(Check, BatchExpectation):
 
     def in_cells(self, form: Form, period: Period) -> list[str]:
         product = " × ".join(form.column(name).label for name in self.of)
-        return [f"{form.column(self.column).label} = {product}"]
+        return [f"{when}{form.column(self.column).label} = {product}" for when in cases(form, self.where)]
 
     def problems(self, form: Form) -> Iterator[Mistake]:
         columns = [form.column(name) for name in self.of if name in form.names and form.column(name).is_number]
