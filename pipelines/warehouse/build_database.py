@@ -22,7 +22,7 @@ import polars as pl
 
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore, RawSubmission
-from pipelines.returns import ReturnDefinition, current_definitions, reference_on
+from pipelines.returns import ReturnVersions, current_definitions, reference_on, return_versions
 from pipelines.screening.findings import Finding
 from pipelines.screening.screen import Screening
 from pipelines.workbooks.personal_data import mask_personal
@@ -150,9 +150,9 @@ _MISPLACED = f"""
 ALL_RETURNS, FINDINGS_ONLY, FINALITY_ONLY = "*", "finding", "finality"
 
 
-def return_table_columns(defined: ReturnDefinition) -> str:
-    """The column list of a return's landing table."""
-    declared = ", ".join(f'"{column.name}" {column.sql_type}' for column in defined.columns)
+def return_table_columns(versions: ReturnVersions) -> str:
+    """The column list of a return's landing table: what any of its versions has."""
+    declared = ", ".join(f'"{column.name}" {column.sql_type}' for column in versions.columns)
     return f"""submission_id VARCHAR, screening_seq BIGINT, county_code VARCHAR, period VARCHAR, sheet VARCHAR,
         source_row INTEGER, {declared}, missing_codes VARCHAR"""
 
@@ -160,8 +160,7 @@ def return_table_columns(defined: ReturnDefinition) -> str:
 def landing_schema() -> dict[str, str]:
     """Every table of the build database that Python writes → its column list."""
     returns = {
-        f"landing.{return_code}": return_table_columns(defined)
-        for return_code, defined in current_definitions().items()
+        f"landing.{return_code}": return_table_columns(versions) for return_code, versions in return_versions().items()
     }
     return _TABLES | returns
 
@@ -415,9 +414,8 @@ def insert_findings(
 
 def _insert_rows(connection: duckdb.DuckDBPyConnection, return_code: str, rows: pl.DataFrame, sequence: int) -> None:
     """Scaled integers become exact decimals here: a DuckDB product of integer and decimal is exact, a quotient is not."""
-    defined = current_definitions()[return_code]
     selected = []
-    for column in defined.columns:
+    for column in return_versions()[return_code].columns:
         places = column.decimal_places
         factor = f" * CAST('{10**-places:.{places}f}' AS DECIMAL({places + 1},{places}))" if places else ""
         selected.append(f'CAST("{column.name}"{factor} AS {column.sql_type})')

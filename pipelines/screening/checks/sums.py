@@ -10,7 +10,6 @@ from great_expectations.expectations.core import ExpectColumnPairValuesAToBeGrea
 from great_expectations.expectations.expectation import BatchExpectation
 
 from pipelines.periods import Period
-from pipelines.returns.definition import DECIMAL_PLACES, LARGEST
 from pipelines.screening.checks.check import Cell, Check, Mistake, Words, compared, names_in
 from pipelines.screening.checks.excel import BlockOfRows
 from pipelines.screening.checks.form import TOTAL, Form, all_read, plain_words
@@ -141,11 +140,11 @@ class ExpectColumnToEqualProduct(Check, BatchExpectation):
         return [f"{_when(form, self.where)}{form.column(self.column).label} = {product}"]
 
     def problems(self, form: Form) -> Iterator[Mistake]:
-        types = [form.column(name).type for name in self.of if name in form.names and form.column(name).is_number]
+        columns = [form.column(name) for name in self.of if name in form.names and form.column(name).is_number]
         if not self.of:
             yield Mistake("of", "没有写明等于哪些列之积", "写成 of: [列, 列]")
-        if sum(len(str(LARGEST[one])) - 1 + DECIMAL_PLACES[one] for one in types) > _MOST_DIGITS:
-            yield Mistake("of", f"{len(types)} 个这样的列相乘，数太大", "减少相乘的列")
+        if sum(len(str(one.largest)) - 1 + one.decimal_places for one in columns) > _MOST_DIGITS:
+            yield Mistake("of", f"{len(columns)} 个这样的列相乘，数太大", "减少相乘的列")
 
     def excel(self, sheet: BlockOfRows) -> None:
         expected = "*".join(sheet.cell(name) for name in self.of)
