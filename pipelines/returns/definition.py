@@ -88,7 +88,7 @@ _TAKEN_TRUTHS = frozenset(["complete", "not_reported", "text_number", "total_row
 TAKEN_RETURNS = frozenset(
     [
         "cell_column", "cell_states", "context_evaluation", "context_finding", "context_rule_result", "decision", "explanation",
-        "file", "filing_in_force", "filing_version", "finding", "lateness", "returned_version", "routine", "rule_result", "screened",
+        "file", "filing_digest", "filing_in_force", "filing_version", "finding", "lateness", "reported_number", "reported_school", "returned_version", "routine", "rule_result", "screened",
         "sending", "sent_last", "source_note", "submission",
     ]
 )  # fmt: skip

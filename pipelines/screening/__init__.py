@@ -2,5 +2,5 @@
 
 In order: `workbooks` (cells), `identify` (which return, county, period), `tabulate` (typed columns), `derive` (the
 truth columns that rules assert), `validate` (Great Expectations), `findings`, and `screen`, which strings them together.
-`warehouse.context` holds the rules that need other periods or returns. What a rule says stands in `expectations/`, not here.
+`warehouse.checks` asks the rules that need other periods or returns. What a rule says stands in `expectations/`, not here.
 """

@@ -47,7 +47,7 @@ class Rule:
     state_of: str | None = None
     scope: Literal["file", "context"] = "file"
     frame: str = "rows"
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     valid_from: date | None = None
     valid_to: date | None = None
 
@@ -63,6 +63,16 @@ class Rule:
         return (self.valid_from is None or self.valid_from <= period.end) and (
             self.valid_to is None or period.end <= self.valid_to
         )
+
+    @property
+    def model(self) -> str:
+        """The model that asks a rule across filings (`dbt_project/models/checks/<model>.sql`)."""
+        return self.frame
+
+    @property
+    def question(self) -> str:
+        """What a rule across filings is called in its model."""
+        return self.truth or ""
 
     @property
     def asserted(self) -> str:

@@ -17,12 +17,12 @@ from pipelines.rule_files import rules_from
 from pipelines.screening.rules import write_suites
 from tests.homes import PROJECT
 
-#: What every return can be asked beside its own rules: truth → (level, frame, parameters).
+#: What every return can be asked beside its own rules: question → (level, model, parameters).
 _OF_ANY_RETURN: dict[str, tuple[str, str, dict[str, float]]] = {
-    "exact_copy": ("2", "copies", {"cells": 1}),
-    "copy_of_county": ("3", "copies", {"cells": 1}),
-    "round_numbers": ("4", "round", {"multiple": 10, "least": 1, "cells": 1, "share": 0.1}),
-    "unit": ("4", "units", {"rows": 1}),
+    "exact_copy": ("2", "check_copies", {"cells": 1}),
+    "copy_of_county": ("3", "check_copies", {"cells": 1}),
+    "round_numbers": ("4", "check_numbers", {"multiple": 10, "least": 1, "cells": 1, "share": 0.1}),
+    "unit": ("4", "check_numbers", {"rows": 1}),
 }
 
 

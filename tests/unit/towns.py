@@ -4,12 +4,13 @@ Belongs here: the figures of a whole county, small enough to be sent as files, a
 `test_context`. Which figures a county has follows from its code, so that no two are alike.
 """
 
-from datetime import date
+import csv
+from functools import cache
 from typing import Any
 
 from builders import CountyName, Draft, _pupils
 
-from pipelines.warehouse.policy import load_policy
+from tests.homes import PROJECT
 
 RURAL_N = 16  # rural schools, enough for a share of round numbers to mean something
 PRIMARY, JUNIOR, KINDERGARTEN, SENIOR = "0001", "0002", "0003", "0004"
@@ -78,7 +79,17 @@ def rows(return_code: str, code: str, period: str) -> list[dict[str, Any]]:
 
 def township(code: str) -> int:
     """The standard that policy sets for the county itself; 0 for the made-up ones."""
-    return int(load_policy().yuan_per_month(code, TOWNSHIP, "不分档", date(2024, 12, 31)) or 0)
+    return _township_standards().get(code, 0)
+
+
+@cache
+def _township_standards() -> dict[str, int]:
+    with (PROJECT / "dbt_project" / "seeds" / "subsidy_tiers.csv").open(encoding="utf-8", newline="") as stream:
+        return {
+            row["scope_code"]: int(float(row["yuan_per_month"]))
+            for row in csv.DictReader(stream)
+            if row["programme"] == TOWNSHIP
+        }
 
 
 def entitled(code: str, school: str, quarter: int) -> int:
