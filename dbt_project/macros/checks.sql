@@ -4,24 +4,20 @@
     which words stands in the catalogue (expectations/), and so do the tolerances: they are read from declared.check_parameter.
 #}
 
-{# The columns of a check, in order: name, type. #}
-{% macro check_columns() -%}
-    {{ return([
-        ('question', 'string'), ('return_code', 'string'), ('county_code', 'string'), ('period', 'string'),
-        ('submission_id', 'string'), ('is_broken', 'boolean'),
-        ('sheet', 'string'), ('source_row', 'integer'), ('last_sheet', 'string'), ('last_row', 'integer'),
-        ('row_label', 'string'), ('subject', 'string'), ('column_name', 'string'), ('column_label', 'string'),
-        ('value', 'decimal(38, 4)'), ('expected', 'decimal(38, 4)'), ('value_text', 'string'),
-        ('expected_text', 'string'), ('detail', 'string'),
-    ]) }}
-{%- endmacro %}
-
 {#
     A question asked of the rows of `relation`, which has return_code, county_code, period and submission_id. `is_broken` null:
     it cannot be asked there. `place`: 'row' (sheet and source_row of the relation), 'rows' (a sum: last_sheet and last_row too, see
     rows_summed), none (the filing as a whole). Everything else is an expression, null where it is left out.
 #}
 {% macro asked(question, relation, is_broken, place=none, condition=none) -%}
+    {%- set columns = [
+        ('question', 'string'), ('return_code', 'string'), ('county_code', 'string'), ('period', 'string'),
+        ('submission_id', 'string'), ('is_broken', 'boolean'),
+        ('sheet', 'string'), ('source_row', 'integer'), ('last_sheet', 'string'), ('last_row', 'integer'),
+        ('row_label', 'string'), ('subject', 'string'), ('column_name', 'string'), ('column_label', 'string'),
+        ('value', 'decimal(38, 4)'), ('expected', 'decimal(38, 4)'), ('value_text', 'string'),
+        ('expected_text', 'string'), ('detail', 'string'),
+    ] -%}
     {%- set given = dict(kwargs, question=question, is_broken=is_broken) -%}
     {%- for name in ('return_code', 'county_code', 'period', 'submission_id') -%}
         {%- do given.update({name: name}) -%}
@@ -29,7 +25,7 @@
     {%- if place -%}{%- do given.update(sheet='sheet', source_row='source_row') -%}{%- endif -%}
     {%- if place == 'rows' -%}{%- do given.update(last_sheet='last_sheet', last_row='last_row') -%}{%- endif -%}
     select
-    {%- for name, type in check_columns() %}
+    {%- for name, type in columns %}
         cast({{ given.get(name, 'null') }} as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
     from {{ relation }}
@@ -43,7 +39,8 @@
 parameter as (
     select
     {%- for question, name in names %}
-        max(case when question = '{{ question }}' and name = '{{ name }}' then value end) as {{ question }}_{{ name }}{{ ',' if not loop.last }}
+        max(case when question = '{{ question }}' and name = '{{ name }}' then value end)
+            as {{ question }}_{{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
     from {{ source('declared', 'check_parameter') }}
     where return_code = '{{ return_code }}'
@@ -109,7 +106,9 @@ parameter as (
 {# numerator ÷ denominator at so many places, rounded half up; null where the denominator is not above 0. #}
 {% macro rounded_quotient(numerator, denominator, places=0) -%}
     cast(
-        cast({{ half_up_quotient(hundredths(numerator) ~ ' * ' ~ (10 ** places), hundredths(denominator)) }} as decimal(38, 0))
+        cast({{ half_up_quotient(
+            hundredths(numerator) ~ ' * ' ~ (10 ** places), hundredths(denominator)
+        ) }} as decimal(38, 0))
         * {{ '1.0' if places == 0 else '0.' ~ '0' * (places - 1) ~ '1' }} as decimal(38, 4)
     )
 {%- endmacro %}

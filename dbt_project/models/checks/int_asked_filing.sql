@@ -16,7 +16,7 @@ category as (
     from {{ source('control', 'period') }} as period
     inner join {{ ref('hardship_categories') }} as category
         on
-            category.valid_from <= period.ends_on
+            period.ends_on >= category.valid_from
             and (category.valid_to is null or period.ends_on < category.valid_to)
     group by period.period, category.county_code
 )

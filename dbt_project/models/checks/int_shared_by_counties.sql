@@ -39,6 +39,14 @@ reported as (
             and school.period = filing.period
 ),
 
+county as (
+    select
+        county_code,
+        max(county_name) as county_name
+    from {{ source('control', 'county') }}
+    group by county_code
+),
+
 pair as (
     select
         one.return_code,
@@ -74,10 +82,4 @@ select
     pair.*,
     coalesce(county.county_name, pair.other_county_code) as other_county_name
 from pair
-left join (
-    select
-        county_code,
-        max(county_name) as county_name
-    from {{ source('control', 'county') }}
-    group by county_code
-) as county on pair.other_county_code = county.county_code
+left join county on pair.other_county_code = county.county_code
