@@ -8,12 +8,11 @@ fetching from a source, or writing the control tables.
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -29,21 +28,16 @@ from pydantic import (
     PlainValidator,
     PrivateAttr,
     StringConstraints,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
-from ruamel.yaml import YAML
+from pydantic_core import PydanticCustomError
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import RoundTripConstructor
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.reader import ReaderError
 
 from pipelines.files import replace_file
 from pipelines.periods import Period, parse_period, periods_between
-from pipelines.yaml_files import YamlTooMuch, bounded
+from pipelines.yaml_mistakes import Location, Problem, YamlMistakes, YamlTree, did_you_mean, listed
 
 # The references that a screener exists for; a name outside it would be collected by nobody.
 KNOWN_REFERENCES = ("census_2020",)
@@ -51,26 +45,8 @@ KNOWN_REFERENCES = ("census_2020",)
 ReceivedAt = Literal["modified", "collected"]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake in the configuration. ``line`` counts from 1; None when the file as a whole is meant."""
-
-    file: str
-    line: int | None
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file} 第 {self.line} 行"
-        return f"{place}：{self.message}。处理办法：{self.remedy}。"
-
-
-class ConfigurationError(Exception):
-    """The configuration cannot be used; ``problems`` holds every mistake found, in the order of the file."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: problem.line or 0)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+class ConfigurationError(YamlMistakes):
+    """The configuration cannot be used."""
 
 
 # --- the models ------------------------------------------------------------------------------------------------------
@@ -126,7 +102,7 @@ def _as_source(value: object) -> str:
     # Behind ${...} the protocol may itself be a variable: it is then known only when expanded.
     unknown = [] if source.startswith("$") else [name for name in _protocols(source) if name not in _known_protocols()]
     if unknown:
-        _refuse(f"不认识的来源协议“{unknown[0]}”", _did_you_mean(unknown[0], _known_protocols()))
+        _refuse(f"不认识的来源协议“{unknown[0]}”", did_you_mean(unknown[0], _known_protocols()))
     return source
 
 
@@ -539,7 +515,6 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 EntryType = TypeVar("EntryType", bound=_Entry)
-Location = tuple[int | str, ...]
 
 
 def load_municipality(
@@ -554,71 +529,16 @@ def load_municipality(
     ``{"rural_subsidy": ["quarter", "month"]}``. ``references`` are the names an external reference may have.
     Raises ConfigurationError with all mistakes at once.
     """
-    tree = _read_yaml(path)
-    return _Loader(str(path), tree, returns, references).municipality()
-
-
-class _TextDateConstructor(RoundTripConstructor):
-    """Leaves dates as text: ruamel's own reading of 1983-02-30 fails without a line number."""
-
-
-_TextDateConstructor.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_yaml_str)
-
-
-def _read_yaml(path: Path) -> CommentedMap:
-    file = str(path)
-
-    def refused(line: int | None, message: str, remedy: str) -> ConfigurationError:
-        return ConfigurationError([Problem(file, line, message, remedy)])
-
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise refused(None, "找不到配置文件", "运行 xianbao init 生成一份带注释的配置，再按实际情况修改") from None
-    except OSError as error:
-        raise refused(None, f"配置文件读不出来（{error.strerror}）", "确认它是普通文件，且当前用户有权读取") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise refused(line, "文件不是 UTF-8 编码", "用记事本等编辑器另存为 UTF-8 编码") from None
-
-    yaml = YAML(typ="rt", pure=True)
-    yaml.Constructor = _TextDateConstructor
-    try:
-        tree = yaml.load(bounded(text))
-    except YamlTooMuch as error:
-        raise refused(error.line, error.reason, error.remedy) from None
-    except MarkedYAMLError as error:
-        raise refused(*_syntax_problem(error, text.splitlines())) from None
-    except ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise refused(line, "含有不可见的控制字符", "删去该行里的控制字符") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        if digits := re.search(r"\d{4000}", text):  # more than Python makes a number of
-            raise refused(text.count("\n", 0, digits.start()) + 1, "数字太长", "填位数少的数字") from None
-        raise refused(None, f"YAML 无法解析：{error}", "对照 xianbao init 生成的配置改正") from None
-    if not isinstance(tree, CommentedMap):
-        raise refused(1, "配置的最外层不是“键: 值”的形式", "对照 xianbao init 生成的配置改正") from None
-    return tree
-
-
-def _syntax_problem(error: MarkedYAMLError, lines: list[str]) -> tuple[int, str, str]:
-    """Line, message and remedy of a syntax error. YAML often stumbles on the line below the slip, so that both count."""
-    problem = error.problem or error.context or ""
-    mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 1
-    if key := re.search(r'found duplicate key "(.*?)"', problem):
-        return line, f"“{key[1]}”在同一层里写了两次", "删去重复的一个，或把两处合并"
-    for number in (line, line - 1):
-        text = lines[number - 1] if 1 <= number <= len(lines) else ""
-        if re.match(r" *\t", text):
-            return number, "缩进用了制表符（Tab）", "改用空格缩进"
-        if re.match(r"[^#:]*：", text):
-            return number, "YAML 语法错误：可能用了全角冒号“：”", "冒号用半角“:”，后面留一个空格"
-    if "undefined alias" in problem:
-        return line, "YAML 语法错误：用了没有定义的“*”引用", "以 * 开头的文字加上半角双引号"
-    return line, f"YAML 语法错误（{problem}）", "检查该行及上一行的缩进、冒号后的空格，以及引号、括号是否成对"
+        tree = YamlTree.read(
+            path,
+            called="配置文件",
+            missing="运行 xianbao init 生成一份带注释的配置，再按实际情况修改",
+            example=" xianbao init 生成的配置",
+        )
+    except YamlMistakes as error:
+        raise ConfigurationError(error.problems) from None
+    return _Loader(tree, returns, references).municipality()
 
 
 class _Loader:
@@ -626,22 +546,22 @@ class _Loader:
 
     def __init__(
         self,
-        file: str,
-        tree: CommentedMap,
+        tree: YamlTree,
         returns: Mapping[str, Collection[str]],
         references: Collection[str],
     ) -> None:
-        self._file = file
-        self._tree = tree
+        self._file = tree.file
+        self._tree = tree.tree
         self._returns = returns
         self._references = references
-        self._problems: list[Problem] = []
+        self._report, self._line, self._validated = tree.report, tree.line, tree.validated
+        self._problems = tree.problems
 
     def municipality(self) -> Municipality:
         names = list(Municipality.model_fields)
         for key in self._tree:
             if key not in names:
-                self._report((key,), f"不认识的配置项“{key}”", _did_you_mean(str(key), names))
+                self._report((key,), f"不认识的配置项“{key}”", did_you_mean(str(key), names))
 
         city = self._section("city", City, required=True)
         counties = self._entries("counties", County, "县区", required=True)
@@ -722,16 +642,6 @@ class _Loader:
         )
         return "collected"
 
-    def _validated(self, value: object, model: type[EntryType], at: Location) -> EntryType | None:
-        try:
-            return model.model_validate(_plain(value))
-        except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                self._report_detail(detail, model, at)
-        except _Unsupported as error:
-            self._report(at, str(error), "只用普通的文字、数字、列表和“键: 值”")
-        return None
-
     # -- the parts against each other
 
     def _check_unique(self, section: str, key: str, label: str) -> None:
@@ -772,7 +682,7 @@ class _Loader:
             places += [((*at, "into", number, "code"), part.code) for number, part in enumerate(succession.into)]
             for place, code in places:
                 if code not in known:
-                    self._report(place, f"县区沿革里的“{code}”不在 counties 里", _did_you_mean(code, sorted(known)))
+                    self._report(place, f"县区沿革里的“{code}”不在 counties 里", did_you_mean(code, sorted(known)))
             if (line_index := earlier.setdefault((succession.county, day), index)) != index:
                 line = self._line(("successors", line_index))
                 self._report(at, f"{succession.county} 在 {day} 的去向与第 {line} 行重复", "合并为一条")
@@ -827,7 +737,7 @@ class _Loader:
                 self._report(
                     ("references", index, "name"),
                     f"不认识的外部参照“{reference.name}”",
-                    _did_you_mean(reference.name, self._references),
+                    did_you_mean(reference.name, self._references),
                 )
 
     def _check_calendar(self, calendar: Mapping[int, CalendarEntry]) -> None:
@@ -839,13 +749,13 @@ class _Loader:
                 self._report(
                     (*at, "return"),
                     f"不认识的报表“{entry.return_code}”",
-                    _did_you_mean(entry.return_code, self._returns),
+                    did_you_mean(entry.return_code, self._returns),
                 )
             elif entry.first_period.type not in period_types:
                 self._report(
                     (*at, "first_period"),
                     f"报表 {entry.return_code} 不按{entry.first_period.type.label}报送",
-                    f"改用它的报告期：{_choices(_PERIOD_EXAMPLES[period_type] for period_type in period_types)}",
+                    f"改用它的报告期：{listed(_PERIOD_EXAMPLES[period_type] for period_type in period_types)}",
                 )
             for earlier_index, other in earlier:
                 if (
@@ -929,47 +839,6 @@ class _Loader:
                 if isinstance(item, CommentedMap):
                     yield index, item
 
-    # -- problems and their places
-
-    def _report(self, at: Location, message: str, remedy: str) -> None:
-        self._problems.append(Problem(self._file, self._line(at), message, remedy))
-
-    def _report_detail(self, detail: ErrorDetails, model: type[_Entry], at: Location) -> None:
-        context: dict[str, Any] = detail.get("ctx", {})
-        location = (*at, *detail["loc"])
-        if detail["type"] == "refused":
-            self._report(location, context["message"], context["remedy"])
-        elif detail["type"] == "extra_forbidden":
-            key = str(detail["loc"][-1])
-            keys = _keys(model, detail["loc"][:-1])
-            self._report(location, f"不认识的配置项“{key}”", _did_you_mean(key, keys))
-        elif detail["type"] == "missing":
-            key = str(detail["loc"][-1])
-            self._report(location, f"缺少“{key}”", f"补上 {key}:，写法见 xianbao init 生成的配置")
-        else:
-            key = str(location[-1])
-            value = detail["input"]
-            told = f"{value[:_LONGEST_TOLD]}…" if isinstance(value, str) and len(value) > _LONGEST_TOLD else value
-            message, remedy = _IN_CHINESE.get(detail["type"], _default_words)(told, context)
-            self._report(location, f"{key} {message}" if isinstance(location[-1], str) else message, remedy)
-
-    def _line(self, at: Location) -> int | None:
-        """The line of a key or item, counted from 1; of the nearest thing around it when it is not there."""
-        node: object = self._tree
-        line = self._tree.lc.line
-        for step in at:
-            try:
-                if isinstance(node, CommentedMap):
-                    line = node.lc.key(step)[0]
-                elif isinstance(node, CommentedSeq):
-                    line = node.lc.item(step)[0]
-                else:
-                    break
-                node = node[step]
-            except (KeyError, IndexError, TypeError):
-                break
-        return line + 1 if line is not None else None
-
 
 def _gap_or_overlap(valid_to: date | None, day: date) -> str:
     return "脱节" if valid_to is not None and valid_to < day else "重叠"
@@ -1012,100 +881,12 @@ def _is_within(inner: str, outer: str) -> bool:
     return f"{inner.rstrip('/')}/".startswith(f"{outer.rstrip('/')}/")
 
 
-class _Unsupported(Exception):
-    """A YAML construct beyond plain data."""
-
-
-def _plain(value: object, depth: int = 0) -> object:
-    """The value in Python's own types, without ruamel's subclasses."""
-    if depth > 10:
-        raise _Unsupported("嵌套过深")
-    if isinstance(value, CommentedMap):
-        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, CommentedSeq):
-        return [_plain(item, depth + 1) for item in value]
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, str):
-        return str(value)
-    raise _Unsupported("用了不支持的 YAML 写法")
-
-
-def _keys(model: type[BaseModel], at: tuple[int | str, ...]) -> list[str]:
-    """The keys allowed in ``model``, or in the model nested in it at ``at``."""
-    for step in at:
-        annotation = next(
-            (field.annotation for name, field in model.model_fields.items() if step in (name, field.alias)), None
-        )
-        for kind in (annotation, *get_args(annotation)):  # Section | None
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                model = kind
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _did_you_mean(word: str, choices: Iterable[str]) -> str:
-    choices = list(choices)
-    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
-    if near:
-        return f"是不是想写“{near[0]}”？改正后再运行"
-    return f"可用的有：{_choices(choices)}"
-
-
-def _choices(words: Iterable[object]) -> str:
-    return "、".join(str(word) for word in words)
-
-
 _PERIOD_EXAMPLES: Mapping[str, str] = {
     "school_year": "学年（如 2024-2025）",
     "calendar_year": "年度（如 2024）",
     "quarter": "季度（如 2024Q3）",
     "month": "月度（如 2024-03）",
 }
-
-#: Of a value that is wrong no more is shown, in characters.
-_LONGEST_TOLD = 60
-
-_Words = Callable[[object, dict[str, Any]], tuple[str, str]]
-
-
-def _default_words(value: object, _context: dict[str, Any]) -> tuple[str, str]:
-    return f"的值“{value}”不合要求", "对照 xianbao init 生成的配置改正"
-
-
-def _text_words(value: object, _context: dict[str, Any]) -> tuple[str, str]:
-    return ("没有填", "填上文字") if value in (None, "") else (f"应是文字，现为“{value}”", "给它加上半角双引号")
-
-
-def _number_words(value: object, _context: dict[str, Any]) -> tuple[str, str]:
-    return f"应是数字，现为“{value}”", "填半角数字，不加引号和单位"
-
-
-# pydantic's error types in the words of the bureau: (what is wrong, what to do).
-_IN_CHINESE: Mapping[str, _Words] = {
-    "string_type": _text_words,
-    "string_too_short": lambda _value, _context: ("没有填", "填上文字"),
-    "string_too_long": lambda _value, context: (f"超过 {context['max_length']} 个字", "缩短"),
-    "string_pattern_mismatch": lambda _value, _context: ("含有换行或控制字符", "删去换行和控制字符"),
-    "int_type": lambda value, _context: (f"应是整数，现为“{value}”", "填半角整数，不加引号和单位"),
-    "float_type": _number_words,
-    "decimal_type": _number_words,
-    "decimal_parsing": _number_words,
-    "finite_number": _number_words,
-    "decimal_max_places": lambda value, context: (f"“{value}”小数位过多", f"最多 {context['decimal_places']} 位小数"),
-    "greater_than": lambda value, context: (f"“{value}”过小", f"填大于 {context['gt']} 的数"),
-    "greater_than_equal": lambda value, context: (f"“{value}”过小", f"填不小于 {context['ge']} 的数"),
-    "less_than_equal": lambda value, context: (f"“{value}”过大", f"填不大于 {context['le']} 的数"),
-    "literal_error": lambda value, context: (
-        f"不能是“{value}”",
-        f"可填：{str(context['expected']).replace(chr(39), '').replace(' or ', '、')}",
-    ),
-    "model_type": lambda _value, _context: ("应是“键: 值”的形式", "对照 xianbao init 生成的配置，把各项逐行写在它下面"),
-}
-
 
 # --- the template ----------------------------------------------------------------------------------------------------
 

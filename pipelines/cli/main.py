@@ -20,6 +20,7 @@ from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
 from pipelines.municipality import ConfigurationError
 from pipelines.returns import DefinitionError
+from pipelines.screening.rules import CatalogueError
 from pipelines.screening.settings import screen_settings
 from pipelines.warehouse.opened import FileUnusable, in_words
 
@@ -35,7 +36,7 @@ class _Border(TyperGroup):
             complain(say("已中断，下次运行会接着做。", "Interrupted; the next run goes on from here.") if goes_on
                      else say("已中断。", "Interrupted."))  # fmt: skip
             sys.exit(stopped.exit_code if isinstance(stopped, Interrupted) else 130)
-        except (ConfigurationError, DefinitionError) as error:
+        except (ConfigurationError, DefinitionError, CatalogueError) as error:
             refuse(str(error))
         except (HomeBusy, DecisionLogDamaged) as error:
             complain(str(error))
@@ -407,6 +408,23 @@ def bundle(out: Annotated[Path, typer.Option(help="规则包文件")] = Path("xi
     except OSError as error:
         refuse(say(f"写不进 {out}：{error.strerror}", f"Cannot write {out}: {error.strerror}"))
     tell(say(f"已写出规则包 {out}，请发给各县区。", f"Wrote the rule bundle {out}."))
+
+
+@app.command()
+def rules(
+    which: Annotated[
+        str | None, typer.Argument(metavar="RETURN", help="报表的表号、名称或代码，如 XB02；不写则列出各表有几条")
+    ] = None,
+    version: Annotated[int | None, typer.Option(help="表式的版本；默认最新")] = None,
+    shape: Annotated[
+        str, typer.Option("--format", help="table：逐条说明；gx：Great Expectations 能读的套件（JSON）")
+    ] = "table",
+    out: Annotated[Path | None, typer.Option(help="--format gx 写到哪个文件；默认写到屏幕")] = None,
+) -> None:
+    """一张报表的审核规则，逐条说明。The rules of a return, in words."""
+    from pipelines.cli.rules import show_rules
+
+    show_rules(which, version, shape, out)
 
 
 decisions = typer.Typer(

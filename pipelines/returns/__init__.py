@@ -1,15 +1,13 @@
 """The declared returns: one YAML file a form version under `definitions/`, read once into `ReturnDefinition`.
 
-What belongs here: what a form *is* (columns, labels, units, keys, arithmetic identities). What does not: how a file is
+What belongs here: what a form *is* (columns, labels, units, keys, total rows). What does not: how a file is
 read (`screening`), which rules apply to it and what they say (`expectations/`), what is computed from it (dbt).
 """
 
 from pipelines.characters import normalise_label
 from pipelines.returns.definition import (
     Column,
-    DateCheck,
     DefinitionError,
-    Identity,
     ReturnDefinition,
     TotalRow,
     all_definitions,
@@ -22,9 +20,7 @@ from pipelines.returns.definition import (
 
 __all__ = [
     "Column",
-    "DateCheck",
     "DefinitionError",
-    "Identity",
     "ReturnDefinition",
     "TotalRow",
     "all_definitions",

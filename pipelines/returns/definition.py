@@ -8,7 +8,6 @@ import re
 from calendar import monthrange
 from collections.abc import Collection, Mapping
 from datetime import date
-from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
@@ -82,13 +81,12 @@ _TAKEN_COLUMNS = frozenset(
         "submission_id",
     ]
 )  # fmt: skip
-_MOST_DIGITS = 36  # of a product, scaled: what is added to it still fits into 128 bits
-_TAKEN_TRUTHS = frozenset(["complete", "not_reported", "text_number", "total_row", "unique_key"])
 #: Tables of the build database and rule files that are no return's.
 TAKEN_RETURNS = frozenset(
     [
         "cell_column", "cell_states", "context_evaluation", "context_finding", "context_rule_result", "decision", "explanation",
-        "file", "filing_digest", "filing_in_force", "filing_version", "finding", "lateness", "reported_number", "reported_school", "returned_version", "routine", "rule_result", "screened",
+        "file", "filing_digest", "filing_in_force", "filing_version", "finding", "lateness", "reported_number", "reported_school",
+        "returned_version", "rule_result", "screened",
         "sending", "sent_last", "source_note", "submission",
     ]
 )  # fmt: skip
@@ -219,167 +217,12 @@ class Column(_Frozen):
         return self
 
 
-class Identity(_Frozen):
-    """`left` (relation) Σ `sum` − Σ `minus`, or the product, or a sum that depends on a code column, or the period's months.
-
-    Missing codes count as nothing when summed; a term that is absent or unreadable leaves the identity unjudged (the cell
-    rule has spoken already).
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    left: str
-    relation: Literal["=", "<="]
-    sum: tuple[str, ...] = ()
-    minus: tuple[str, ...] = ()
-    product: tuple[str, ...] = ()
-    sum_by: dict[str, str | dict[str, tuple[str, ...]]] | None = None
-    period_months: bool = False
-    tolerance: Decimal = Field(default=Decimal(0), ge=0)
-
-    @model_validator(mode="after")
-    def _says_one_thing(self) -> "Identity":
-        if self.name in _TAKEN_TRUTHS or "__" in self.name:
-            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
-        said = [bool(self.sum or self.minus), bool(self.product), self.sum_by is not None, self.period_months]
-        if sum(said) != 1:
-            raise ValueError(
-                f"{self.name}: needs one right-hand side: sum (and minus), product, sum_by or period_months"
-            )
-        if self.sum_by is not None:
-            column, sums = self.sum_by.get("column"), self.sum_by.get("sums")
-            if set(self.sum_by) != {"column", "sums"} or not isinstance(column, str) or not isinstance(sums, dict):
-                raise ValueError(f"{self.name}: sum_by has a column and its sums (code: columns)")
-        return self
-
-    @property
-    def selector(self) -> tuple[str, dict[str, tuple[str, ...]]] | None:
-        """(code column, its code → columns summed) of a sum that depends on a code."""
-        if self.sum_by is None:
-            return None
-        column, sums = self.sum_by["column"], self.sum_by["sums"]
-        assert isinstance(column, str) and isinstance(sums, dict)
-        return column, sums
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Every column on the right-hand side."""
-        by_code = [name for names in self.selector[1].values() for name in names] if self.selector else []
-        return tuple(dict.fromkeys([*self.sum, *self.minus, *self.product, *by_code]))
-
-
-class Ratio(_Frozen):
-    """`of` ÷ `per` of a row, or `of` itself: a figure whose plausible range is a rule (its `low`, `high`, and the `least` that `per`
-    must be to be judged). A term that is absent leaves it unjudged."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    of: str
-    per: str | None = None
-
-    @model_validator(mode="after")
-    def _is_its_own(self) -> "Ratio":
-        if self.name in _TAKEN_TRUTHS or "__" in self.name:
-            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
-        return self
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        return (self.of,) if self.per is None else (self.of, self.per)
-
-    @property
-    def over_zero(self) -> str:
-        """The truth that nothing stands over a `per` of 0; only of a ratio that has one."""
-        return f"{self.name}_over_zero"
-
-
-class DateCheck(_Frozen):
-    """What is asked of a date column: a rule asserts it under its `name`.
-
-    `earliest`: a day before which no such date is plausible; `within_period`: not after the period's last day. `not_after`: another
-    date column that must not lie before it. `near` (`start`, `end` or MM-DD of the period) and `days`: how far from that day it may
-    lie; rows that share a date off that day are one finding. `per`: a column for each value of which the dates must be the same.
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    of: str
-    earliest: date | None = None
-    within_period: bool = False
-    not_after: str | None = None
-    near: str | None = Field(default=None, pattern=_DAY_OF_PERIOD)
-    days: int = Field(default=0, ge=0)
-    per: str | None = None
-
-    @model_validator(mode="after")
-    def _asks_one_thing(self) -> "DateCheck":
-        if (
-            sum(
-                [
-                    self.earliest is not None or self.within_period,
-                    *(bool(k) for k in (self.not_after, self.near, self.per)),
-                ]
-            )
-            != 1
-        ):
-            raise ValueError(
-                f"{self.name}: asks for a plausible range, an order, a nearness or sameness, and for one of them"
-            )
-        return self
-
-    @property
-    def kind(self) -> Literal["plausible", "order", "near", "same"]:
-        return "order" if self.not_after else "near" if self.near else "same" if self.per else "plausible"
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.of, self.not_after, self.per) if name)
-
-
-class Level(_Frozen):
-    """A figure by which a whole table is known to stand in another unit, or to be no such table: `of` ÷ the product of `per` in each
-    row, or with `mean` the mean of `of` over the rows of each `group`. What is plausible says the rule `level` of the return, under
-    `<name>_low` and `<name>_high`. `label`: what the figure is called."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    label: str
-    of: str
-    per: tuple[str, ...] = ()
-    mean: bool = False
-    group: tuple[str, ...] = ()
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        return (self.of, *self.per, *self.group)
-
-
 class TotalRow(_Frozen):
     """A row that repeats the sums of the rows above it: dropped from the data, and checked."""
 
     label_columns: tuple[str, ...] = Field(min_length=1)
     labels: tuple[str, ...] = Field(min_length=1)
     per: tuple[str, ...] = ()
-
-
-class Complete(_Frozen):
-    """For every value of `per` that is present, `column` must take each of `values`."""
-
-    per: tuple[str, ...]
-    column: str
-    values: tuple[int, ...] = Field(min_length=1)
-
-
-class Present(_Frozen):
-    """What no county is without: `column` summed over the rows of each `per` (of the whole return without one) is above 0; `where`,
-    column → code, keeps to the rows of a code, of which there is one at least. Asserted as the truth of that name."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    column: str
-    per: tuple[str, ...] = ()
-    where: dict[str, str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _is_its_own(self) -> "Present":
-        if self.name in _TAKEN_TRUTHS or "__" in self.name:
-            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
-        return self
 
 
 class ReturnDefinition(_Frozen):
@@ -397,15 +240,9 @@ class ReturnDefinition(_Frozen):
     key: tuple[str, ...] = Field(min_length=1)
     row_label: str
     total_row: TotalRow | None = None
-    complete: Complete | None = None
     columns: tuple[Column, ...]
-    identities: tuple[Identity, ...] = ()
-    ratios: tuple[Ratio, ...] = ()
-    dates: tuple[DateCheck, ...] = ()
-    present: tuple[Present, ...] = ()
     #: 指标解释 of each column: who counts, as of when. It changes nothing that is read.
     explanations: dict[str, str] = {}
-    levels: tuple[Level, ...] = ()
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "ReturnDefinition":
@@ -417,50 +254,11 @@ class ReturnDefinition(_Frozen):
         if not normalise_label(self.title):
             raise ValueError(f"{self.return_code}: the title is blank")
         used: set[str] = {*self.key, self.row_label}
-        for identity in self.identities:
-            used |= {identity.left, *identity.terms}
-            if identity.selector:
-                used.add(identity.selector[0])
-        for ratio in self.ratios:
-            used |= {*ratio.terms}
-        for check in self.dates:
-            used |= {*check.terms}
-        for present in self.present:
-            used |= {present.column, *present.per, *present.where}
-        for level in self.levels:
-            used |= {*level.terms}
         if self.total_row:
             used |= {*self.total_row.label_columns, *self.total_row.per}
-        if self.complete:
-            used |= {self.complete.column, *self.complete.per}
         used |= {*self.explanations, *(name for column in self.columns for name in column.label_by)}
         if unknown := used - set(names):
             raise ValueError(f"{self.return_code}: undeclared columns are used: {sorted(unknown)}")
-        truths = [
-            *(one.name for one in self.identities),
-            *(one.name for one in self.ratios),
-            *(one.name for one in self.present),
-        ]
-        truths += [one.over_zero for one in self.ratios if one.per]
-        if len(truths) != len(set(truths)):
-            raise ValueError(f"{self.return_code}: two identities, ratios or presences have one name")
-        computed = {name for one in self.identities for name in (one.left, *one.terms)}
-        computed |= {name for ratio in self.ratios for name in ratio.terms}
-        computed |= {present.column for present in self.present}
-        if words := sorted(name for name in computed if not self.column(name).is_number):
-            raise ValueError(
-                f"{self.return_code}: identities, ratios and presences compute with columns that are no numbers: {words}"
-            )
-        for identity in self.identities:
-            self._computes(identity)
-        for present in self.present:
-            for name, code in present.where.items():
-                if code not in self.column(name).codes:
-                    raise ValueError(f"{self.return_code}: {present.name}: {name} has no code {code}")
-        if self.complete and self.column(self.complete.column).type != "count":
-            raise ValueError(f"{self.return_code}: complete.column must be a count")
-        if self.complete and self.complete.column in self.complete.per:
-            raise ValueError(f"{self.return_code}: complete.column cannot be among its per")
         if self.total_row and set(self.total_row.label_columns) & set(self.total_row.per):
             raise ValueError(f"{self.return_code}: a total's label cannot stand in a column of its per")
         owner: dict[str, str] = {}
@@ -468,27 +266,11 @@ class ReturnDefinition(_Frozen):
             for label in column.labels:
                 if owner.setdefault(label, column.name) != column.name:
                     raise ValueError(f"{self.return_code}: label {label} names both {owner[label]} and {column.name}")
-        for check in self.dates:
-            if not_dates := [name for name in (check.of, check.not_after) if name and self.column(name).type != "date"]:
-                raise ValueError(f"{self.return_code}.{check.name}: no date columns: {not_dates}")
         return self
 
     def reference_on(self, period: Period) -> date:
         """The day on which a county must exist to file the return for a period."""
         return day_of(period, self.reference_day)
-
-    def _computes(self, identity: Identity) -> None:
-        """Raise ValueError for an identity of codes that do not exist, or a product that no integer of 128 bits holds."""
-        if identity.selector:
-            column, sums = identity.selector
-            if unknown := sorted(set(sums) - set(self.column(column).codes)):
-                raise ValueError(f"{self.return_code}: {identity.name}: {column} has no codes {unknown}")
-        types = [self.column(name).type for name in identity.product]
-        digits = sum(len(str(LARGEST[one])) - 1 + DECIMAL_PLACES[one] for one in types)
-        if digits > _MOST_DIGITS:
-            raise ValueError(
-                f"{self.return_code}: {identity.name}: a product of {len(types)} such columns is too large"
-            )
 
     def column(self, name: str) -> Column:
         return self._by_name[name]
@@ -532,14 +314,6 @@ class ReturnDefinition(_Frozen):
                     if owner := self.label_owner.get(label):
                         return owner
         raise LookupError(where)
-
-    @cached_property
-    def declared_truths(self) -> frozenset[str]:
-        """Names of the identities, ratios, date checks and of what must be present: what rules of this version may assert."""
-        named = (self.identities, self.ratios, self.dates, self.present)
-        over_zero = [ratio.over_zero for ratio in self.ratios if ratio.per]
-        levels = ["level"] if self.levels else []
-        return frozenset([*(one.name for several in named for one in several), *over_zero, *levels])
 
     @cached_property
     def number_columns(self) -> tuple[Column, ...]:

@@ -2,7 +2,7 @@
 
 Belongs here: finding tables (a header that a definition knows, the rows under it) and reading covers. The result is a
 `Table` a return found, with every cell's place kept, and what was wrong as `Observation`s: a rule id and a place. What the
-rule says stands in `expectations/file.json`.
+rule says stands in `expectations/file.yaml`.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 Belongs here: which cells belong together (a row with a stray cell, cells merged into one, rows that a filter hides, an error filled
 down a column), so that one finding names their range and the remedy, and no other rule need speak of them. What a cell is against
-its column's type is `tabulate`; what the rules say stands in `expectations/file.json`.
+its column's type is `tabulate`; what the rules say stands in `expectations/file.yaml`.
 """
 
 import re

@@ -22,7 +22,7 @@ from pipelines.home import Home
 from pipelines.periods import Period, PeriodType, parse_period
 from pipelines.returns import ReturnDefinition, current_definitions, definition
 from pipelines.screening.findings import Finding, Place, decimal_text, make_finding, signed_text
-from pipelines.screening.rules import Rule, form_label, suite
+from pipelines.screening.rules import Rule, across_rules, form_label
 from pipelines.screening.screen import FINDINGS_PER_RULE, told
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import insert_findings, insert_rows, next_sequence
@@ -58,8 +58,13 @@ class CheckFault(RuntimeError):
 
 
 def rules_across(return_code: str) -> dict[str, Rule]:
-    """Question → rule, of the rules of a return that are asked across filings."""
-    return {rule.question: rule for rule in suite(return_code).rules.values() if rule.scope == "context"}
+    """Question → rule, of the rules of a return that are asked across filings. Raises CatalogueError."""
+    return {question: rule for rules in across_rules(return_code).values() for question, rule in rules.items()}
+
+
+def _model(rule: Rule) -> str:
+    """The model of dbt that answers a rule."""
+    return f"check_{rule.model}"
 
 
 def evaluate_context(
@@ -85,12 +90,12 @@ def evaluate_context(
         asking.make([_SHARED])
         together = sorted(touched | _partners(connection, touched) | _standing_counties(connection))
         asking.narrow(together)
-        wanted = sorted({rule.model for of_return in rules.values() for rule in of_return.values()})
+        wanted = sorted({_model(rule) for of_return in rules.values() for rule in of_return.values()})
         asking.make(wanted)
         faults |= {
             code: asking.failed[model]
             for code, of_return in rules.items()
-            for model in asking.needed({rule.model for rule in of_return.values()})
+            for model in asking.needed({_model(rule) for rule in of_return.values()})
             if model in asking.failed
         }
         return _result(connection, [model for model in wanted if model not in asking.failed], rules, faults)
@@ -118,7 +123,7 @@ def _declare(connection: duckdb.DuckDBPyConnection, rules: Mapping[str, Mapping[
     every = [(code, rule) for code, of_return in rules.items() for rule in of_return.values()]
     content: dict[str, list[tuple[Any, ...]]] = {
         "declared.check_rule": [
-            (rule.rule_id, code, rule.model, rule.question, rule.level, rule.outcome, rule.valid_from, rule.valid_to)
+            (rule.rule_id, code, _model(rule), rule.question, rule.level, rule.outcome, rule.valid_from, rule.valid_to)
             for code, rule in every
         ],
         "declared.check_parameter": [

@@ -126,7 +126,7 @@ def faultless_rows(return_code: str, county_code: str) -> list[dict[str, Any]]:
             {**one, "school_type": "小学", "location_code": "111", "subsidy_tier": "不适用", **kept},
             {
                 **two,
-                "school_type": "初中",
+                "school_type": "教学点",
                 "location_code": "220",
                 "subsidy_tier": "一档",
                 **kept,
@@ -374,5 +374,5 @@ def table_of(
         data_rows=list(range(1, len(rows) + 1)),
         total_rows=list(range(len(rows) + 1, len(body) + 1)),
     )
-    table.period = parse_period(DEFAULT_PERIOD[defined.return_code])
+    table.period = parse_period(DEFAULT_PERIOD.get(defined.return_code, "2024"))
     return table

@@ -76,8 +76,6 @@ def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, 
             }
         )  # fmt: skip
     names = [column["name"] for column in columns]
-    numbers = [column["name"] for column in columns if column["type"] in ("count", "headcount", "money")]
-    kinds = {column["name"]: column["type"] for column in columns}
     some = st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)
     defined: dict[str, Any] = {
         "return": f"return_{'abcdefgh'[number]}", "form": f"XB{50 + number}", "version": 1,
@@ -95,49 +93,61 @@ def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, 
             "labels": ["合计", "总计"],
             "per": [one for one in per if one not in at],
         }
+    defined["rules"] = draw(rules(defined["form"], columns))
+    return defined
+
+
+@st.composite
+def rules(draw: st.DrawFn, form: str, columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Entries of a catalogue on any of a form's columns."""
+    kinds = {column["name"]: column["type"] for column in columns}
+    names, numbers = list(kinds), [name for name, kind in kinds.items() if kind in ("count", "headcount", "money")]
+    coded = [column for column in columns if column["type"] == "code"]
+    found: list[dict[str, Any]] = []
     counts = [name for name in numbers if kinds[name] == "count"]
     if counts and draw(st.booleans()):
-        per = draw(st.lists(st.sampled_from(names), max_size=1))
-        column = draw(st.sampled_from(counts))
-        defined["complete"] = {"per": [one for one in per if one != column], "column": column, "values": [1, 2, 3]}
-    if numbers:
-        of_some = st.lists(st.sampled_from(numbers), min_size=1, max_size=2, unique=True)
-        identities: list[dict[str, Any]] = []
-        for place in range(draw(st.integers(0, 2))):
-            right: dict[str, Any] = draw(
+        column, per = draw(st.sampled_from(counts)), draw(st.lists(st.sampled_from(names), max_size=1))
+        found.append(
+            {"check": "complete", "per": [one for one in per if one != column], "column": column, "values": "1..3"}
+        )
+    if not numbers:
+        return _named(form, found)
+    of_some, number = st.lists(st.sampled_from(numbers), min_size=1, max_size=2, unique=True), st.sampled_from(numbers)
+    for _ in range(draw(st.integers(0, 2))):
+        column = draw(number)
+        found.append(
+            draw(
                 st.sampled_from(
                     [
-                        {"sum": draw(of_some), "minus": draw(of_some)},
-                        {"product": draw(of_some)},
-                        {"period_months": True},
+                        {"check": "equals_sum", "parts": draw(of_some), "less": draw(of_some), "tolerance": 0.05},
+                        {"check": "equals_product", "of": draw(of_some)},
+                        {"check": "within_period"},
+                        {"check": "between", "low": 1, "high": 100, "least": 1, "per": draw(number)},
+                        {"check": "between", "low": 0.5, "high": 2},
+                        {"check": "above_zero", "beside": draw(number)},
+                        {"check": "not_null"},
+                        {"check": "smooth", "along": draw(number), "share": 0.25},
+                        {"check": "present", "per": draw(st.lists(st.sampled_from(names), max_size=1))},
                     ]
                 )
             )
-            coded = [column for column in columns if column["type"] == "code"]
-            if coded and draw(st.booleans()):
-                chosen = draw(st.sampled_from(coded))
-                right = {"sum_by": {"column": chosen["name"], "sums": {chosen["codes"][0]: draw(of_some)}}}
-            left, relation = draw(st.sampled_from(numbers)), draw(st.sampled_from(["=", "<="]))
-            identities.append(
-                {"name": f"identity_{place}", "left": left, "relation": relation, "tolerance": "0.05", **right}
-            )
-        defined["identities"] = identities
-        if draw(st.booleans()):
-            per = draw(st.sampled_from([None, *numbers]))
-            defined["ratios"] = [
-                {"name": "ratio", "of": draw(st.sampled_from(numbers)), **({"per": per} if per else {})}
-            ]
-        if draw(st.booleans()):
-            coded = [column for column in columns if column["type"] == "code"]
-            where = {coded[0]["name"]: coded[0]["codes"][0]} if coded and draw(st.booleans()) else {}
-            present = {
-                "name": "there",
-                "column": draw(st.sampled_from(numbers)),
-                "where": where,
-                "per": draw(st.lists(st.sampled_from(names), max_size=1)),
-            }
-            defined["present"] = [present]
-    return defined
+            | {"column": column}
+        )
+    if coded and draw(st.booleans()):
+        chosen = draw(st.sampled_from(coded))
+        by, code = chosen["name"], chosen["codes"][0]
+        found += [
+            {"check": "equals_sum", "column": draw(number), "by": by, "parts": {code: draw(of_some)}},
+            {"check": "present", "column": draw(number), "where": {by: [code]}},
+            {"check": "in_set", "column": by, "values": [code]},
+            {"check": "required_when", "column": draw(st.sampled_from(names)), "when": {by: [code]}},
+            {"check": "zero_in", "by": by, "columns": {code: draw(of_some)}},
+        ]
+    return _named(form, found)
+
+
+def _named(form: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"rule": f"{form}-4-rule-{number}", "outcome": "query", **one} for number, one in enumerate(entries)]
 
 
 def truthful(column: Any, row: int, *, is_key: bool) -> Any:
@@ -239,7 +249,7 @@ def _crashes_nothing(data: st.DataObject) -> None:
                 ]
                 files[f"{defined.return_code}-{kind}.xlsx"] = filled(defined, period, rows, kind)
         screening, _ = landed(Path(name), found, files)
-        assert screening.faults == {}
+        assert list(screening.faults.values()) == []
         assert {filing.file_name for filing in screening.filings} == set(files)
         # What is recognised is recognised as what it is.
         for filing in screening.filings:
@@ -273,7 +283,7 @@ def _lands_as_it_is(data: st.DataObject) -> None:
             files[f"{defined.return_code}.xlsx"] = filled(defined, PERIODS[defined.period_types[0]], rows)
             sent[defined.return_code] = rows
         screening, rows_of = landed(Path(name), found, files)
-        assert screening.faults == {}
+        assert list(screening.faults.values()) == []
         told = [
             f"{finding.rule_id} {finding.cell} {finding.message}"
             for finding in screening.findings
@@ -321,19 +331,6 @@ def changed(column: str | None = None, **values: Any) -> dict[str, Any]:
         (changed("school_code", pattern="(?<=a)b"), "pattern"),
         (changed(total_row={"label_columns": [], "labels": ["合计"]}), "label_columns"),
         (changed(total_row={"label_columns": ["school_code"], "labels": []}), "labels"),
-        (changed(complete={"per": [], "column": "school_code", "values": [1]}), "count"),
-        (changed(complete={"per": [], "column": "staff", "values": []}), "values"),
-        (changed(identities=[{"name": "a", "left": "staff", "relation": "="}]), "right-hand side"),
-        (changed(identities=[{"name": "a", "left": "kind", "relation": "=", "sum": ["staff"]}]), "no numbers"),
-        (changed(identities=[{"name": "total_row", "left": "staff", "relation": "=", "sum": ["staff"]}]), "taken"),
-        (changed(identities=[{"name": "a", "left": "staff", "relation": "=", "product": ["staff"] * 6}]), "too large"),
-        (changed(identities=[{"name": "a", "left": "staff", "relation": "=",
-                              "sum_by": {"column": "kind", "sums": {"丙": ["staff"]}}}]), "丙"),
-        (changed(ratios=[{"name": "r", "of": "kind"}]), "no numbers"),
-        (changed(present=[{"name": "p", "column": "kind"}]), "no numbers"),
-        (changed(present=[{"name": "p", "column": "staff", "where": {"kind": "丙"}}]), "丙"),
-        (changed(identities=[{"name": "a", "left": "staff", "relation": "=", "sum": ["staff"]}], ratios=[{"name": "a", "of": "staff"}]),
-         "one name"),
     ],
 )  # fmt: skip
 def test_a_definition_that_could_not_be_used_is_refused_by_its_file_and_reason(
@@ -377,9 +374,9 @@ def test_a_product_is_rounded_as_a_clerk_rounds(tmp_path: Path):
         {"name": "rate_yuan", "label": "标准", "type": "money", "required": True},
         {"name": "due_yuan", "label": "金额", "type": "money", "required": True},
     ]
-    identity = {"name": "product", "left": "due_yuan", "relation": "=", "product": ["heads", "rate_yuan"]}
+    rule = {"rule": "XB57-1c-product", "check": "equals_product", "column": "due_yuan", "of": ["heads", "rate_yuan"]}
     rows = [{"school_code": "1", "heads": 7.5, "rate_yuan": 33.33, "due_yuan": due} for due in (249.98,)]
-    with declared(tmp_path / "rules", [{**PLAIN, "columns": columns, "identities": [identity]}]) as (defined,):
+    with declared(tmp_path / "rules", [{**PLAIN, "columns": columns, "rules": [rule]}]) as (defined,):
         screening, _ = landed(tmp_path, [defined], {"a.xlsx": filled(defined, "2024-2025", rows)})
         assert [finding.message for finding in screening.findings if finding.outcome == "error"] == []
 
@@ -399,14 +396,14 @@ def test_a_fault_in_judging_one_file_takes_no_other_down(tmp_path: Path, monkeyp
                 path.write_bytes(content)
                 sent.append(Submission(path.name, path, f"{path.name}.xlsx"))
         alone = screen([one for one in sent if one.submission_id != "3-staffing"], ScreenSettings(COUNTIES))
-        original = screening_module.derive
+        original = screening_module.judged
 
-        def fail(defined: ReturnDefinition, frame: Any, months: Any) -> Any:
+        def fail(defined: ReturnDefinition, frame: Any, periods: Any) -> Any:
             if defined.return_code == "staffing" and (frame["school_code"] == "3").any():
                 raise ZeroDivisionError("ours")
-            return original(defined, frame, months)
+            return original(defined, frame, periods)
 
-        monkeypatch.setattr(screening_module, "derive", fail)
+        monkeypatch.setattr(screening_module, "judged", fail)
         result = screen(sent, ScreenSettings(COUNTIES))
     assert result.faults == {"3-staffing": "XB57 v1: ZeroDivisionError: ours"}
 
@@ -426,9 +423,9 @@ def test_a_return_whose_rules_cannot_be_used_takes_no_other_down(tmp_path: Path)
             path = tmp_path / defined.return_code
             path.write_bytes(filled(defined, "2024-2025", [{"school_code": "1", "staff": 1, "kind": "甲"}]))
         sent = [Submission(one, tmp_path / one, f"{one}.xlsx") for one in ("staffing", "other")]
-        suite = tmp_path / "rules" / "expectations" / "staffing.json"
-        suite.write_text(suite.read_text(encoding="utf-8").replace("ok__unique_key", "ok__uniqe_key"), encoding="utf-8")
+        catalogue = tmp_path / "rules" / "expectations" / "staffing.yaml"
+        catalogue.write_text(catalogue.read_text(encoding="utf-8").replace("unique_key", "uniqe_key"), encoding="utf-8")
         forget()
         result = screen(sent, ScreenSettings(COUNTIES))
     assert [filing.submission_id for filing in result.filings] == ["other"]
-    assert list(result.faults) == ["staffing"] and "ok__uniqe_key" in result.faults["staffing"]
+    assert list(result.faults) == ["staffing"] and "uniqe_key" in result.faults["staffing"]

@@ -1,6 +1,5 @@
 """A new version of a form is a new data file; files of the old version are still read, by its own columns."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +8,8 @@ import openpyxl
 import pytest
 
 from pipelines.intake.submission import Submission
-from pipelines.returns import all_definitions, current_definitions
-from pipelines.screening import identify, rules
+from pipelines.returns import current_definitions
+from pipelines.rule_files import forget
 from pipelines.screening.identify import CountyName
 from pipelines.screening.screen import screen
 from pipelines.screening.settings import ScreenSettings
@@ -19,14 +18,9 @@ from tests.homes import PROJECT
 SETTINGS = ScreenSettings((CountyName("140902", "忻府区"),), {"population": {"2023", "2024"}})
 
 
-def _forget() -> None:
-    for cached in (all_definitions, identify._owners, rules.suite, rules.rule_set_version):
-        cached.cache_clear()
-
-
 @pytest.fixture
 def second_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """XB03 version 2: `source` is gone, `migrants` is new, with an identity of its own."""
+    """XB03 version 2: `source` is gone, `migrants` is new, with a rule of its own."""
     returns, expectations = tmp_path / "definitions", tmp_path / "expectations"
     shutil.copytree(PROJECT / "pipelines" / "returns" / "definitions", returns)
     shutil.copytree(PROJECT / "expectations", expectations)
@@ -34,25 +28,20 @@ def second_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     text = text.replace("version: 1", "version: 2")
     text = "\n".join(line for line in text.splitlines() if not line.strip().startswith(("- {name: source,", "source:")))
     text = text.replace(
-        "identities:\n",
-        "  - {name: migrants, label: 其中随迁, type: count, unit: 人, required: true, missing: [not_reported]}\n"
-        "identities:\n  - {name: migrants_within_total, left: migrants, relation: '<=', sum: [population_total]}\n",
+        "# 指标解释",
+        "  - {name: migrants, label: 其中随迁, type: count, unit: 人, required: true, missing: [not_reported]}\n# 指标解释",
     )
     (returns / "population.v2.yaml").write_text(text)
-    suite = json.loads((expectations / "population.json").read_text())
-    (model,) = [one for one in suite["expectations"] if one["meta"].get("truth") == "total_equals_sexes"]
-    added = json.loads(json.dumps(model).replace("total_equals_sexes", "migrants_within_total"))
-    added["meta"] |= {"rule": "XB03-1c-migrants-within-total", "column": "migrants"}
-    suite["expectations"].append(added)
-    (expectations / "population.json").write_text(json.dumps(suite))
+    with (expectations / "population.yaml").open("a") as stream:
+        stream.write(
+            "  - {rule: XB03-1c-migrants-within-total, check: at_most, column: migrants, of: population_total}\n"
+        )
     monkeypatch.setenv("XIANBAO_RETURNS", str(returns))
     monkeypatch.setenv("XIANBAO_EXPECTATIONS", str(expectations))
-    _forget()
-    rules.write_suites()
-    rules.suite.cache_clear()
+    forget()
     yield
     monkeypatch.undo()
-    _forget()
+    forget()
 
 
 def _workbook(path: Path, period: str, header: list[str], tail: list) -> Path:
