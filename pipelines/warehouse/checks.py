@@ -22,7 +22,7 @@ from pipelines.home import Home
 from pipelines.periods import Period, PeriodType, parse_period
 from pipelines.returns import ReturnDefinition, current_definitions, definition
 from pipelines.screening.findings import Finding, Place, decimal_text, make_finding, signed_text
-from pipelines.screening.rules import Rule, across_rules, form_label
+from pipelines.screening.rules import CatalogueError, Rule, across_rules, form_label
 from pipelines.screening.screen import FINDINGS_PER_RULE, told
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import insert_findings, insert_rows, next_sequence
@@ -110,7 +110,7 @@ def _rules() -> tuple[dict[str, dict[str, Rule]], dict[str, str]]:
     for return_code in current_definitions():
         try:
             found[return_code] = rules_across(return_code)
-        except (OSError, ValueError, KeyError) as fault:
+        except (OSError, ValueError, KeyError, CatalogueError) as fault:
             faults[return_code] = told(fault)
     return found, faults
 
@@ -347,13 +347,28 @@ def _result(
     for slot, filing in filings.items():
         for rule in rules[slot[0]].values():
             key = (*slot, rule.rule_id)
-            rows = broken.get(key, [])
+            rows = _as_one(rule, broken.get(key, []))
             result.findings += [_finding(rule, filing, row, letters) for row in rows[:FINDINGS_PER_RULE]]
             result.rule_results.append(
                 (filing["submission_id"], *slot, rule.rule_id, rule.level, rule.outcome, counted[key], len(rows))
             )
     result.evaluated = [(filing["submission_id"], *slot) for slot, filing in filings.items()]
     return result
+
+
+def _as_one(rule: Rule, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The broken answers, where the rule says so (`rows_as_one`) with those of a column that are so many, and of one cause, as one: the
+    first, `others_n` more."""
+    least = rule.parameters.get("rows_as_one")
+    if least is None:
+        return rows
+    by_column: dict[str | None, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_column.setdefault(row["column_name"], []).append(row)
+    found: list[dict[str, Any]] = []
+    for several in by_column.values():
+        found += several if len(several) < least else [several[0] | {"subject": "", "others_n": len(several) - 1}]
+    return found
 
 
 def _finding(
@@ -379,6 +394,7 @@ def _finding(
         county_code=filing["county_code"], period=filing["period"], form_label=form_label(return_code), sheet=sheet,
         cell=cell if letter else "", source_row=first if is_one else None, row_label=row["row_label"] or "",
         column_label=label, subject=row["subject"] or "",
+        extent=f"本栏另有 {row['others_n']} 行有同样的问题，一并按此处理" if row.get("others_n") else "",
     )  # fmt: skip
     return make_finding(
         rule,

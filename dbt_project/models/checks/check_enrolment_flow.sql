@@ -2,11 +2,34 @@
 with {{ check_parameters('enrolment', [
     ('change_students_total', 'share'), ('change_students_total', 'persons'), ('cohort_flow', 'share'),
     ('cohort_flow', 'persons'), ('transition', 'low'), ('transition', 'high'),
+    ('graduates', 'share'), ('graduates', 'persons'),
 ]) }},
 
 {{ units_in_doubt('enrolment') }},
 
 pupil as ({{ asked_rows('enrolment') }}),
+
+-- Pupils of the schools that have closed since the period before: what another school gains by no more than these is
+-- explained.
+closed as (
+    select
+        earlier.county_code,
+        earlier.stage,
+        now.period,
+        sum(earlier.students_total) as students
+    from {{ ref('stg_school') }} as school
+    inner join {{ ref('int_asked_filing') }} as now
+        on school.county_code = now.county_code and now.return_code = 'enrolment' and school.closed_on <= now.starts_on
+    inner join pupil as earlier
+        on
+            now.county_code = earlier.county_code
+            and now.before_period = earlier.period
+            and school.school_code = earlier.school_code
+            and school.closed_on > earlier.starts_on
+    -- The register of the year, or that of the year before, tells of it.
+    where school.period in (now.school_year, now.before_period)
+    group by earlier.county_code, earlier.stage, now.period
+),
 
 -- A school and stage beside itself in the period before.
 changed as (
@@ -18,7 +41,10 @@ changed as (
         {{ far_apart(
             'pupil.students_total', 'earlier.students_total', 'parameter.change_students_total_share',
             'parameter.change_students_total_persons'
-        ) }} as is_changed
+        ) }}
+        and not coalesce(
+            pupil.students_total - earlier.students_total between 1 and closed.students, false
+        ) as is_changed
     from pupil
     cross join parameter
     inner join pupil as earlier
@@ -27,6 +53,8 @@ changed as (
             and pupil.before_period = earlier.period
             and pupil.school_code = earlier.school_code
             and pupil.stage = earlier.stage
+    left join closed
+        on pupil.county_code = closed.county_code and pupil.period = closed.period and pupil.stage = closed.stage
     where {{ unit_is_sure('pupil', 'students_total') }}
 ),
 
@@ -103,7 +131,14 @@ grade_there_is as (
             and now.before_period = earlier_grade.period
             and now.stage = earlier_grade.stage
             and now.grade = earlier_grade.grade
-    where now.grade > 1
+    where
+        now.grade > 1
+        and now.stage not in (
+            select left_out.word
+            from {{ source('declared', 'check_parameter') }} as left_out
+            where
+                left_out.return_code = 'enrolment' and left_out.question = 'cohort_flow' and left_out.name = 'without'
+        )
     group by now.county_code, now.period, now.submission_id, now.before_period, now.stage, now.grade
     having coalesce(max(now.pupils), 0) > 0 or count(earlier_grade.grade) > 0
 ),
@@ -207,6 +242,66 @@ most_moved as (
         ) = 1
 ),
 
+-- Who left beside the last grade of the period before: the highest that the county had anybody in.
+last_grade as (
+    select
+        county_code,
+        period,
+        stage,
+        max(grade) as grade
+    from in_grade
+    where pupils > 0
+    group by county_code, period, stage
+),
+
+leaving as (
+    select
+        in_grade.county_code,
+        in_grade.period,
+        in_grade.stage,
+        {{ sum_of_all('in_grade.pupils') }} as pupils
+    from in_grade
+    inner join last_grade
+        on
+            in_grade.county_code = last_grade.county_code
+            and in_grade.period = last_grade.period
+            and in_grade.stage = last_grade.stage
+            and in_grade.grade = last_grade.grade
+    group by in_grade.county_code, in_grade.period, in_grade.stage
+),
+
+graduated as (
+    select
+        return_code,
+        county_code,
+        period,
+        before_period,
+        submission_id,
+        stage,
+        stage || '各校合计' as row_label,
+        {{ sum_or_missing('graduates_last_year') }} as graduates,
+        {{ rows_summed() }}
+    from pupil
+    where stage != '学前'
+    group by return_code, county_code, period, before_period, submission_id, stage
+),
+
+graduates as (
+    select
+        graduated.*,
+        leaving.pupils as leaving,
+        graduated.graduates > leaving.pupils + parameter.graduates_persons
+        or graduated.graduates < leaving.pupils * (1 - parameter.graduates_share) - parameter.graduates_persons as is_far
+    from graduated
+    cross join parameter
+    inner join leaving
+        on
+            graduated.county_code = leaving.county_code
+            and graduated.before_period = leaving.period
+            and graduated.stage = leaving.stage
+    where {{ unit_is_sure('graduated', 'graduates_last_year') }}
+),
+
 -- What a grade is called in a stage: 中班 is the second of 学前.
 grade_name as (
     select
@@ -292,6 +387,9 @@ transition as (
 union all
 {{ asked("'cohort_flow'", 'cohort', 'is_broken_off', place='rows', row_label='row_label', subject='subject',
     column_name='column_name', column_label='column_label', value='pupils', expected='pupils_before', detail='words') }}
+union all
+{{ asked("'graduates'", 'graduates', 'is_far', place='rows', row_label='row_label', subject='stage',
+    column_name="'graduates_last_year'", value='graduates', expected='leaving', detail='stage') }}
 union all
 {{ asked("'transition'", 'transition', 'value not between low and high', subject="'初中'", value='value',
     expected=bound_crossed('value', 'low', 'high'), detail='words') }}

@@ -1,7 +1,7 @@
 -- XB02：本县（市、区）各学段入学率是否合理：学生（XB02）与学龄人口（XB03，默认口径）。
 with {{ check_parameters('enrolment', [
     ('gross_preschool', 'low'), ('gross_preschool', 'high'), ('gross_primary', 'low'), ('gross_primary', 'high'),
-    ('gross_junior', 'low'), ('gross_junior', 'high'), ('gross_senior', 'low'), ('gross_senior', 'high'),
+    ('gross_junior', 'low'), ('gross_junior', 'high'),
     ('net_primary', 'low'), ('net_primary', 'high'), ('net_junior', 'low'), ('net_junior', 'high'),
     ('net_compulsory', 'low'), ('net_compulsory', 'high'),
     ('gender_parity', 'low'), ('gender_parity', 'high'), ('gender_parity', 'persons'),
@@ -26,18 +26,19 @@ question as (
         stage.under_3_excluded,
         case stage.stage
             when '学前' then 'gross_preschool' when '小学' then 'gross_primary' when '初中' then 'gross_junior'
-            when '高中阶段' then 'gross_senior'
+            -- Senior schools draw pupils from other counties: no rate of a county is out of bounds.
+            when '高中阶段' then ''
         end as gross_question,
         case stage.stage
             when '小学' then 'net_primary' when '初中' then 'net_junior' when '义务教育' then 'net_compulsory'
         end as net_question,
         case stage.stage
             when '学前' then parameter.gross_preschool_low when '小学' then parameter.gross_primary_low
-            when '初中' then parameter.gross_junior_low when '高中阶段' then parameter.gross_senior_low
+            when '初中' then parameter.gross_junior_low
         end as gross_low,
         case stage.stage
             when '学前' then parameter.gross_preschool_high when '小学' then parameter.gross_primary_high
-            when '初中' then parameter.gross_junior_high when '高中阶段' then parameter.gross_senior_high
+            when '初中' then parameter.gross_junior_high
         end as gross_high,
         case stage.stage
             when '小学' then parameter.net_primary_low when '初中' then parameter.net_junior_low

@@ -5,6 +5,7 @@ with {{ check_parameters('teacher_pay', [
     ('subsidies', 'share'), ('subsidies', 'yuan'),
     ('pupils_per_teacher', 'primary_low'), ('pupils_per_teacher', 'primary_high'),
     ('pupils_per_teacher', 'junior_low'), ('pupils_per_teacher', 'junior_high'),
+    ('school_staffing', 'most'), ('school_staffing', 'persons'),
 ]) }},
 
 civil_servant_{{ check_parameters('civil_servant_pay', [
@@ -221,6 +222,31 @@ pupil as (
     group by county_code, period, stage
 ),
 
+-- A school and stage with pupils, and next to nobody on its payroll.
+school_staffing as (
+    select
+        pay.return_code,
+        pay.county_code,
+        pay.period,
+        pay.submission_id,
+        pay.sheet,
+        pay.source_row,
+        pay.subject,
+        pay.row_label,
+        pay.heads,
+        '学生 ' || cast(enrolment.students_total as string) || ' 人，教师 ' || {{ in_words('pay.heads') }} || ' 人' as words,
+        enrolment.students_total >= parameter.school_staffing_persons
+        and enrolment.students_total > pay.heads * parameter.school_staffing_most as is_without
+    from pay
+    cross join parameter
+    inner join {{ ref('stg_enrolment') }} as enrolment
+        on
+            pay.county_code = enrolment.county_code
+            and pay.school_year = enrolment.period
+            and pay.school_code = enrolment.school_code
+            and pay.stage = enrolment.stage
+),
+
 stage_heads as (
     select
         return_code,
@@ -269,6 +295,9 @@ union all
 union all
 {{ asked("'subsidies'", 'subsidies', 'is_far', place='rows', row_label='school_name', subject='subject',
     column_name='column_name', value='yuan', expected='paid_yuan', detail='programme') }}
+union all
+{{ asked("'school_staffing'", 'school_staffing', 'is_without', place='row', row_label='row_label', subject='subject',
+    column_name="'teachers_average'", value='heads', detail='words') }}
 union all
 {{ asked("'pupils_per_teacher'", 'staffing', 'value not between low and high', subject='stage', value='value',
     expected=bound_crossed('value', 'low', 'high'), detail='words') }}

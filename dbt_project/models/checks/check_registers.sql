@@ -114,8 +114,8 @@ known as (
 ),
 
 -- Who should report, in the register of the school year and not closed by the day that counts: every school its
--- enrolment, every public school of compulsory education its pay (the teachers of a teaching point stand on another
--- school's payroll), every school with a tier its subsidies.
+-- enrolment, every public school of compulsory education its pay, every school with a tier its subsidies; types of school
+-- that the rule leaves out need not.
 expected as (
     select
         filing.return_code,
@@ -133,6 +133,15 @@ expected as (
         on school.county_code = closing.county_code and school.school_code = closing.school_code
     where
         (closing.closed_on is null or closing.closed_on > filing.counts_on)
+        and not exists (
+            select 1
+            from {{ source('declared', 'check_parameter') }} as left_out
+            where
+                left_out.return_code = filing.return_code
+                and left_out.question = 'register'
+                and left_out.name = 'without'
+                and left_out.word = school.school_type
+        )
         and case filing.return_code
             when 'enrolment' then true
             when 'teacher_pay'
@@ -141,6 +150,29 @@ expected as (
                     and school.school_type in ({{ default_members('rural', 'rural_school_type') }})
             else school.subsidy_tier is not null
         end
+),
+
+-- Boarders of a school that the register of the school year says has none.
+boarding as (
+    select
+        pupil.return_code,
+        pupil.county_code,
+        pupil.period,
+        pupil.submission_id,
+        pupil.sheet,
+        pupil.source_row,
+        pupil.boarders,
+        pupil.school_code || '/' || pupil.stage as subject,
+        pupil.school_name || '（' || pupil.stage || '）' as row_label,
+        school.boarding = '否' and pupil.boarders > least.value as are_unknown
+    from ({{ asked_rows('enrolment') }}) as pupil
+    inner join {{ ref('stg_school') }} as school
+        on
+            pupil.county_code = school.county_code
+            and pupil.school_year = school.period
+            and pupil.school_code = school.school_code
+    inner join {{ source('declared', 'check_parameter') }} as least
+        on least.return_code = 'enrolment' and least.question = 'boarders' and least.name = 'persons'
 ),
 
 reported_school as (
@@ -254,6 +286,9 @@ stage as (
 union all
 {{ asked("'closed'", 'known', 'is_closed', place='row', condition='is_known', row_label='row_label', subject='subject',
     column_name="'school_code'", value_text='school_code', expected_text='cast(closed_on as string)', detail='school') }}
+union all
+{{ asked("'boarders'", 'boarding', 'are_unknown', place='row', row_label='row_label', subject='subject',
+    column_name="'boarders'", value='boarders') }}
 union all
 {{ asked("'register'", 'wanted', 'is_absent', row_label='school_name', subject='school_code', detail='school') }}
 union all
