@@ -1,13 +1,14 @@
 {#
     What the models of rules across filings (models/checks) are written with. Such a model has a row for every cell, or sum
-    of cells, that a question is asked of; `is_broken` says the answer. Which rule asks, how grave it is, for which periods and in
-    which words stands in the catalogue (expectations/), and so do the tolerances: they are read from declared.check_parameter.
+    of cells, that a question is asked of; `is_broken` says the answer. Which rule asks, how grave it is, for which
+    periods and in which words stands in the catalogue (expectations/), and so do the tolerances: they are read from
+    declared.check_parameter.
 #}
 
 {#
     A question asked of the rows of `relation`, which has return_code, county_code, period and submission_id. `is_broken` null:
-    it cannot be asked there. `place`: 'row' (sheet and source_row of the relation), 'rows' (a sum: last_sheet and last_row too, see
-    rows_summed), none (the filing as a whole). Everything else is an expression, null where it is left out.
+    it cannot be asked there. `place`: 'row' (sheet and source_row of the relation), 'rows' (a sum: last_sheet and last_row
+    too, see rows_summed), none (the filing as a whole). Everything else is an expression, null where it is left out.
 #}
 {% macro asked(question, relation, is_broken, place=none, condition=none) -%}
     {%- set columns = [

@@ -4,7 +4,9 @@ with {{ check_parameters('teacher_pay', [('parity', 'low'), ('parity', 'high')])
 pay as (select * from {{ ref('int_asked_pay') }}),
 
 -- Whose rows a caliber counts; of a school that stands in no register nobody can say whether it is public.
-register_filing as ({{ asked_filings('school') }}),
+register_filing as (
+    {{ asked_filings('school') }}
+),
 
 registered as (
     select

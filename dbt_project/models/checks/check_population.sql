@@ -6,7 +6,9 @@ with {{ check_parameters('population', [
 
 {{ units_in_doubt('population') }},
 
-filing as ({{ asked_filings('population') }}),
+filing as (
+    {{ asked_filings('population') }}
+),
 
 person as (
     select
@@ -72,7 +74,9 @@ changed as (
     where {{ unit_is_sure('register', 'population_total') }}
 ),
 
-default_register as ({{ default_members('population', 'population_register') }}),
+default_register as (
+    {{ default_members('population', 'population_register') }}
+),
 
 -- Each register against the one that rates go by, in per cent.
 compared as (

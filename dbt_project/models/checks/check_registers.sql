@@ -1,5 +1,11 @@
 -- Does the school register (XB01) know who reports, and do all report whom it knows? Of enrolment, pay and subsidies.
-with reported as (
+with tiered_programme as (
+    select distinct programme
+    from {{ ref('subsidy_tiers') }}
+    where tier != '不分档'
+),
+
+reported as (
     select
         'enrolment' as return_code,
         county_code,
@@ -32,18 +38,19 @@ with reported as (
     union all
     select
         'rural_subsidy' as return_code,
-        county_code,
-        period,
-        sheet,
-        source_row,
-        school_code,
-        school_name,
+        subsidy.county_code,
+        subsidy.period,
+        subsidy.sheet,
+        subsidy.source_row,
+        subsidy.school_code,
+        subsidy.school_name,
         cast(null as string) as stage,
-        school_code || '/' || programme || '/' || tier as subject,
-        school_name || '（' || programme || '）' as row_label,
-        coalesce(teachers_entitled > 0, true) as is_reporting,
-        programme in (select programme from {{ ref('subsidy_tiers') }} where tier != '不分档') as is_for_register
-    from {{ ref('stg_rural_subsidy') }}
+        subsidy.school_code || '/' || subsidy.programme || '/' || subsidy.tier as subject,
+        subsidy.school_name || '（' || subsidy.programme || '）' as row_label,
+        coalesce(subsidy.teachers_entitled > 0, true) as is_reporting,
+        tiered.programme is not null as is_for_register
+    from {{ ref('stg_rural_subsidy') }} as subsidy
+    left join tiered_programme as tiered on subsidy.programme = tiered.programme
 ),
 
 filing as (
@@ -56,7 +63,9 @@ filing as (
     where return_code in ('enrolment', 'teacher_pay', 'rural_subsidy')
 ),
 
-register_filing as ({{ asked_filings('school') }}),
+register_filing as (
+    {{ asked_filings('school') }}
+),
 
 -- The register of each school year, with the schools that only the year before names (closed meanwhile).
 registered as (

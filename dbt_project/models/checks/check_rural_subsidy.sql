@@ -6,7 +6,9 @@ with {{ check_parameters('rural_subsidy', [
 
 {{ units_in_doubt('rural_subsidy') }},
 
-filing as ({{ asked_filings('rural_subsidy') }}),
+filing as (
+    {{ asked_filings('rural_subsidy') }}
+),
 
 subsidy as (
     select
@@ -103,7 +105,9 @@ staffed as (
 ),
 
 -- The tier of a school in the register of the school year; of one that only the year before names, the one there.
-register_filing as ({{ asked_filings('school') }}),
+register_filing as (
+    {{ asked_filings('school') }}
+),
 
 registered as (
     select
@@ -123,6 +127,18 @@ registered as (
     group by register_filing.county_code, register_filing.period, school.school_code
 ),
 
+tiered_programme as (
+    select distinct programme
+    from {{ ref('subsidy_tiers') }}
+    where tier != '不分档'
+),
+
+category_programme as (
+    select distinct programme
+    from {{ ref('subsidy_tiers') }}
+    where scope_code like 'hardship:%'
+),
+
 tier as (
     select
         subsidy.*,
@@ -134,7 +150,7 @@ tier as (
             subsidy.county_code = registered.county_code
             and subsidy.school_year = registered.school_year
             and subsidy.school_code = registered.school_code
-    where subsidy.programme in (select programme from {{ ref('subsidy_tiers') }} where tier != '不分档')
+    inner join tiered_programme on subsidy.programme = tiered_programme.programme
 ),
 
 -- The standards that hold for a county on the last day of a period: its own, that of its category, the city's.
@@ -156,7 +172,7 @@ standard as (
     inner join {{ ref('subsidy_tiers') }} as tier
         on
             tier.scope_code in (filing.county_code, 'hardship:' || filing.hardship_category, filing.city_code)
-            and tier.valid_from <= filing.ends_on
+            and filing.ends_on >= tier.valid_from
             and (tier.valid_to is null or filing.ends_on < tier.valid_to)
 ),
 
@@ -164,7 +180,8 @@ first_standard as (
     select *
     from standard
     qualify
-        row_number() over (partition by county_code, period, programme, tier order by scope_order, valid_from desc) = 1
+        row_number() over (partition by county_code, period, programme, tier order by scope_order asc, valid_from desc)
+        = 1
 ),
 
 judged as (
@@ -172,9 +189,9 @@ judged as (
         subsidy.*,
         standard.yuan_per_month,
         subsidy.programme || '（' || subsidy.tier || '）' as words,
-        subsidy.programme in (select programme from {{ ref('subsidy_tiers') }} where scope_code like 'hardship:%')
-            as is_by_category
+        category_programme.programme is not null as is_by_category
     from subsidy
+    left join category_programme on subsidy.programme = category_programme.programme
     left join first_standard as standard
         on
             subsidy.county_code = standard.county_code

@@ -1,5 +1,7 @@
 -- XB01：名录与上学年名录相比。
-with filing as ({{ asked_filings('school') }}),
+with filing as (
+    {{ asked_filings('school') }}
+),
 
 -- Every school that was open in last year's register, and whether this year's names it at all.
 earlier as (

@@ -1,4 +1,4 @@
--- The rows of both pay returns (XB04, XB05). `member`: the stage or the category of staff by which a caliber counts them.
+-- The rows of both pay returns (XB04, XB05). `member`: the stage or the category of staff by which a caliber counts.
 {%- set kept = [
     'return_code', 'county_code', 'period', 'before_period', 'school_year', 'submission_id', 'hardship_category',
     'sheet', 'source_row', 'pay_total_yuan', 'missing_codes',
