@@ -93,7 +93,8 @@ TAKEN_COLUMNS = frozenset(
 TAKEN_RETURNS = frozenset(
     [
         "cell_column", "cell_states", "context_evaluation", "context_finding", "context_rule_result", "decision", "explanation",
-        "file", "filing_in_force", "filing_version", "finding", "lateness", "returned_version", "rule_result", "screened",
+        "file", "filing_digest", "filing_in_force", "filing_version", "finding", "lateness", "reported_number", "reported_school",
+        "returned_version", "rule_result", "screened",
         "sending", "sent_last", "source_note", "submission",
     ]
 )  # fmt: skip

@@ -7,12 +7,15 @@ with returns of its own gets the whole project there, with the models that follo
 """
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pipelines.files import folder_aside, replace_file
 from pipelines.home import PROJECT, Home
@@ -34,6 +37,10 @@ _BOARDS = (
     "fct_indicator",
     "mart_overview",
 )
+
+
+#: Beside the manifest: the models of rules across filings, compiled.
+_CHECKS = "checks.json"
 
 
 class DbtFault(RuntimeError):
@@ -107,7 +114,7 @@ def _made(name: str, home: Home | None, is_there: Callable[[Path], bool]) -> Pat
 
 
 def _is_whole(target: Path) -> bool:
-    return all((target / name).exists() for name in ("partial_parse.msgpack", "manifest.json"))
+    return all((target / name).exists() for name in ("partial_parse.msgpack", "manifest.json", _CHECKS))
 
 
 def _may_be_written(folder: Path) -> bool:
@@ -130,15 +137,64 @@ def _parse(target: Path, project: Path) -> None:
     # Only the files' names enter the manifest (as database names), and they are the same in every home.
     with _environment(Home(aside)):
         outcome = dbtRunner().invoke(["parse", *_folders(project, aside), "--quiet"])
+        if outcome.success:
+            compiled = _compile_checks(project, aside)
     if not outcome.success:
         shutil.rmtree(aside, ignore_errors=True)
         raise DbtFault(f"dbt parse failed: {outcome.exception or outcome.result}")
+    (aside / _CHECKS).write_text(json.dumps(compiled, ensure_ascii=False), encoding="utf-8")
     for stale in target.parent.glob("parsed-*"):
         shutil.rmtree(stale, ignore_errors=True)
     try:
         aside.rename(target)
     except OSError:  # another process was faster
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A model as the SQL that dbt has made of it. `relation`: as the SQL of others names it; `needs`: the models that it reads."""
+
+    name: str
+    relation: str
+    sql: str
+    needs: tuple[str, ...]
+
+
+def _compile_checks(project: Path, target: Path) -> dict[str, list[dict[str, Any]]]:
+    """The models of rules across filings with all that they rest on, each after what it needs. Needs no database."""
+    from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
+
+    manifest = Manifest.from_msgpack((target / "partial_parse.msgpack").read_bytes())
+    quiet = ["--no-introspect", "--no-populate-cache", "--no-write-json", "--quiet"]
+    outcome = dbtRunner(manifest=manifest).invoke(
+        ["compile", "--select", "+path:models/checks", *_folders(project, target), *quiet]
+    )
+    if not outcome.success:
+        raise DbtFault(f"dbt compile failed: {outcome.exception or outcome.result}")
+    shutil.rmtree(target / "compiled", ignore_errors=True)
+    nodes = {result.node.unique_id: result.node for result in outcome.result if result.node.resource_type == "model"}
+    models: list[CompiledModel] = []
+    while len(models) < len(nodes):
+        made = {model.name for model in models}
+        for node in sorted(nodes.values(), key=lambda one: str(one.name)):
+            needs = tuple(nodes[one].name for one in node.depends_on.nodes if one in nodes)
+            if node.name not in made and made.issuperset(needs):
+                models.append(CompiledModel(node.name, node.relation_name, node.compiled_code, needs))
+    return {"models": [asdict(model) for model in models]}
+
+
+@cache
+def _checks(path: Path) -> dict[str, list[dict[str, Any]]]:
+    content: dict[str, list[dict[str, Any]]] = json.loads(path.read_bytes())
+    return content
+
+
+def compiled_checks(home: Home | None = None) -> list[CompiledModel]:
+    """The models of rules across filings as SQL, with all that they rest on, each after what it needs. Raises DbtFault."""
+    rows = _checks(manifest_json(home).with_name(_CHECKS))["models"]
+    return [CompiledModel(row["name"], row["relation"], row["sql"], tuple(row["needs"])) for row in rows]
 
 
 def _folders(project: Path, target: Path) -> list[str]:
@@ -188,8 +244,11 @@ def build(home: Home, dirty: Iterable[str], *, seeded: bool = False) -> list[Bui
     nodes' messages."""
     select = selection(dirty)
     arguments = ["--exclude-resource-type", "unit_test", *(["--select", *select] if select else [])]
+    # Views of checks do not change with what is landed.
+    left_out = [*(["path:seeds"] if seeded else []), *(["path:models/checks"] if select else [])]
     # Seeds are made anew rather than emptied: another state of the project may give them other columns.
-    return _invoke(home, "build", [*arguments, *(["--exclude", "path:seeds"] if seeded else ["--full-refresh"])])
+    arguments += [*(["--exclude", *left_out] if left_out else []), *([] if seeded else ["--full-refresh"])]
+    return _invoke(home, "build", arguments)
 
 
 def seed(home: Home) -> None:

@@ -211,9 +211,7 @@ def landed(
     config = ScreenSettings(COUNTIES, periods)
     with home.writing(), open_build_database(home) as connection:
         batch = screen_batch(home, store, entries, config, None)
-        connection.begin()
-        context = land_batch(connection, entries, batch, [])
-        connection.commit()
+        context = land_batch(connection, home, entries, batch, [], lambda _: connection.commit())
         assert context.faults == {}
         rows = {
             one.return_code: connection.execute(f"FROM landing.{one.return_code}").fetchall() for one in definitions
