@@ -29,7 +29,7 @@ from ruamel.yaml.tokens import AliasToken
 from pipelines.municipality import CountyName
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions, current_definitions
-from pipelines.rule_files import definitions_folder, expectations_folder, rules_from
+from pipelines.rule_files import catalogue_files, definition_files, rules_from
 from pipelines.screening.rules import CatalogueError, Rule, cell_states, file_rules, rule_set_version, suite
 from pipelines.screening.settings import ScreenSettings
 from pipelines.workbooks.archives import Unsafe, damage, open_archive
@@ -121,11 +121,8 @@ def bundle_bytes(city_code: str, city_name: str, settings: ScreenSettings) -> by
             indent=1,
         ).encode()
     }
-    for kind, folder, pattern in (
-        ("definitions", definitions_folder(), "*.yaml"),
-        ("expectations", expectations_folder(), "*.yaml"),
-    ):
-        members |= {f"{kind}/{path.name}": path.read_bytes() for path in sorted(folder.glob(pattern))}
+    for kind, files in (("definitions", definition_files()), ("expectations", catalogue_files())):
+        members |= {f"{kind}/{path.name}": path.read_bytes() for path in files}
     for code in current_definitions():
         _check_words(suite(code).rules.values())
     target = io.BytesIO()

@@ -246,12 +246,27 @@ def _number_words(value: object, _context: dict[str, Any]) -> tuple[str, str]:
     return f"应是数字，现为“{value}”", "填半角数字，不加引号和单位"
 
 
+def _pattern_words(value: object, context: dict[str, Any]) -> tuple[str, str]:
+    if "\\n" in context["pattern"] or "\\x" in context["pattern"]:
+        return "含有换行或控制字符", "删去换行和控制字符"
+    return f"“{value}”写法不对", f"名称用小写字母、数字和下划线，其余写法见{_EXAMPLE}"
+
+
 # pydantic's error types in the words of the bureau: (what is wrong, what to do).
 _IN_CHINESE: Mapping[str, _Words] = {
     "string_type": _text_words,
     "string_too_short": lambda _value, _context: ("没有填", "填上文字"),
     "string_too_long": lambda _value, context: (f"超过 {context['max_length']} 个字", "缩短"),
-    "string_pattern_mismatch": lambda _value, _context: ("含有换行或控制字符", "删去换行和控制字符"),
+    "string_pattern_mismatch": _pattern_words,
+    "too_short": lambda _value, _context: ("一项也没有", "至少写一项"),
+    "tuple_type": lambda value, _context: (f"应是列表，现为“{value}”", "写成 [甲, 乙]"),
+    "bool_type": lambda value, _context: (f"应是 true 或 false，现为“{value}”", "填 true 或 false，不加引号"),
+    "bool_parsing": lambda value, _context: (f"应是 true 或 false，现为“{value}”", "填 true 或 false，不加引号"),
+    "dict_type": lambda value, _context: (
+        f"应是“键: 值”的形式，现为“{value}”",
+        f"对照{_EXAMPLE}，把各项逐行写在它下面",
+    ),
+    "int_parsing": lambda value, _context: (f"应是整数，现为“{value}”", "填半角整数，不加引号和单位"),
     "int_type": lambda value, _context: (f"应是整数，现为“{value}”", "填半角整数，不加引号和单位"),
     "float_type": _number_words,
     "decimal_type": _number_words,

@@ -20,6 +20,7 @@ from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
 from pipelines.policy.kept import PolicyLost, refuse_lost
 from pipelines.returns import DefinitionError
+from pipelines.rule_files import use_home
 from pipelines.screening.settings import screen_settings
 from pipelines.warehouse.opened import FileUnusable, in_words
 from pipelines.yaml_mistakes import YamlMistakes
@@ -123,6 +124,7 @@ def common(
         refuse("--lang: zh / en")
     speak(lang)
     _state["home"] = Home(home.resolve()) if home else Home.default()
+    use_home(_home().root)
     if _home().root.exists() and not _home().root.is_dir():
         refuse(say(f"{_home().root} 不是目录，不能作数据主目录。", f"{_home().root} is no folder, and so no home."))
 

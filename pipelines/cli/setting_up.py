@@ -19,7 +19,13 @@ from pipelines.times import beijing_day
 
 _CODE_AND_NAME = re.compile(r"\s*(?P<code>[0-9]{6})[\s:：=,，、]*(?P<name>\S.*?)\s*")
 #: Days after which a filing is due, as an example: of a school year from its first day, else from the period's last.
-_DUE = {"school_year": ("start", 45), "calendar_year": ("end", 60), "quarter": ("end", 20), "month": ("end", 20)}
+_DUE = {
+    "school_year": ("start", 45),
+    "calendar_year": ("end", 60),
+    "semester": ("end", 20),
+    "quarter": ("end", 20),
+    "month": ("end", 20),
+}
 
 
 def write_configuration(
@@ -125,6 +131,7 @@ def _earliest(kind: str, today: date) -> Period:
     return parse_period(
         {
             "school_year": f"{year - 1}-{year}",
+            "semester": f"{year - 1}-{year}S1",
             "calendar_year": f"{year}",
             "quarter": f"{year}Q1",
             "month": f"{year}-01",

@@ -12,7 +12,7 @@ from pipelines.declarations.offers import models_folder, offer_rows, read_offers
 from pipelines.declarations.tables import TABLES, Row
 from pipelines.home import Home
 from pipelines.policy.in_force import InForce
-from pipelines.rule_files import definitions_folder
+from pipelines.rule_files import definition_files
 from pipelines.yaml_mistakes import YamlMistakes
 
 SHIPPED = Path(__file__).resolve().parent / "indicators"
@@ -30,12 +30,10 @@ def own_folder(home: Home) -> Path:
 def declaration_digest(home: Home, in_force: InForce) -> str:
     """Changes whenever a file of the declarations, a definition or the policy does."""
     digest = hashlib.sha256(in_force.digest.encode() + str(TABLES).encode())
-    for part, folder in (
-        ("shipped", SHIPPED), ("home", own_folder(home)), ("models", models_folder()), ("returns", definitions_folder())
-    ):  # fmt: skip
-        for path in sorted(folder.glob("*.yaml")):
-            digest.update(f"{part}/{path.name}\n".encode())
-            digest.update(path.read_bytes())
+    folders = (SHIPPED, own_folder(home), models_folder())
+    for path in [*(path for folder in folders for path in sorted(folder.glob("*.yaml"))), *definition_files()]:
+        digest.update(f"{path.parent.name}/{path.name}\n".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

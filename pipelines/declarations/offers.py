@@ -6,7 +6,7 @@ Belongs here: the form of that part, its checks, and the rows of `declared.retur
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +17,8 @@ from pipelines.declarations.formulas import FormulaWrong, compiled
 from pipelines.declarations.tables import Row
 from pipelines.returns import all_definitions
 from pipelines.returns.definition import Column
-from pipelines.rule_files import definitions_folder
-from pipelines.yaml_mistakes import Location, Problem, YamlMistakes, YamlTree, did_you_mean, listed, plain
+from pipelines.rule_files import definition_files
+from pipelines.yaml_mistakes import Location, Problem, YamlMistakes, YamlTree, did_you_mean, listed
 
 _PACKAGE = Path(__file__).resolve().parent
 _EXAMPLE = "随附的报表定义"
@@ -131,10 +131,10 @@ class OfferedColumn:
 
     @property
     def is_number(self) -> bool:
-        return self.type in ("computed", "number") or self.decimal_places > 0 or self.type in _NUMBERS
+        return self.type in _NUMBERS
 
 
-_NUMBERS = ("count", "headcount", "money", "decimal", "percent")
+_NUMBERS = ("count", "headcount", "money", "decimal", "percent", "computed")
 
 
 @dataclass(frozen=True)
@@ -178,13 +178,13 @@ def models_folder() -> Path:
     return _PACKAGE / "models"
 
 
-def read_offers(folder: Path | None = None, models: Path | None = None) -> tuple[dict[str, Offer], list[Problem]]:
+def read_offers(models: Path | None = None) -> tuple[dict[str, Offer], list[Problem]]:
     """What every return and model offers, by its code, and every mistake. Raises DefinitionError where a definition cannot be used."""
     newest = {defined.return_code: defined for defined in all_definitions()}
     offers: dict[str, Offer] = {}
     problems: list[Problem] = []
     parts: list[tuple[Offer, YamlTree, Location]] = []
-    for tree in _trees(folder or definitions_folder(), "报表定义文件", problems):
+    for tree in _trees(definition_files(), "报表定义文件", problems):
         defined = newest.get(str(tree.tree.get("return")))
         if defined is None or defined.version != tree.tree.get("version"):
             continue
@@ -199,7 +199,7 @@ def read_offers(folder: Path | None = None, models: Path | None = None) -> tuple
         )
         offers[offer.return_code] = offer
         parts.append((offer, tree, ("analysis",)))
-    for tree in _trees(models or models_folder(), "模型登记文件", problems):
+    for tree in _trees(sorted((models or models_folder()).glob("*.yaml")), "模型登记文件", problems):
         model = tree.validated(tree.tree, Model, ())
         if model is None:
             problems += tree.problems
@@ -228,8 +228,8 @@ def read_offers(folder: Path | None = None, models: Path | None = None) -> tuple
     return offers, problems
 
 
-def _trees(folder: Path, called: str, problems: list[Problem]) -> Iterator[YamlTree]:
-    for path in sorted(folder.glob("*.yaml")):
+def _trees(paths: Iterable[Path], called: str, problems: list[Problem]) -> Iterator[YamlTree]:
+    for path in paths:
         try:
             yield YamlTree.read(path, called=called, missing="", example=_EXAMPLE)
         except YamlMistakes as error:
@@ -429,6 +429,3 @@ def _rules(offer: Offer) -> Iterator[tuple[str, str | None, str | None, str | No
         yield "based_on", None, offer.model.based_on, None
         if offer.model.as_asked:
             yield "as_asked", None, None, None
-
-
-__all__ = ["Analysis", "Offer", "models_folder", "offer_rows", "plain", "read_offers"]

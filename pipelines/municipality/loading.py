@@ -364,6 +364,7 @@ def _gap_or_overlap(valid_to: date | None, day: date) -> str:
 
 _PERIOD_EXAMPLES: Mapping[str, str] = {
     "school_year": "学年（如 2024-2025）",
+    "semester": "学期（如 2024-2025S1）",
     "calendar_year": "年度（如 2024）",
     "quarter": "季度（如 2024Q3）",
     "month": "月度（如 2024-03）",

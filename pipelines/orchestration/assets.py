@@ -51,7 +51,6 @@ from pipelines.policy.tables import policy_tables
 from pipelines.releases.publish import Published, publish
 from pipelines.releases.release import code_version
 from pipelines.returns import current_definitions
-from pipelines.screening.rules import form_label
 from pipelines.screening.settings import batch_budget
 from pipelines.times import beijing_day
 from pipelines.warehouse import dbt
@@ -401,9 +400,7 @@ def screen_asset(manifest: Path) -> dg.AssetsDefinition:
     """Screening everything that is new in one batch: each landing table is an asset, so that each dbt source has its
     own."""
     sources = json.loads(manifest.read_bytes())["sources"].values()
-    # A return whose models are still to be written has no source yet.
-    described = {f"landing.{code}": f"{form_label(code)}：已接收的数据行。" for code in current_definitions()}
-    described |= {f"{node['source_name']}.{node['name']}": node["description"] for node in sources}
+    described = {f"{node['source_name']}.{node['name']}": node["description"] for node in sources}
     tables = sorted(
         name for name in landing_schema() if name not in ("control.state", "control.dirty_return", "control.answer")
     )

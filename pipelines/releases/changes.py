@@ -20,7 +20,7 @@ import duckdb
 from pipelines.files import folder_aside
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawDamaged, RawStore
-from pipelines.policy.in_force import PolicyFiles, known_in, lay_over
+from pipelines.policy.in_force import PolicyFiles, lay_over
 from pipelines.policy.kept import held_files
 from pipelines.releases.reconstruct import restore
 from pipelines.releases.release import Manifest, ReleaseLog
@@ -238,10 +238,10 @@ def _workbench(home: Home) -> Iterator[Callable[[_State], dict[FigureKey, Figure
 
         def build(state: _State) -> dict[FigureKey, Figure]:
             aside.configuration.write_bytes(state.configuration)
-            read_anew = Home(root)
             with open_build_database(aside) as connection:
-                write_control(connection, read_anew)
-                write_policy(connection, lay_over(state.policy, known_in(read_anew.municipality)))
+                write_control(connection, Home(root))  # read anew
+                # Each was in order beside its own configuration; here it may stand beside the other's.
+                write_policy(connection, lay_over(state.policy))
                 _replace_filings(connection, state.filings)
             dbt.build_figures(aside)
             with duckdb.connect(str(aside.marts_database), read_only=True) as connection:

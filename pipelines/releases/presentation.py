@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 import duckdb
 
+from pipelines.characters import normalise_label
 from pipelines.releases.labels import labels
+from pipelines.returns import declared_units
 from pipelines.times import BEIJING_HOURS
 
 SCHEMA = "指标"
@@ -64,7 +66,7 @@ def unit_of(description: str) -> str | None:
     """The unit that a description states in brackets: `实发金额（元）` → 元, `应发人数（人；年度行为空）` → 人; None when none."""
     for inside in _IN_BRACKETS.findall(description):
         first = re.split(r"[；，]", inside)[0].strip()
-        if first in _UNITS:
+        if first in _UNITS or normalise_label(first) in declared_units():
             return str(first)
     return None
 

@@ -5,23 +5,22 @@ read (`screening`), which rules apply to it and what they say (`expectations/`),
 """
 
 from pipelines.characters import normalise_label
-from pipelines.returns.definition import (
-    Column,
+from pipelines.returns.definition import Column, ReturnDefinition, ReturnVersions, TotalRow, split_unit
+from pipelines.returns.loading import (
     DefinitionError,
-    ReturnDefinition,
-    TotalRow,
     all_definitions,
     current_definitions,
     declared_units,
     definition,
     reference_on,
-    split_unit,
+    return_versions,
 )
 
 __all__ = [
     "Column",
     "DefinitionError",
     "ReturnDefinition",
+    "ReturnVersions",
     "TotalRow",
     "all_definitions",
     "current_definitions",
@@ -29,5 +28,6 @@ __all__ = [
     "definition",
     "normalise_label",
     "reference_on",
+    "return_versions",
     "split_unit",
 ]

@@ -13,7 +13,7 @@ from datetime import date
 
 from pipelines.characters import folded, folded_name, is_digits, visible
 from pipelines.municipality import CountyName
-from pipelines.periods import Period, read_period_in_name, read_period_label
+from pipelines.periods import Period, PeriodType, read_period_in_name, read_period_label
 from pipelines.returns import (
     ReturnDefinition,
     all_definitions,
@@ -939,14 +939,21 @@ def _resolve_period(table: Table, calendar: set[str], template: Cover, hidden: f
     """As `_resolve_county`, for the period."""
     claims: list[tuple[Period, tuple[str, str, int, int]]] = []
     unread: list[tuple[str, str, int, int]] = []
+
+    def said(text: str) -> Period | None:
+        """What a text claims. A term on a form that goes by years is when it was filled in, and claims no year."""
+        period = read_period_label(text)
+        is_term = period is not None and period.type is PeriodType.semester
+        return None if is_term and "semester" not in table.definition.period_types else period
+
     for claim in table.cover.claims.get("period", []):
-        period = read_period_label(claim[0])
+        period = said(claim[0])
         (claims.append((period, claim)) if period else unread.append(claim))
-    titled = [(read_period_label(claim[0]), claim) for claim in table.cover.claims.get("title", [])]
+    titled = [(said(claim[0]), claim) for claim in table.cover.claims.get("title", [])]
     claims += [(period, claim) for period, claim in titled if period]
     claims.sort(key=lambda one: one[1][1] in hidden)
     prepared = template.first("period")
-    made_for = read_period_label(prepared[0]) if prepared else None
+    made_for = said(prepared[0]) if prepared else None
     if prepared and made_for and not claims:
         claims = [(made_for, prepared)]
     if not claims:

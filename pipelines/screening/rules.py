@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.periods import Period
 from pipelines.returns import ReturnDefinition, all_definitions, current_definitions
-from pipelines.rule_files import definitions_folder, expectations_folder, read_once
+from pipelines.rule_files import catalogue_file, catalogue_files, definition_files, read_once
 from pipelines.yaml_mistakes import YamlMistakes, YamlTree, did_you_mean, plain, told
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Catalogue:
 
 def _read(name: str, prefixes: tuple[str, ...], others: tuple[str, ...] = ()) -> Catalogue:
     """A catalogue with what is wrong in its shape reported. Raises CatalogueError where nothing can be read."""
-    path = expectations_folder() / f"{name}.yaml"
+    path = catalogue_file(name)
     try:
         tree = YamlTree.read(
             path,
@@ -235,7 +235,7 @@ def censuses() -> tuple[Census, ...]:
 @read_once
 def cell_states() -> dict[str, str]:
     """Cell state → what the message says of the cell. Raises CatalogueError."""
-    path = expectations_folder() / "cell_states.yaml"
+    path = catalogue_file("cell_states")
     try:
         tree = YamlTree.read(path, called=_CALLED, missing="从程序的发布包里恢复它", example=_EXAMPLE)
     except YamlMistakes as error:
@@ -402,7 +402,7 @@ def rule_set_version() -> str:
 
 def rule_files() -> list[Path]:
     """Every file that says what is asked: catalogues, then definitions."""
-    return [*sorted(expectations_folder().glob("*.yaml")), *sorted(definitions_folder().glob("*.yaml"))]
+    return [*catalogue_files(), *definition_files()]
 
 
 def form_label(return_code: str | None) -> str:

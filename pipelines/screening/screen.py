@@ -19,7 +19,7 @@ from pipelines.characters import folded, folded_name, unseen
 from pipelines.decisions import Decision, lock_at, waivers
 from pipelines.intake.submission import Sending, Submission
 from pipelines.periods import Period, parse_period
-from pipelines.returns import Column, ReturnDefinition, all_definitions, current_definitions
+from pipelines.returns import Column, ReturnDefinition, all_definitions, current_definitions, return_versions
 from pipelines.returns.definition import MISSING_LABELS
 from pipelines.screening.explanations import read_explanations
 from pipelines.screening.findings import Finding, Place, make_finding
@@ -818,8 +818,7 @@ def _landing_rows(
                 "sheet": pl.String},
         orient="row",
     )  # fmt: skip
-    newest = current_definitions()[defined.return_code]
-    declared = {column.name for column in defined.columns}
+    landed = return_versions()[defined.return_code].columns
     codes = [pl.format('"' + column.name + '":"{}"', _missing_code(column, frame)) for column in defined.columns]
     return (
         frame.filter(~pl.col("is_total"))
@@ -832,8 +831,8 @@ def _landing_rows(
             "sheet",
             "source_row",
             *(
-                pl.col(column.name) if column.name in declared else pl.lit(None).alias(column.name)
-                for column in newest.columns
+                pl.col(column.name) if column.name in defined.names else pl.lit(None).alias(column.name)
+                for column in landed
             ),
             (pl.lit("{") + pl.concat_list(codes).list.drop_nulls().list.join(",") + pl.lit("}")).alias("missing_codes"),
         )

@@ -94,8 +94,7 @@ def _kind_of(table: Table, row: int) -> str:
 
 def _is_begun(column: Column, text: str) -> bool:
     """Whether a text is one that a column of names takes; a free text is a word at least."""
-    is_free = column.type == "text" and not column.pattern
-    return re.search(r"\w\w", folded(text)) is not None if is_free else holds(column, text)
+    return re.search(r"\w\w", folded(text)) is not None if column.is_name else holds(column, text)
 
 
 #: What a formula leaves that had nothing to count.

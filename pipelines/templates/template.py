@@ -52,15 +52,10 @@ _KNOWN_ROWS = 3000
 LAYOUT_VERSION = 2
 _WRITTEN_AT = datetime(2024, 1, 1)  # noqa: DTZ001 - document properties; the real time would change the bytes
 _FONT = {"font_name": "宋体", "font_size": 10}
-_WIDTHS = {"text": 26, "code": 11, "count": 9, "headcount": 11, "money": 15, "date": 12}
-_NUMBER_FORMATS = {
-    "text": "@",
-    "code": "@",
-    "count": "0",
-    "headcount": "0.0",
-    "money": "#,##0.00",
-    "date": "yyyy-mm-dd",
-}
+_WIDTHS = {
+    "text": 26, "note": 40, "code": 11, "flag": 8, "ref": 13, "date": 12,
+    "count": 9, "headcount": 11, "money": 15, "decimal": 12, "percent": 9,
+}  # fmt: skip
 _SIGN_OFF = ("填表人", "审核人", "单位负责人", "报出日期")
 _OUTCOME_LABELS = {"error": "错误：必须改正", "query": "核实：改正或说明", "info": "提示"}
 _PLACEHOLDER = re.compile(r"\{\w+\}")
@@ -99,7 +94,7 @@ def known_rows(defined: ReturnDefinition) -> list[dict[str, object]] | None:
         printed = next(filter(None, (check.printed(name) for check in checks_of(defined))), None)
         if printed:
             values[name] = printed
-        elif column.type == "code":
+        elif column.is_coded:
             values[name] = column.codes
         else:
             return None
@@ -345,9 +340,14 @@ class _Template:
             # Labels that the form itself prints are not the county's to change; what is prefilled from the past is.
             printed = self.known is not None and column.name in self.defined.key
             form = self._format(
-                num_format="0" if printed and column.type == "count" else _NUMBER_FORMATS[column.type],
+                num_format="0" if printed and column.type == "count" else _number_format(column),
                 locked=printed,
-                align="left" if column.type == "text" else "right" if column.is_number and not printed else "center",
+                text_wrap=column.type == "note",
+                align="left"
+                if column.type in ("text", "note")
+                else "right"
+                if column.is_number and not printed
+                else "center",
                 **({"bg_color": "#F2F2F2", "border": 1} if printed else {}),
             )
             self._value(row, place, values.get(column.name), form)
@@ -366,7 +366,7 @@ class _Template:
         assert block.total is not None
         for place, column in enumerate(self.defined.columns):
             form = self._format(
-                num_format=_NUMBER_FORMATS[column.type], bold=True, border=1, bg_color="#F2F2F2",
+                num_format=_number_format(column), bold=True, border=1, bg_color="#F2F2F2",
                 align="right" if column.is_number and column.name not in block.labels else "center",
             )  # fmt: skip
             if column.name in block.labels:
@@ -459,7 +459,7 @@ class _Template:
         self.sheet.set_footer(f"&L{self.defined.form} {self.county.name} {self.period.label}&R第 &P 页 共 &N 页")
         self.sheet.center_horizontally()
         self.sheet.set_default_row(18)
-        coded = [place for place, column in enumerate(self.defined.columns) if column.type in ("text", "code")]
+        coded = [place for place, column in enumerate(self.defined.columns) if _number_format(column) == "@"]
         cells = (
             f"{xl_col_to_name(left)}{first + 1}:{xl_col_to_name(right)}{blocks[-1].last + 1}"
             for left, right in runs(coded)
@@ -587,6 +587,15 @@ class _Template:
 
 def _header_text(column: Column) -> str:
     return f"{column.heading}\n（{column.unit}）" if column.unit else column.heading
+
+
+def _number_format(column: Column) -> str:
+    if column.type == "date":
+        return "yyyy-mm-dd"
+    if not column.is_number:
+        return "@"
+    whole = "#,##0" if column.type in ("money", "decimal") else "0"
+    return whole + ("." + "0" * column.decimal_places if column.decimal_places else "")
 
 
 def _width(column: Column) -> float:

@@ -51,6 +51,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     update(home)
     lines = home.configuration.read_text(encoding="utf-8").splitlines(keepends=True)
     home.configuration.write_text("".join(line for line in lines if "定襄县" not in line), encoding="utf-8")
+    for path in home.policy.glob("*.csv"):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if DINGXIANG.code not in line), encoding="utf-8")
     home = Home(home.root)
     update(home)
     return home

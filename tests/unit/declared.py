@@ -19,8 +19,8 @@ from tests.homes import PROJECT
 _OF_ANY_RETURN: dict[str, tuple[str, str, dict[str, float]]] = {
     "exact_copy": ("2", "copies", {"cells": 1}),
     "copy_of_county": ("3", "copies", {"cells": 1}),
-    "round_numbers": ("4", "round", {"multiple": 10, "least": 1, "cells": 1, "share": 0.1}),
-    "unit": ("4", "units", {"rows": 1}),
+    "round_numbers": ("4", "numbers", {"multiple": 10, "least": 1, "cells": 1, "share": 0.1}),
+    "unit": ("4", "numbers", {"rows": 1}),
 }
 
 

@@ -1,11 +1,16 @@
 """A catalogue that cannot be used is refused with file, line and remedy, all of it at once; one that can becomes what it says."""
 
+import json
+import re
 import shutil
 from datetime import date
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pipelines.cli.main import app
+from pipelines.cli.terminal import speak
 from pipelines.returns import current_definitions, definition
 from pipelines.rule_files import expectations_folder, forget
 from pipelines.screening.rules import (
@@ -82,8 +87,6 @@ def refused(catalogues: Path, text: str) -> list[tuple[int | None, str, str]]:
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_at_its_line_with_what_to_do(catalogues: Path, entry: str, wrong: str, remedy: str):
-    import re
-
     problems = refused(catalogues, HEAD + f"  - {entry}\n")
     assert {line for line, *_ in problems} == {5}
     assert any(re.search(wrong, message) and remedy in mend for _, message, mend in problems), problems
@@ -172,3 +175,50 @@ def test_references_states_and_levels_are_read_without_any_kind():
     assert level_of("XB02-1a-students_total") == "1a" and level_of("XB02-2-cohort-flow") == "2"
     assert level_of("FILE-0-empty") == "0" and level_of("XB02-1c-nothing") is None
     assert all(across_rules(code) for code in current_definitions())
+
+
+# --- what the command shows -------------------------------------------------------------------------------------------
+
+
+def shown(*words: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["--home", "/nowhere", *words], env={"COLUMNS": "300"})
+    assert result.exit_code == code, result.output
+    return re.sub(r"\s+", " ", result.output)
+
+
+def test_the_rules_of_a_return_are_listed_in_words():
+    said = shown("rules", "XB02")
+    assert "“在校生数”等于各年龄之和" in said and "“其中女生”不大于“在校生数”" in said
+    assert "错误" in said and "核实" in said and "{" not in said
+    for rule_id in suite("enrolment").rules:
+        assert rule_id in said, rule_id
+
+
+def test_the_rules_are_listed_in_english_by_their_kinds():
+    said = shown("--lang", "en", "rules", "XB06")
+    assert "teachers_paid ≤ teachers_entitled" in said and "error" in said
+    speak("zh")
+
+
+def test_without_a_return_the_rules_are_counted():
+    said = shown("rules")
+    for defined in current_definitions().values():
+        assert defined.form in said
+
+
+def test_the_suite_is_written_whole_and_says_how_many_rules_are_not_in_it(tmp_path: Path):
+    out = tmp_path / "suite.json"
+    said = shown("rules", "XB06", "--format", "gx", "--out", str(out))
+    content = json.loads(out.read_text(encoding="utf-8"))
+    assert len(content["expectations"]) == len(suite("rural_subsidy").in_file)
+    assert "15 条跨表规则" in said
+    assert "没有格式“xml”" in shown("rules", "XB06", "--format", "xml", code=2)
+    assert "--format gx" in shown("rules", "XB06", "--out", str(out), code=2)
+    assert "没有第 9 版" in shown("rules", "XB06", "--version", "9", code=2)
+
+
+def test_a_catalogue_with_a_mistake_is_refused_by_the_command(catalogues: Path):
+    (catalogues / "enrolment.yaml").write_text(HEAD + "  - {rule: XB02-1c-a, check: equal_sum}\n", encoding="utf-8")
+    forget()
+    said = shown("rules", "XB02", code=2)
+    assert "enrolment.yaml 第 5 行" in said and "equals_sum" in said and "Traceback" not in said

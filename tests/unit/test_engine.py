@@ -87,7 +87,7 @@ def test_a_column_that_the_batch_lacks_is_a_fault():
 def test_an_answer_that_is_lacking_is_a_fault(monkeypatch: pytest.MonkeyPatch):
     original = engine.Validator.graph_validate
     monkeypatch.setattr(engine.Validator, "graph_validate", lambda self, **given: original(self, **given)[:-1])
-    with pytest.raises(CheckFault, match="13 checks, 12 answers"):
+    with pytest.raises(CheckFault, match=r"\d+ checks, \d+ answers; lacking: "):
         judge(rows_of("school"), configurations("school", 1))
 
 
@@ -167,7 +167,7 @@ def test_a_suite_with_an_expectation_that_nobody_knows_is_refused():
     # GX itself logs it and goes on without it.
     written = gx_suite(definition("school")).to_json_dict()
     written["expectations"][0]["type"] = "expect_the_moon"
-    with pytest.raises(ValueError, match="13 expectations, 12 known"):
+    with pytest.raises(ValueError, match=r"\d+ expectations, \d+ known"):
         read_suite(written)
 
 

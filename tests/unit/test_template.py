@@ -394,12 +394,15 @@ def test_a_kindergarten_is_asked_for_classes_and_codes_stand_in_words():
 
 def test_relations_are_said_in_the_labels_of_the_form():
     defined, period = definition("rural_subsidy"), parse_period("2024Q3")
-    said = {check.rule_id[8:]: check.in_cells(Form(defined), period) for check in checks_of(defined)}
+    said = {check.rule_id[5:]: check.in_cells(Form(defined), period) for check in checks_of(defined)}
     assert {rule: words for rule, words in said.items() if words} == {
-        "paid-within-entitled": ["实发人数 ≤ 应发人数"],
-        "due-equals-heads-by-standard": ["应发金额 = 应发人数 × 月标准 × 发放月数"],
-        "arrears-equal-due-less-paid": ["拖欠金额 = 应发金额 − 实发金额"],
-        "months-within-period": ["发放月数 ≤ 报告期的月数（3）"],
+        "1c-paid-within-entitled": ["实发人数 ≤ 应发人数"],
+        "1c-due-equals-heads-by-standard": [
+            "补助项目为“乡村教师生活补助”、“三区人才计划”时：应发金额 = 应发人数 × 月标准 × 发放月数"
+        ],
+        "4-due-of-graded": ["补助项目为“乡镇工作补贴”、“艰苦边远地区津贴”时：应发金额 = 应发人数 × 月标准 × 发放月数"],
+        "1c-arrears-equal-due-less-paid": ["拖欠金额 = 应发金额 − 实发金额"],
+        "1c-months-within-period": ["发放月数 ≤ 报告期的月数（3）"],
     }
 
 

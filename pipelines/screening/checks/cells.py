@@ -266,7 +266,9 @@ def _is(column: Column, state: CellState) -> pl.Expr:
 
 def _how_typed(text: str) -> str:
     hidden = unseen(text)
-    return f"里有{hidden}" if hidden else "带有千分位或全角字符"
+    if hidden:
+        return f"里有{hidden}"
+    return "带有百分号" if text.rstrip().endswith(("%", "％")) else "带有千分位或全角字符"
 
 
 # --- what a column takes, in words -----------------------------------------------------------------------------------
@@ -290,8 +292,16 @@ def _wanted(column: Column) -> str:
         return f"不小于 0、至多一位小数的人数{unit}"
     if column.type == "money":
         return f"至多两位小数的金额{unit}，可为负" if column.signed else f"不小于 0、至多两位小数的金额{unit}"
+    if column.type == "decimal":
+        kind = f"至多 {column.decimal_places} 位小数的数" if column.decimal_places else "整数"
+        least = "可为负" if column.signed else f"不小于 {column.min}"
+        return f"{kind}{unit}，{least}" + (f"，不大于 {column.max}" if column.max is not None else "")
+    if column.type == "percent":
+        return f"{column.min} 至 {column.max}、至多两位小数的百分数，85% 填 85"
     if column.type == "date":
         return "日期（如 2024-09-01）"
-    if column.type == "code":
+    if column.type == "note":
+        return f"文字，至多 {column.longest} 个字"
+    if column.is_coded:
         return "以下之一：" + "、".join(column.choices)
     return column.pattern_hint or f"{column.label}（文字）"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.periods import Period
 from pipelines.returns import Column, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS
+from pipelines.returns.definition import MISSING_LABELS
 from pipelines.workbooks.workbook import column_letter, runs
 
 if TYPE_CHECKING:
@@ -117,10 +117,12 @@ class BlockOfRows:
 
     def _validation(self, column: Column) -> dict[str, Any]:
         missing = [MISSING_LABELS[code] for code in column.missing]
-        if column.type == "code":
+        if column.is_coded:
             return {"validate": "list", "source": self.listing([*column.codes, *missing])}
         cell = self.cell(column.name, fixed=False)
-        if column.type == "text":
+        if column.type == "note":
+            return {"validate": "length", "criteria": "<=", "value": column.longest}
+        if column.type in ("text", "ref"):
             digits = _DIGITS_PATTERN.match(column.pattern or "")
             if not digits:
                 return {"validate": "any"}
@@ -133,7 +135,7 @@ class BlockOfRows:
         else:
             least = "-1E+11" if column.signed else column.min
             limits = f"{cell}>={least}" + (f",{cell}<={column.max}" if column.max is not None else "")
-            places = DECIMAL_PLACES[column.type]
+            places = column.decimal_places
             if places == 0 and not missing:
                 if column.max is None:
                     return {"validate": "integer", "criteria": ">=", "value": column.min}
@@ -148,7 +150,7 @@ class BlockOfRows:
             for label in missing
         )
         formula = f"=IF(ISNUMBER({cell}),{condition},{f'OR({codes})' if codes else 'FALSE'})"
-        if column.type == "text":
+        if column.type in ("text", "ref"):
             formula = f"={condition}" if not codes else f"=OR({condition},{codes})"
         return {"validate": "custom", "value": formula}
 

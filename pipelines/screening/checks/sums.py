@@ -10,7 +10,6 @@ from great_expectations.expectations.core import ExpectColumnPairValuesAToBeGrea
 from great_expectations.expectations.expectation import BatchExpectation
 
 from pipelines.periods import Period
-from pipelines.returns.definition import DECIMAL_PLACES, LARGEST
 from pipelines.screening.checks.check import Cell, Check, Mistake, Words, compared, names_in
 from pipelines.screening.checks.excel import BlockOfRows
 from pipelines.screening.checks.form import TOTAL, Form, all_read, plain_words
@@ -138,14 +137,14 @@ class ExpectColumnToEqualProduct(Check, BatchExpectation):
 
     def in_cells(self, form: Form, period: Period) -> list[str]:
         product = " × ".join(form.column(name).label for name in self.of)
-        return [f"{when}{form.column(self.column).label} = {product}" for when in cases(form, self.where)]
+        return [f"{_when(form, self.where)}{form.column(self.column).label} = {product}"]
 
     def problems(self, form: Form) -> Iterator[Mistake]:
-        types = [form.column(name).type for name in self.of if name in form.names and form.column(name).is_number]
+        columns = [form.column(name) for name in self.of if name in form.names and form.column(name).is_number]
         if not self.of:
             yield Mistake("of", "没有写明等于哪些列之积", "写成 of: [列, 列]")
-        if sum(len(str(LARGEST[one])) - 1 + DECIMAL_PLACES[one] for one in types) > _MOST_DIGITS:
-            yield Mistake("of", f"{len(types)} 个这样的列相乘，数太大", "减少相乘的列")
+        if sum(len(str(one.largest)) - 1 + one.decimal_places for one in columns) > _MOST_DIGITS:
+            yield Mistake("of", f"{len(columns)} 个这样的列相乘，数太大", "减少相乘的列")
 
     def excel(self, sheet: BlockOfRows) -> None:
         expected = "*".join(sheet.cell(name) for name in self.of)
@@ -180,7 +179,7 @@ class ExpectColumnToBeAtMost(Check, ExpectColumnPairValuesAToBeGreaterThanB):
 
     def in_cells(self, form: Form, period: Period) -> list[str]:
         left, most = form.column(self.column_B).label, form.column(self.column_A).label
-        return [f"{when}{left} ≤ {most}" for when in cases(form, self.where)]
+        return [f"{_when(form, self.where)}{left} ≤ {most}"]
 
     def problems(self, form: Form) -> Iterator[Mistake]:
         if {self.column_A, self.column_B} <= form.names and form.places(self.column_A) != form.places(self.column_B):
@@ -404,11 +403,10 @@ def unknown_codes(form: Form, parameter: str, by: str, codes: Mapping[str, Any])
         yield Mistake(parameter, f"{by} 没有代码{'、'.join(unknown)}", f"可用的有：{'、'.join(form.column(by).codes)}")
 
 
-def cases(form: Form, where: Mapping[str, Names]) -> list[str]:
-    """学段为“小学”时：, one for each code of the first column of `where`; one blank where there is none."""
-    return [
-        f"{form.column(name).label}为“{code}”时：" for name, codes in list(where.items())[:1] for code in codes
-    ] or [""]
+def _when(form: Form, where: Mapping[str, Names]) -> str:
+    """学段为“小学”、“初中”时：, blank where nothing is said of rows."""
+    parts = [f"{form.column(name).label}为{'、'.join(f'“{code}”' for code in codes)}" for name, codes in where.items()]
+    return f"{'，'.join(parts)}时：" if parts else ""
 
 
 def _quoted(form: Form, names: Sequence[str]) -> str:
