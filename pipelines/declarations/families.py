@@ -16,6 +16,8 @@ from typing import Any
 
 from pipelines.declarations.grammar import (
     ALLOWED,
+    AS_REPORTED,
+    FACTORS,
     NEEDED,
     ROLES,
     SIDES,
@@ -37,7 +39,12 @@ _BASELINE = "基期"
 #: Layers above the figures that are computed from terms.
 _MOST_LAYERS = 2
 #: Units that say how two quantities of one kind compare.
-_OF_ONE_KIND = ("%", "比值", "系数", "个百分点")
+_OF_ONE_KIND = ("%", "‰", "比值", "系数", "倍", "个百分点")
+#: Periods of which each lies within one year of either kind.
+_YEARS = frozenset(["school_year", "calendar_year"])
+_PERIOD_WORDS = {
+    "school_year": "学年", "calendar_year": "年度", "quarter": "季度", "month": "月度", "semester": "学期"
+}  # fmt: skip
 
 
 @dataclass
@@ -74,6 +81,7 @@ class _Families:
         self.terms: dict[str, _Term] = {}
         self.indicators: dict[str, _Indicator] = {}
         self.families: dict[str, str] = {}
+        self.names: dict[str, str] = {}
 
     # --- one file -----------------------------------------------------------------------------------------------------
 
@@ -110,9 +118,15 @@ class _Families:
                 tree.report(("for", index), f"这一行缺少“{'、'.join(lacking)}”", "各行写同样的几项")
             if not _CODE.fullmatch(row.get("key", "")):
                 tree.report(("for", index), "每一行要有 key，用小写字母", "如 key: primary")
+        told: set[tuple[int | None, str]] = set()
         for row in rows:
+            before = len(tree.problems)
             for template in sound["indicators"]:
                 self._indicator(tree, family, template, row, keys)
+            # What is wrong in every row, with the row's own word in it, is told of the first.
+            found, tree.problems[before:] = tree.problems[before:], []
+            tree.problems += [one for one in found if _kind_of(one) not in told]
+            told |= {_kind_of(one) for one in found}
 
     def _filled(self, value: Any, row: Mapping[str, str], tree: YamlTree, at: Location) -> Any:
         """A value with the row's words in place of $names."""
@@ -160,6 +174,8 @@ class _Families:
         if code in self.indicators:
             tree.report(at, f"指标“{code}”声明了两次", "换一个代码；有 for 的，在代码里写 $key")
             return
+        if self.names.setdefault(form.name, code) != code:
+            tree.report((*at, "name"), f"“{form.name}”已是指标“{self.names[form.name]}”的名称", "换一个名称")
         about = self._filled(dict(form.about if form.about is not None else family.about), row, tree, ("about",))
         found = _Indicator(code, template, form, family, about, [], [], tree, at)
         self._check_shape(found)
@@ -187,9 +203,22 @@ class _Families:
             "change": ("of", "since"), "share_of_areas": ("meets",), "mean_of": ("of",), "dispersion": ("per",),
             "share_of_units": ("per",), "quantile": ("per", "quantile"),
         }.get(form.shape, ())  # fmt: skip
-        of_shapes = {"of", "since", "meets", "per", "quantile", "among", "meeting", "weighting", "as_", "same"}
+        of_shapes = {
+            "of",
+            "since",
+            "meets",
+            "per",
+            "quantile",
+            "among",
+            "at_least",
+            "others",
+            "weighting",
+            "as_",
+            "same",
+        }
         allowed = {*needed, *{
-            "change": ("as_", "same"), "share_of_areas": ("among", "meeting"), "share_of_units": ("meets", "meeting"),
+            "change": ("as_", "same"), "share_of_areas": ("among", "at_least", "others"),
+            "share_of_units": ("meets", "at_least", "others"),
             "dispersion": ("weighting",),
         }.get(form.shape, ())}  # fmt: skip
         for key in sorted(of_shapes):
@@ -206,7 +235,14 @@ class _Families:
             code, _, column = form.same.partition(".")
             if code not in self.offers or column not in self.offers[code].columns:
                 tree.report((*found.at, "same"), f"没有“{form.same}”这一列", "写成 报表.列")
+        if form.at_least is not None and form.at_least > len(form.meets):
+            message = f"{named}要达到 {form.at_least} 项，meets 只有 {len(form.meets)} 项"
+            tree.report((*found.at, "at_least"), message, "at_least 不多于 meets 的项数")
+        if form.others is not None and form.at_least is None:
+            tree.report((*found.at, "others"), f"{named}写了 others，没有写 at_least", "补上 at_least:，或删去 others")
         anchor = form.anchor or found.family.anchor
+        if anchor is None:
+            tree.report(found.at, f"{named}没有说以哪张报表的各期为准", "写 anchor: 报表代码")
         if anchor is not None and anchor not in self.offers:
             tree.report(
                 (*found.at, "anchor") if form.anchor else ("anchor",), f"没有报表“{anchor}”",
@@ -216,12 +252,14 @@ class _Families:
             tree.report(
                 (*found.at, "per"), f"报表 {anchor} 的 analysis 没有说 unit（一所学校是什么）", "补上 unit: 列名"
             )
-        caliber = form.caliber or found.family.caliber
+        caliber = _caliber(found.form, found.family)
         if caliber is not None and caliber not in self.known.calibers:
             tree.report(
                 (*found.at, "caliber") if form.caliber else ("caliber",), f"没有口径类“{caliber}”",
-                did_you_mean(caliber, self.known.calibers),
+                did_you_mean(caliber, [*self.known.calibers, AS_REPORTED]),
             )  # fmt: skip
+        if form.weighting == "caliber":
+            self._check_caliber(found, (*found.at, "weighting"), "weighting", f"{named}的加权")
         if form.over_year and anchor is not None and anchor in self.offers:
             kinds = set(self.offers[anchor].period_types)
             if not kinds & {"quarter", "month", "semester"}:
@@ -237,20 +275,41 @@ class _Families:
         term = self._term(tree, family, name, row)
         if term is None:
             return
-        caliber = found.form.caliber or family.caliber
         for dimension in sorted(term.caliber_dimensions):
-            for one, dimensions in self.known.calibers.get(caliber or "", {}).items():
-                if dimension not in dimensions:
-                    table = "pay_components.csv" if dimension == PAY_COMPONENT else "caliber_members.csv"
-                    tree.report(
-                        ("terms", name), f"口径“{one}”没有说“{dimension}”取哪些", f"在 policy/{table} 中补上"
-                    )  # fmt: skip
-            if caliber is None:
-                tree.report(("terms", name), f"项“{name}”按口径取，而这一族没有口径", "写上 caliber:，或写明取哪些")
+            self._check_caliber(found, ("terms", name), dimension, f"项“{name}”")
+        self._check_period(found, role, name, term)
         found.terms.append({
             "indicator_code": found.code, "role": role, "wording": words or None, "term": term.row["term"],
             "sign": sign, "ordinal": len(found.terms) + 1,
         })  # fmt: skip
+
+    def _check_caliber(self, found: _Indicator, at: Location, dimension: str, what: str) -> None:
+        """Every caliber of the indicator says what it takes of a dimension."""
+        caliber = _caliber(found.form, found.family)
+        if caliber is None:
+            found.tree.report(at, f"{what}按口径取，而这一族没有口径", "写上 caliber:，或写明取哪些")
+        for one, dimensions in self.known.calibers.get(caliber or "", {}).items():
+            if dimension not in dimensions:
+                table = "pay_components.csv" if dimension == PAY_COMPONENT else "caliber_members.csv"
+                found.tree.report(at, f"口径“{one}”没有说“{dimension}”取哪些", f"在 policy/{table} 中补上")
+
+    def _check_period(self, found: _Indicator, role: str, name: str, term: _Term) -> None:
+        """The calendar has one period of the term's return for a part of the indicator: the same, or the year in which it lies."""
+        anchor = found.form.anchor or found.family.anchor
+        if anchor is None or anchor not in self.offers:
+            return
+        asking = self.offers[anchor].period_types
+        asked = self.offers[str(term.row["return_code"])].period_types
+        if not set(asking) & set(asked) and not _YEARS & set(asked):
+            said, has = (listed(_PERIOD_WORDS.get(kind, kind) for kind in kinds) for kinds in (asking, asked))
+            message = (
+                f"项“{name}”的报表 {term.row['return_code']} 按{has}，而指标“{found.template}”按 {anchor} 的{said}"
+            )
+            remedy = f"写 anchor: {term.row['return_code']}（要年度数的再写 over_year: sum），或换一项"
+            found.tree.report((*found.at, role), f"{message}：没有对应的一期", remedy)
+        elif term.row["period_relation"] and not _YEARS & set(asked):
+            message = f"项“{name}”写了 {term.row['period_relation']}，而报表 {term.row['return_code']} 不按年填"
+            found.tree.report(("terms", name), message, "删去 at，或换一张按年填的报表")
 
     def _term(self, tree: YamlTree, family: FamilyForm, name: str, row: Mapping[str, str]) -> _Term | None:
         said = plain(family.terms[name])
@@ -307,8 +366,8 @@ class _Families:
         self, tree: YamlTree, at: Location, name: str, form: TermForm, kind: str, offer: Offer
     ) -> tuple[list[str], str, str | None, int] | None:
         """Columns, their words, unit and decimal places of what a term counts."""
-        if kind == "rows":
-            return [], f"{offer.title}的行数", None, 0
+        if kind == "rows":  # a place to point at: the column of the unit, else the first
+            return [offer.analysis.unit or next(iter(offer.columns))], f"{offer.title}的行数", None, 0
         said = str(getattr(form, kind))
         columns = [part.strip() for part in re.split(r"[×*]", said)]
         if kind == "distinct":
@@ -412,12 +471,9 @@ class _Families:
             for one in found.terms
             if one["term"] in self.terms and one["role"] in SIDES
         }
-        if "distinct" in kinds and kinds != {"distinct"}:
-            tree.report(
-                found.at,
-                f"指标“{found.template}”拿不重复的数与另一种数相比：全市合计时两边数法不同",
-                "两边都用 distinct",
-            )
+        if {"distinct", "rows"} <= kinds:
+            message = f"指标“{found.template}”一边数不重复的键、一边数行：全市合计时两边数法不同"
+            tree.report(found.at, message, "两边都用 distinct")
         if None in sides.values():
             return
         powers = _difference(
@@ -425,6 +481,9 @@ class _Families:
             _difference(sides["denominator"], sides["denominator_base"]),
         )
         wanted = Counter() if unit in _OF_ONE_KIND else powers_of(unit)
+        # A number a hundred of others is called freely: 人/百名学生.
+        if form.factor and unit not in FACTORS and not any(powers.values()):
+            return
         if {name: power for name, power in powers.items() if power} != dict(wanted):
             tree.report(
                 found.at,
@@ -497,9 +556,9 @@ class _Families:
             "shape": form.shape,
             "layer": layer,
             "anchor_return": form.anchor or family.anchor,
-            "caliber_kind": form.caliber or family.caliber,
+            "caliber_kind": _caliber(form, family),
             "unit": unit,
-            "factor": 100 if unit == "%" else 1,
+            "factor": form.factor or FACTORS.get(unit, 1),
             "side_factor": form.side_factor,
             "direction": form.direction or family.direction,
             "over_year": form.over_year,
@@ -511,8 +570,8 @@ class _Families:
             "since": since,
             "change_as": (form.as_ or "difference") if form.shape == "change" else None,
             "same_column": form.same,
-            "at_least": form.meeting.at_least if form.meeting else None,
-            "others_share": form.meeting.others if form.meeting else None,
+            "at_least": form.at_least,
+            "others_share": form.others,
             "ceiling": form.ceiling,
             "numerator_wording": _wording(form, "numerator"),
             "denominator_wording": _wording(form, "denominator"),
@@ -523,6 +582,17 @@ class _Families:
             "sort_order": place,
             "place": f"{Path(found.tree.file).name}:{line}" if line else Path(found.tree.file).name,
         }
+
+
+def _kind_of(problem: Problem) -> tuple[int | None, str]:
+    """A mistake without the words that are quoted in it, which a row may have given."""
+    return problem.line, re.sub("“[^”]*”", "“”", problem.message)
+
+
+def _caliber(form: IndicatorForm, family: FamilyForm) -> str | None:
+    """The kind of caliber; None where there is nothing to choose."""
+    said = form.caliber or family.caliber
+    return None if said == AS_REPORTED else said
 
 
 def _wording(form: IndicatorForm, side: str) -> str | None:

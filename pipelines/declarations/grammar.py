@@ -17,6 +17,10 @@ Shape = Literal[
 ]  # fmt: skip
 SHAPES: tuple[str, ...] = get_args(Shape)
 Direction = Literal["higher", "lower", "parity", "none"]
+#: value = quotient × factor, by unit, where an indicator does not say another.
+FACTORS = {"%": 100, "‰": 1000}
+#: The caliber of what has nothing to choose.
+AS_REPORTED = "as_reported"
 #: Roles whose terms add up to something, in the order of a formula.
 SIDES = ("numerator", "numerator_base", "denominator", "denominator_base")
 ROLES = (*SIDES, "needs", "exists")
@@ -73,13 +77,6 @@ class Gap(_Form):
     above: str
 
 
-class Meeting(_Form):
-    """How many of several indicators must meet their standard, and which share of it the others must reach."""
-
-    at_least: int = Field(ge=1)
-    others: Decimal = Field(ge=0, le=1, default=Decimal(0))
-
-
 class TermForm(_Form):
     """One of `sum`, `rows`, `distinct`, of which rows."""
 
@@ -104,6 +101,7 @@ class IndicatorForm(_Form):
     anchor: str | None = None
     caliber: str | None = None
     unit: str | None = None
+    factor: int | None = Field(ge=1, le=1_000_000, default=None)
     direction: Direction | None = None
     zero_denominator: Literal["error", "not_applicable"] = "error"
     side_factor: int = Field(ge=1, default=1)
@@ -127,7 +125,8 @@ class IndicatorForm(_Form):
     same: str | None = None
     meets: Annotated[list[str], BeforeValidator(_listed)] = []
     among: str | None = None
-    meeting: Meeting | None = None
+    at_least: int | None = Field(ge=1, default=None)  # of `meets`, how many must meet their standard
+    others: Decimal | None = Field(gt=0, le=1, default=None)  # which share of its standard each of the rest must reach
     only: list[str] = []
     about: dict[str, str] | None = None
     except_: dict[str, dict[str, Any]] = Field(alias="except", default={})
@@ -141,7 +140,7 @@ class FamilyForm(_Form):
     """One file."""
 
     family: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    order: int
+    order: int = 1000
     anchor: str | None = None
     caliber: str | None = None
     source: str = ""

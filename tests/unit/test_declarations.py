@@ -49,6 +49,7 @@ terms:
   schools: {return: school, rows: true, unit: 所}
   paid: {return: rural_subsidy, sum: paid_yuan}
   codes: {return: rural_subsidy, distinct: school_code, unit: 所}
+  short: {return: enrolment, rows: true, at: 1 年前}
 indicators:
 """
 
@@ -134,10 +135,18 @@ indicators:
         (one(numerator="boarders", denominator="pupils", meets="[b]"), "用不着“meets”"),
         (one(numerator="paid", denominator="pupils"), "按各项的单位得“元/人”，写的是“%”"),
         (one(numerator="[boarders, schools]", denominator="pupils"), "把不同单位的项相加减"),
-        (one(numerator="codes", denominator="schools"), "拿不重复的数与另一种数相比"),
+        (one(numerator="codes", denominator="schools"), "一边数不重复的键、一边数行"),
         (one(numerator="boarders", denominator="pupils", caliber="peple"), "没有口径类“peple”"),
         (one(numerator="boarders", denominator="pupils", anchor="enrollment"), "没有报表“enrollment”"),
         (one(numerator="boarders", denominator="pupils", over_year="sum"), "不分季、分月"),
+        (one(numerator="paid", denominator="pupils", unit="元/人", anchor="teacher_pay"), "没有对应的一期"),
+        (one(numerator="boarders", denominator="pupils", anchor=None).replace("anchor: enrolment\n", ""), "没有说以哪张报表"),
+        (one(numerator="boarders", denominator="pupils") + "  b: {name: 甲, name_en: B, shape: count, unit: 人, numerator: pupils}\n",
+         "“甲”已是指标“a”的名称"),
+        (one(shape="share_of_areas", meets="[a]", at_least="2"), "要达到 2 项，meets 只有 1 项"),
+        (one(shape="share_of_areas", meets="[a]", others="0.85"), "没有写 at_least"),
+        (one(shape="dispersion", per="school", numerator="boarders", denominator="pupils", unit="系数", weighting="caliber",
+             caliber="population"), "口径“resident”没有说“weighting”取哪些"),
         (one(shape="share_of_areas", meets="[nobody]"), "的 meets 里没有这个指标：nobody"),
         (one(shape="change", of="a", since="1 年前"), "绕回到自己：a → a"),
         (one(shape="change", of="b", since="去年"), "since 不能是“去年”"),
@@ -193,6 +202,38 @@ def test_all_mistakes_of_all_files_come_at_once_and_a_familys_but_once(tmp_path,
     assert [found for found in problems if "缺少“shape”" in found]
 
 
+def test_a_mistake_with_a_rows_own_word_is_told_of_the_first_row(tmp_path, offers, known):
+    text = one(numerator="boarders", denominator="pupils").replace(
+        "terms:", "for: [{key: x, stage: 小学}, {key: y, stage: 初中}]\nterms:"
+    )
+    text = (
+        text.replace("  a:", "  a_$key:")
+        .replace("name: 甲", "name: $stage")
+        .replace("boarders, where: {stage: 小学}", "boarders, where: {stage: $stage部}")
+    )
+    _, problems = read(tmp_path, text, offers, known)
+    assert [found for found in problems if "没有" in found] == ["7: 项“boarders”：学段（stage）没有“小学部”"]
+
+
+def test_a_number_a_hundred_of_others_has_a_factor_and_a_unit_of_its_own(tmp_path, offers, known):
+    rows, problems = read(
+        tmp_path, one(numerator="boarders", denominator="pupils", unit="人/百名学生", factor="100"), offers, known
+    )
+    assert problems == [] and [row["factor"] for row in rows["indicator"]] == [100]
+
+
+def test_several_must_be_met_and_the_others_nearly(tmp_path, offers, known):
+    text = one(numerator="boarders", denominator="pupils", caliber="as_reported") + (
+        "  b: {name: 乙, name_en: B, shape: share_of_areas, unit: '%', meets: [a], at_least: 1, others: 0.85}\n"
+    )
+    rows, problems = read(tmp_path, text, offers, known)
+    assert problems == []
+    assert [(row["caliber_kind"], row["at_least"], row["layer"]) for row in rows["indicator"]] == [
+        (None, None, 0), (None, 1, 1)
+    ]  # fmt: skip
+    assert str(rows["indicator"][1]["others_share"]) == "0.85"
+
+
 def test_indicators_of_indicators_have_at_most_two_layers(tmp_path, offers, known):
     text = one(numerator="boarders", denominator="pupils") + "".join(
         f"  {code}: {{name: {code}, name_en: x, shape: change, unit: 个百分点, of: {of}, since: 1 年前}}\n"
@@ -211,7 +252,7 @@ def test_a_home_declares_indicators_of_its_own(tmp_path):
     in_force = lay_over(PolicyFiles({}, shipped(PROJECT / "pipelines" / "policy" / "defaults")))
     rows = declared_rows(home, in_force)
     (found,) = [row for row in rows["indicator"] if row["indicator_code"] == "a"]
-    assert (found["numerator_wording"], found["factor"], found["place"]) == ("寄宿生数", 100, "own.yaml:11")
+    assert (found["numerator_wording"], found["factor"], found["place"]) == ("寄宿生数", 100, "own.yaml:12")
     forms = {code: defined.form for code, defined in current_definitions().items()}
     assert sentence("a", rows, forms) == (
         "甲（%）＝ 寄宿生数 ÷ 在校生数 × 100；寄宿生数：XB02“寄宿生数”，学段＝小学；在校生数：XB02“在校生数”，学段＝小学"
