@@ -7,13 +7,13 @@ from pipelines.cli.terminal import console, county_text, new_table, refuse, say
 from pipelines.declarations.declared import declared_rows
 from pipelines.declarations.sentence import sentence
 from pipelines.home import Home
-from pipelines.policy.in_force import policy_in_force
+from pipelines.policy.in_force import known_policy, policy_in_force
 from pipelines.returns import current_definitions
 
 
 def show_indicators(home: Home, which: str | None) -> None:
     """List the indicators of a home, or say one of them, by code or Chinese name. Raises PolicyError and DeclarationError."""
-    rows = declared_rows(home, policy_in_force(home))
+    rows = declared_rows(home, known_policy(policy_in_force(home)))
     forms = {code: defined.form for code, defined in current_definitions().items()}
     if which is not None:
         wanted = which.strip()

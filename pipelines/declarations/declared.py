@@ -7,15 +7,13 @@ import hashlib
 from pathlib import Path
 
 from pipelines.declarations.families import read_families
-from pipelines.declarations.known import known_policy
+from pipelines.declarations.known import KnownPolicy
+from pipelines.declarations.names import SHIPPED
 from pipelines.declarations.offers import models_folder, offer_rows, read_offers
 from pipelines.declarations.tables import TABLES, Row
 from pipelines.home import Home
-from pipelines.policy.in_force import InForce
 from pipelines.rule_files import definition_files
 from pipelines.yaml_mistakes import YamlMistakes
-
-SHIPPED = Path(__file__).resolve().parent / "indicators"
 
 
 class DeclarationError(YamlMistakes):
@@ -27,9 +25,9 @@ def own_folder(home: Home) -> Path:
     return home.policy / "indicators"
 
 
-def declaration_digest(home: Home, in_force: InForce) -> str:
+def declaration_digest(home: Home, policy_digest: str) -> str:
     """Changes whenever a file of the declarations, a definition or the policy does."""
-    digest = hashlib.sha256(in_force.digest.encode() + str(TABLES).encode())
+    digest = hashlib.sha256(policy_digest.encode() + str(TABLES).encode())
     folders = (SHIPPED, own_folder(home), models_folder())
     for path in [*(path for folder in folders for path in sorted(folder.glob("*.yaml"))), *definition_files()]:
         digest.update(f"{path.parent.name}/{path.name}\n".encode())
@@ -37,10 +35,10 @@ def declaration_digest(home: Home, in_force: InForce) -> str:
     return digest.hexdigest()[:16]
 
 
-def declared_rows(home: Home, in_force: InForce) -> dict[str, list[Row]]:
+def declared_rows(home: Home, known: KnownPolicy) -> dict[str, list[Row]]:
     """The rows of every table of schema `declared`. Raises DeclarationError with all mistakes at once."""
     offers, problems = read_offers()
-    rows, more = read_families([SHIPPED, own_folder(home)], offers, known_policy(in_force))
+    rows, more = read_families([SHIPPED, own_folder(home)], offers, known)
     if problems or more:
         raise DeclarationError([*problems, *more])
     return rows | offer_rows(offers)

@@ -26,13 +26,12 @@ from pipelines.declarations.grammar import (
     TermForm,
 )
 from pipelines.declarations.known import PAY_COMPONENT, KnownPolicy
+from pipelines.declarations.names import PLACEHOLDER, filled
 from pipelines.declarations.offers import Offer
 from pipelines.declarations.tables import Row
 from pipelines.yaml_mistakes import Location, Problem, YamlMistakes, YamlTree, did_you_mean, listed, plain
 
 _EXAMPLE = "随附的 enrolment.yaml"
-#: $name or ${name}; the letters of a name are ASCII, so that Chinese may follow it.
-_PLACEHOLDER = re.compile(r"\$(?:\{([a-z][a-z0-9_]*)\}|([a-z][a-z0-9_]*))")
 _CODE = re.compile(r"[a-z][a-z0-9_]*")
 _YEARS_BEFORE = re.compile(r"([1-9]|1[0-9]) 年前")
 _BASELINE = "基期"
@@ -130,21 +129,11 @@ class _Families:
 
     def _filled(self, value: Any, row: Mapping[str, str], tree: YamlTree, at: Location) -> Any:
         """A value with the row's words in place of $names."""
-        if isinstance(value, dict):
-            return {self._filled(key, row, tree, at): self._filled(item, row, tree, at) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._filled(item, row, tree, at) for item in value]
-        if not isinstance(value, str):
-            return value
 
-        def word(match: re.Match[str]) -> str:
-            name = match[1] or match[2]
-            if name not in row:
-                remedy = did_you_mean(name, row) if row else "在 for 下给出各行的词"
-                tree.report(at, f"for 里没有“${name}”", remedy)
-            return row.get(name, "")
+        def unknown(name: str) -> None:
+            tree.report(at, f"for 里没有“${name}”", did_you_mean(name, row) if row else "在 for 下给出各行的词")
 
-        return _PLACEHOLDER.sub(word, value)
+        return filled(value, row, unknown)
 
     def _indicator(
         self, tree: YamlTree, family: FamilyForm, template: str, row: Mapping[str, str], keys: Sequence[str]
@@ -314,7 +303,7 @@ class _Families:
     def _term(self, tree: YamlTree, family: FamilyForm, name: str, row: Mapping[str, str]) -> _Term | None:
         said = plain(family.terms[name])
         at: Location = ("terms", name)
-        code = f"{family.family}.{name}" + (f".{row['key']}" if _PLACEHOLDER.search(str(said)) and row else "")
+        code = f"{family.family}.{name}" + (f".{row['key']}" if PLACEHOLDER.search(str(said)) and row else "")
         if code in self.terms:
             return self.terms[code]
         form = tree.validated(self._filled(said, row, tree, at), TermForm, at)

@@ -16,13 +16,15 @@ import json
 import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
-from pipelines.home import PROJECT, Home
+from pipelines.declarations.known import PAY_COMPONENT, KnownPolicy
+from pipelines.declarations.names import indicator_names
+from pipelines.home import Home
 from pipelines.municipality import ConfigurationError, Municipality, Problem
 from pipelines.policy.rows import MOST_BYTES, PolicyRow, Value, read_rows
 from pipelines.policy.tables import (
@@ -37,8 +39,8 @@ from pipelines.policy.tables import (
 
 COUNTRY = "CN"
 _WORKBOOKS = frozenset([".xlsx", ".xls", ".xlsm", ".xlsb", ".et", ".ods"])
-#: Until indicators are declared elsewhere.
-_INDICATORS = PROJECT / "dbt_project" / "seeds" / "indicators.csv"
+#: Where a home's own families of indicators lie, in its folder of policy.
+FAMILIES = "indicators"
 
 
 class PolicyError(ConfigurationError):
@@ -52,21 +54,24 @@ class PolicyError(ConfigurationError):
 
 @dataclass(frozen=True)
 class PolicyFiles:
-    """The bytes that policy is read from: the home's and the shipped ones, by file name. `folder`: what the home's are called by."""
+    """The bytes that policy is read from: the home's and the shipped ones, by file name. `folder`: what the home's are called by.
+    `families`: the home's own families of indicators, which lie with its policy and are kept with it; `declarations` reads them."""
 
     home: Mapping[str, bytes]
     defaults: Mapping[str, bytes]
     folder: str = "policy"
+    families: Mapping[str, bytes] = field(default_factory=dict)
 
     @staticmethod
     def of_home(home: Home) -> "PolicyFiles":
         """Those of a home as they lie there. Raises PolicyError for what lies there and is no table."""
-        return PolicyFiles(_files(home.policy), shipped(home.policy_defaults), str(home.policy))
+        families = _regular(home.policy / FAMILIES, "*.yaml")
+        return PolicyFiles(_files(home.policy), shipped(home.policy_defaults), str(home.policy), families)
 
     @property
     def sha256(self) -> dict[str, str]:
-        """`home/<file>`, `defaults/<file>` → SHA-256."""
-        parts = (("home", self.home), ("defaults", self.defaults))
+        """`home/<file>`, `defaults/<file>`, `indicators/<file>` → SHA-256."""
+        parts = (("home", self.home), ("defaults", self.defaults), (FAMILIES, self.families))
         return {
             f"{part}/{name}": hashlib.sha256(content).hexdigest()
             for part, files in parts
@@ -100,7 +105,8 @@ class InForce:
 
 def policy_in_force(home: Home) -> InForce:
     """What is in force in a home. Raises PolicyError with all mistakes at once."""
-    return lay_over(PolicyFiles.of_home(home), known_in(home.municipality))
+    files = PolicyFiles.of_home(home)
+    return lay_over(files, known_in(home.municipality, files))
 
 
 def lay_over(files: PolicyFiles, known: Known = NOTHING_KNOWN) -> InForce:
@@ -137,19 +143,39 @@ def shipped(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.csv"))}
 
 
-def known_in(municipality: Municipality) -> Known:
-    """What a home's rows may name: its city and counties by code, the places above them, and the indicators."""
+def known_in(municipality: Municipality, files: PolicyFiles) -> Known:
+    """What a home's rows may name: its city and counties by code, the places above them, and the indicators, unless a family of these
+    cannot be read: that is told with the declarations."""
     city = municipality.city
     counties = {county.code: county.name for county in municipality.counties}
     above = {city.province_code: city.province, COUNTRY: "全国"}
-    return Known({"county": counties, "area": counties | {city.code: city.name},
-                  "scope": counties | {city.code: city.name} | above, "indicator": indicator_names()})  # fmt: skip
+    codes: dict[str, Mapping[str, str]] = {
+        "county": counties, "area": counties | {city.code: city.name}, "scope": counties | {city.code: city.name} | above
+    }  # fmt: skip
+    if (names := indicator_names(files.families.values())) is not None:
+        codes["indicator"] = names
+    return Known(codes)
 
 
-def indicator_names() -> dict[str, str]:
-    """Indicator code → name."""
-    with _INDICATORS.open(encoding="utf-8", newline="") as stream:
-        return {row["indicator_code"]: row["indicator_name"] for row in csv.DictReader(stream)}
+def known_policy(in_force: InForce) -> KnownPolicy:
+    """What declarations of indicators may name of the policy in force."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for row in in_force.rows["member_groups"]:
+        groups[str(row.values["dimension"])].add(str(row.values["member_group"]))
+    kinds = {str(row.values["caliber_id"]): str(row.values["caliber_kind"]) for row in in_force.rows["calibers"]}
+    calibers: dict[str, dict[str, set[str]]] = defaultdict(dict)
+    for caliber, kind in kinds.items():
+        calibers[kind][caliber] = set()
+    for row in in_force.rows["caliber_members"]:
+        caliber = str(row.values["caliber_id"])
+        calibers[kinds[caliber]][caliber].add(str(row.values["dimension"]))
+    for row in in_force.rows["pay_components"]:
+        caliber = str(row.values["caliber_id"])
+        calibers[kinds[caliber]][caliber].add(PAY_COMPONENT)
+    return KnownPolicy(
+        {dimension: frozenset(names) for dimension, names in groups.items()},
+        {kind: {caliber: frozenset(names) for caliber, names in found.items()} for kind, found in calibers.items()},
+    )
 
 
 # --- the files -------------------------------------------------------------------------------------------------------
@@ -187,6 +213,19 @@ def _files(folder: Path) -> dict[str, bytes]:
                 problems.append(Problem(str(path), None, f"读不了（{error.strerror}）", "检查这个文件及其权限"))
     if problems:
         raise PolicyError(problems)
+    return found
+
+
+def _regular(folder: Path, pattern: str) -> dict[str, bytes]:
+    """Files of a folder by name; what cannot be read is left to who reads it for what it says."""
+    found = {}
+    for path in sorted(folder.glob(pattern)):
+        try:
+            if stat.S_ISREG(path.stat().st_mode) and not path.name.startswith("."):
+                with path.open("rb") as stream:
+                    found[path.name] = stream.read(MOST_BYTES + 1)
+        except OSError:
+            continue
     return found
 
 

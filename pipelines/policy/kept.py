@@ -3,8 +3,8 @@
     raw/policy/000001.json      one version: since when it is known, and which files it is made of
     raw/policy/held/<sha256>    these files, the shipped defaults of then among them
 
-Belongs here: keeping and finding versions. A version is a set of files, `home/<file>` and `defaults/<file>` by SHA-256: that is what a
-release's manifest names.
+Belongs here: keeping and finding versions. A version is a set of files, `home/<file>`, `defaults/<file>` and `indicators/<file>` (the
+home's own families of indicators) by SHA-256: that is what a release's manifest names.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from pathlib import Path
 from pipelines.files import replace_file
 from pipelines.home import Home
 from pipelines.municipality import Problem
-from pipelines.policy.in_force import PolicyError, PolicyFiles
+from pipelines.policy.in_force import FAMILIES, PolicyError, PolicyFiles
 from pipelines.times import utc
 
 
@@ -52,6 +52,7 @@ def keep(home: Home, files: PolicyFiles) -> PolicyVersion:
     contents = {f"home/{name}": content for name, content in files.home.items()} | {
         f"defaults/{name}": content for name, content in files.defaults.items()
     }
+    contents |= {f"{FAMILIES}/{name}": content for name, content in files.families.items()}
     for name, content in contents.items():
         path = _held(home, sha256[name])
         if not path.exists():
@@ -72,7 +73,7 @@ def refuse_lost(home: Home) -> None:
     if home.policy.exists():
         return
     newest = next(reversed(list(versions(home))), None)
-    used = [name.partition("/")[2] for name in newest.files if name.startswith("home/")] if newest else []
+    used = [name for name in newest.files if not name.startswith("defaults/")] if newest else []
     if used:
         message = f"文件夹不见了，而上次运行用过其中的 {len(used)} 个文件"
         remedy = "从备份恢复这个文件夹；确实只用全国默认值的，建一个空的文件夹"
@@ -89,22 +90,27 @@ def held_files(home: Home, files: Mapping[str, str]) -> PolicyFiles:
     """The files of a version; those of today for a release that names none, which is older than the keeping. Raises PolicyLost."""
     if not files:
         return PolicyFiles.of_home(home)
-    parts: dict[str, dict[str, bytes]] = {"home": {}, "defaults": {}}
+    parts: dict[str, dict[str, bytes]] = {"home": {}, "defaults": {}, FAMILIES: {}}
     for place, sha256 in files.items():
         part, _, name = place.partition("/")
         path = _held(home, sha256)
         if not path.exists() or hashlib.sha256(content := path.read_bytes()).hexdigest() != sha256:
             raise PolicyLost(f"{path}：当时的政策文件 {name} 不见了，或被改动。请从备份恢复整个 raw/。")
         parts[part][name] = content
-    return PolicyFiles(parts["home"], parts["defaults"])
+    return PolicyFiles(parts["home"], parts["defaults"], families=parts[FAMILIES])
 
 
 def home_with(root: Path, files: PolicyFiles) -> Home:
     """A home at `root` that goes by these files and no others."""
     home = Home(root, policy_defaults=root / "policy_defaults")
-    for folder, contents in ((home.policy, files.home), (home.policy_defaults, files.defaults)):
+    parts = (
+        (home.policy, files.home),
+        (home.policy_defaults, files.defaults),
+        (home.policy / FAMILIES, files.families),
+    )
+    for folder, contents in parts:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.glob("*.csv"):
+        for path in (*folder.glob("*.csv"), *folder.glob("*.yaml")):
             path.unlink()
         for name, content in contents.items():
             (folder / name).write_bytes(content)

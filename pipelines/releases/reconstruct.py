@@ -131,7 +131,8 @@ def publish_as_of(
     if policy is None:
         with home.writing():
             policy = keep(home, PolicyFiles.of_home(home))
-    in_force = lay_over(held_files(home, policy.files), known_in(home.municipality))
+    files = held_files(home, policy.files)
+    in_force = lay_over(files, known_in(home.municipality, files))
     if home.municipality.publish.require_policy and (samples := in_force.samples()):
         raise ReconstructionFault(refusal(samples))
     inputs = inputs_of(

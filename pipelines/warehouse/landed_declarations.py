@@ -8,7 +8,7 @@ import duckdb
 from pipelines.declarations.declared import declaration_digest, declared_rows
 from pipelines.declarations.tables import fill_tables
 from pipelines.home import Home
-from pipelines.policy.in_force import InForce
+from pipelines.policy.in_force import InForce, known_policy
 from pipelines.warehouse.build_database import ALL_RETURNS, get_state, mark_dirty, set_state
 
 
@@ -17,10 +17,10 @@ def land_declarations(connection: duckdb.DuckDBPyConnection, home: Home, in_forc
 
     Raises DeclarationError, before anything is written.
     """
-    digest = declaration_digest(home, in_force)
+    digest = declaration_digest(home, in_force.digest)
     if get_state(connection, "declarations") == digest:
         return
-    rows = declared_rows(home, in_force)
+    rows = declared_rows(home, known_policy(in_force))
     connection.begin()
     fill_tables(connection, rows)
     set_state(connection, "declarations", digest)

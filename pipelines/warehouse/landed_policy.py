@@ -22,7 +22,7 @@ def land_policy(connection: duckdb.DuckDBPyConnection, home: Home) -> InForce:
     """
     files = PolicyFiles.of_home(home)
     refuse_lost(home)
-    in_force = lay_over(files, known_in(home.municipality))
+    in_force = lay_over(files, known_in(home.municipality, files))
     version = keep(home, files)
     write_policy(connection, in_force)
     set_state(connection, "policy_files", json.dumps(version.files))

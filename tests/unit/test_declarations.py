@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from pipelines.declarations.declared import SHIPPED, DeclarationError, declared_rows, own_folder
 from pipelines.declarations.families import powers_of, product_of, read_families
 from pipelines.declarations.formulas import FormulaWrong, compiled
-from pipelines.declarations.known import KnownPolicy, known_policy
+from pipelines.declarations.known import KnownPolicy
+from pipelines.declarations.names import indicator_names
 from pipelines.declarations.offers import offer_rows, read_offers
 from pipelines.declarations.sentence import sentence
 from pipelines.declarations.tables import TABLES, columns_of, fill_tables
 from pipelines.home import Home
-from pipelines.policy.in_force import PolicyFiles, lay_over, shipped
+from pipelines.policy.in_force import PolicyFiles, known_policy, lay_over, shipped
 from pipelines.returns import current_definitions
 from tests.homes import PROJECT
 
@@ -244,13 +245,12 @@ def test_indicators_of_indicators_have_at_most_two_layers(tmp_path, offers, know
     assert [row["layer"] for row in rows["indicator"]] == [0, 1, 2, 3]
 
 
-def test_a_home_declares_indicators_of_its_own(tmp_path):
+def test_a_home_declares_indicators_of_its_own(tmp_path, known):
     home = Home(tmp_path / "home")
     own_folder(home).mkdir(parents=True)
     path = own_folder(home) / "own.yaml"
     path.write_text(one(numerator="{寄宿生数: boarders}", denominator="{在校生数: pupils}"), encoding="utf-8")
-    in_force = lay_over(PolicyFiles({}, shipped(PROJECT / "pipelines" / "policy" / "defaults")))
-    rows = declared_rows(home, in_force)
+    rows = declared_rows(home, known)
     (found,) = [row for row in rows["indicator"] if row["indicator_code"] == "a"]
     assert (found["numerator_wording"], found["factor"], found["place"]) == ("寄宿生数", 100, "own.yaml:12")
     forms = {code: defined.form for code, defined in current_definitions().items()}
@@ -259,7 +259,16 @@ def test_a_home_declares_indicators_of_its_own(tmp_path):
     )
     path.write_text(one(numerator="boarders"), encoding="utf-8")
     with pytest.raises(DeclarationError, match="缺少“denominator”"):
-        declared_rows(home, in_force)
+        declared_rows(home, known)
+
+
+def test_names_are_those_of_the_declarations(tmp_path, offers, known):
+    rows, _ = read_families([SHIPPED], offers, known)
+    names = {row["indicator_code"]: row["indicator_name"] for row in rows["indicator"]}
+    assert indicator_names() == names
+    own = one(numerator="boarders", denominator="pupils").encode()
+    assert indicator_names([own]) == names | {"a": "甲"}
+    assert indicator_names([own, b"family: [broken"]) is None
 
 
 def test_the_tables_hold_the_rows_with_their_types(offers, known):

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.declarations.names import indicator_names
 from pipelines.home import PROJECT, Home
 from pipelines.policy.in_force import (
     InForce,
     PolicyError,
     PolicyFiles,
     as_csv,
-    indicator_names,
     known_in,
     lay_over,
     policy_in_force,
@@ -36,7 +36,7 @@ KNOWN = Known(
         "county": {"140902": "忻府区", "140921": "定襄县"},
         "scope": {"140902": "忻府区", "140921": "定襄县", "140900": "忻州市", "140000": "山西省", "CN": "全国"},
         "area": {"140902": "忻府区", "140921": "定襄县", "140900": "忻州市"},
-        "indicator": indicator_names(),
+        "indicator": indicator_names() or {},
     }
 )
 CATEGORIES = "county_code,category,valid_from,valid_to,document_number,is_sample\n"
@@ -64,7 +64,7 @@ def values(in_force: InForce, table: str, *columns: str) -> list[tuple]:
 
 
 def test_the_shipped_defaults_are_in_order_and_of_no_city():
-    in_force = lay_over(PolicyFiles({}, DEFAULTS), Known({"indicator": indicator_names()}))
+    in_force = lay_over(PolicyFiles({}, DEFAULTS), Known({"indicator": indicator_names() or {}}))
     assert {f"{name}.csv" for name in policy_tables()} == set(DEFAULTS)
     for name, column in (
         ("hardship_categories", "county_code"),
@@ -76,7 +76,7 @@ def test_the_shipped_defaults_are_in_order_and_of_no_city():
 
 
 def test_the_samples_own_policy_is_in_order():
-    in_force = lay_over(PolicyFiles(SAMPLE, DEFAULTS), Known({"indicator": indicator_names()}))
+    in_force = lay_over(PolicyFiles(SAMPLE, DEFAULTS), Known({"indicator": indicator_names() or {}}))
     assert len(in_force.rows["hardship_categories"]) == 14
 
 
@@ -416,7 +416,21 @@ def test_a_home_that_does_not_know_a_county_refuses_its_rows(tmp_path: Path):
     home.configuration.write_text(text, encoding="utf-8")
     with pytest.raises(PolicyError, match="没有“140981”"):
         policy_in_force(Home(tmp_path))
-    assert known_in(Home(tmp_path).municipality).codes["scope"]["CN"] == "全国"
+    assert known_in(Home(tmp_path).municipality, PolicyFiles({}, DEFAULTS)).codes["scope"]["CN"] == "全国"
+
+
+def test_a_homes_own_indicators_are_kept_with_its_policy(tmp_path: Path):
+    home = Home(tmp_path)
+    folder = home.policy / "indicators"
+    folder.mkdir(parents=True)
+    (folder / "own.yaml").write_bytes(b"family: own\n")
+    version = keep(home, PolicyFiles.of_home(home))
+    assert "indicators/own.yaml" in version.files
+    (folder / "own.yaml").unlink()
+    assert "indicators/own.yaml" not in keep(home, PolicyFiles.of_home(home)).files
+    then = home_with(tmp_path / "aside", held_files(home, version.files))
+    assert (then.policy / "indicators" / "own.yaml").read_bytes() == b"family: own\n"
+    assert PolicyFiles.of_home(then).sha256 == version.files
 
 
 def test_a_version_is_kept_once_and_found_by_the_day(tmp_path: Path):
