@@ -112,6 +112,44 @@ TABLES: dict[str, str] = {
     "return_rule": "return_code VARCHAR, rule VARCHAR, dimension VARCHAR, value VARCHAR, words VARCHAR",
 }
 
+#: What each table holds, and its columns, for the one who looks them up.
+DESCRIPTIONS: dict[str, str] = {
+    "indicator": "指标：一行一个，由指标声明展开。",
+    "indicator_subject": "指标说的是什么（学段、补助项目），供展示、导出和公开；不参与计算。",
+    "indicator_term": "指标各角色由哪些项相加减。",
+    "indicator_of": "由指标算出的指标：由哪些指标、以何种关系算出。",
+    "term": "项：一张报表里的一个数，是哪些列之和、多少行、多少个不重复的键。",
+    "term_filter": "项取哪些行：同一维度的各行任一成立，各维度都成立。",
+    "return_dimension": "报表的行可按什么筛选。",
+    "return_member": "维度有哪些成员。",
+    "return_measure": "合成一个指标项的几列，及各列所代表的成员。",
+    "return_column": "报表最新版本的列和计算列。",
+    "return_reference": "报表的行怎样找到另一张报表的行。",
+    "return_rule": "指标从报表取数还要知道的事：单位、登记的终止、必有的行等。",
+}
+COLUMN_DESCRIPTIONS: dict[str, str] = {
+    "indicator_code": "指标代码", "family": "所在的指标族", "template": "声明中的代码（展开前）", "indicator_name": "指标名称",
+    "indicator_name_en": "指标英文名", "shape": "算法：ratio、ratio_of_averages、count、share_of_areas、share_of_units、change、dispersion、quantile、mean_of",
+    "layer": "层：0 由项算出，1 由 0 层的指标算出，2 由 1 层的指标算出", "anchor_return": "以其应报各期为指标各期的报表",
+    "caliber_kind": "口径类别；空为没有可选的口径", "unit": "单位", "factor": "乘数：百分数为 100", "side_factor": "分子、分母自身所乘的数",
+    "direction": "方向：higher、lower、parity、none", "over_year": "sum：各季（月）相加为年度数；空为没有年度数",
+    "zero_denominator": "分母为 0 而分子不为 0 时：error、not_applicable", "is_nothing_counted": "没有所计事物的县是否计入（加 0）",
+    "per": "逐单位计算所据的报表；空为按县", "weighting": "差异系数的加权：units、equal、caliber", "quantile": "分位，0 到 1",
+    "since": "变化的起点：几年前，或 baseline（基期）", "change_as": "变化的写法：difference、reduction_percent",
+    "same_column": "变化的两端须相同的列（报表.列）", "at_least": "至少几项达标", "others_share": "其余各项至少达到标准的比例",
+    "ceiling": "上限；空为没有", "numerator_wording": "分子的文字定义", "denominator_wording": "分母的文字定义",
+    "gap_counted": "差距以什么计", "gap_below": "未达标时的说法，# 为数", "gap_above": "超出时的说法，# 为数",
+    "source_document": "依据文件", "sort_order": "排列顺序", "place": "声明所在（文件:行）", "dimension": "维度", "member": "成员",
+    "role": "角色：numerator、numerator_base、denominator、denominator_base、needs、exists", "wording": "该角色的说法", "term": "项的名称",
+    "sign": "正负：1 或 -1", "ordinal": "次序", "of_code": "所据指标", "relation": "关系：of、meets、among", "weight": "权重",
+    "return_code": "报表代码", "kind": "种类", "column_name": "列名", "times_column": "所乘的列，几列以逗号相隔",
+    "period_relation": "相对于指标的报告期；空为同期", "absent": "没有该行时：zero 为 0，missing 为缺项", "shown_column": "追溯时指向的列",
+    "label": "中文名称", "decimal_places": "小数位数", "source": "成员的来源：member、group、caliber", "value": "值",
+    "expression": "列名，或计算列、条件的算式（SQL）", "operands": "算式用到的列，以逗号相隔", "reference": "另一张报表", "measure": "指标项",
+    "type": "类型", "key_column": "两表相同的键", "periods": "依次查找的报告期", "unmatched": "找不到时：missing 为缺项，not_counted 为不计",
+    "is_open": "是否须在基准日存续", "rule": "事项", "words": "缺少时的说法，# 为缺少的",
+}  # fmt: skip
+
 Row = dict[str, Any]
 #: Table → its rows; a column that a row does not name is null.
 Rows = Mapping[str, Iterable[Row]]

@@ -21,13 +21,14 @@ from pipelines.files import folder_aside
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawDamaged, RawStore
 from pipelines.policy.in_force import PolicyFiles, lay_over
-from pipelines.policy.kept import held_files
+from pipelines.policy.kept import held_files, home_with
 from pipelines.releases.reconstruct import restore
 from pipelines.releases.release import Manifest, ReleaseLog
 from pipelines.screening.compare import NotComparable, changed_cells
 from pipelines.screening.settings import screen_settings
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import LATEST, insert_rows, open_build_database, write_control
+from pipelines.warehouse.landed_declarations import land_declarations
 from pipelines.warehouse.landed_policy import write_policy
 from pipelines.warehouse.landing import sender_names
 from pipelines.warehouse.opened import opened
@@ -241,7 +242,9 @@ def _workbench(home: Home) -> Iterator[Callable[[_State], dict[FigureKey, Figure
             with open_build_database(aside) as connection:
                 write_control(connection, Home(root))  # read anew
                 # Each was in order beside its own configuration; here it may stand beside the other's.
-                write_policy(connection, lay_over(state.policy))
+                in_force = lay_over(state.policy)
+                write_policy(connection, in_force)
+                land_declarations(connection, home_with(root, state.policy), in_force)
                 _replace_filings(connection, state.filings)
             dbt.build_figures(aside)
             with duckdb.connect(str(aside.marts_database), read_only=True) as connection:

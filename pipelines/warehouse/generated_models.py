@@ -1,4 +1,5 @@
-"""The part of the dbt project that follows from the definitions of the returns: sources, and the models that every return has.
+"""The part of the dbt project that follows from the definitions of the returns: sources, and the models that every return has; and the
+tables of the declarations as sources.
 
 Belongs here: its text, and writing it. A return's landing table is a source; its staging view has contract, grain and descriptions; each
 file of `dbt_project/per_return/` is a model that every return has, the same text with the return's names filled in. None of it is kept
@@ -14,6 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from pipelines.declarations.tables import COLUMN_DESCRIPTIONS, DESCRIPTIONS, SCHEMA, TABLES, columns_of
 from pipelines.files import replace_file
 from pipelines.returns import Column, ReturnVersions, return_versions
 
@@ -54,9 +56,31 @@ def generated_files(project: Path) -> dict[str, str]:
         "tables": tables,
     }
     files[f"models/staging/{GENERATED}/landing.yml"] = _as_yaml({"version": 2, "sources": [landing]})
+    files[f"models/intermediate/{GENERATED}/declared.yml"] = _as_yaml({"version": 2, "sources": [_declarations()]})
     models = [_staging(code, versions) for code, versions in returns.items()]
     files[f"models/staging/{GENERATED}/staging.yml"] = _as_yaml({"version": 2, "models": models})
     return files
+
+
+def _declarations() -> dict[str, Any]:
+    """The tables of the declarations of indicators, which the models read when they run."""
+    return {
+        "name": SCHEMA,
+        "description": "指标声明展开成的表，声明一变就重写。",
+        "schema": SCHEMA,
+        "config": {"freshness": None},
+        "tables": [
+            {
+                "name": table,
+                "description": DESCRIPTIONS[table],
+                "columns": [
+                    {"name": name, "data_type": kind.lower(), "description": COLUMN_DESCRIPTIONS[name]}
+                    for name, kind in columns_of(table).items()
+                ],
+            }
+            for table in TABLES
+        ],
+    }
 
 
 def is_written(project: Path) -> bool:
