@@ -410,7 +410,7 @@ class _Families:
                 by_caliber.add(other or dimension)
                 continue
             members = offer.dimensions[dimension].members
-            groups = self.known.groups.get(dimension, frozenset())
+            groups = self.known.groups.get(dimension, {})
             for value in said if isinstance(said, list) else [said]:
                 word = str(value)
                 is_group = word in groups

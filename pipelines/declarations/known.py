@@ -12,7 +12,7 @@ PAY_COMPONENT = "pay_component"
 
 @dataclass(frozen=True)
 class KnownPolicy:
-    """`groups`: dimension → names of its groups. `calibers`: kind → caliber → the dimensions that it says members of."""
+    """`groups`: dimension → group → members, those of the whole country. `calibers`: kind → caliber → the dimensions that it says members of."""
 
-    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     calibers: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)

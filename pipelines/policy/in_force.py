@@ -159,9 +159,11 @@ def known_in(municipality: Municipality, files: PolicyFiles) -> Known:
 
 def known_policy(in_force: InForce) -> KnownPolicy:
     """What declarations of indicators may name of the policy in force."""
-    groups: dict[str, set[str]] = defaultdict(set)
+    groups: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for row in in_force.rows["member_groups"]:
-        groups[str(row.values["dimension"])].add(str(row.values["member_group"]))
+        group = groups[str(row.values["dimension"])][str(row.values["member_group"])]
+        if row.values["scope_code"] == COUNTRY and str(row.values["member"]) not in group:
+            group.append(str(row.values["member"]))
     kinds = {str(row.values["caliber_id"]): str(row.values["caliber_kind"]) for row in in_force.rows["calibers"]}
     calibers: dict[str, dict[str, set[str]]] = defaultdict(dict)
     for caliber, kind in kinds.items():
@@ -173,9 +175,17 @@ def known_policy(in_force: InForce) -> KnownPolicy:
         caliber = str(row.values["caliber_id"])
         calibers[kinds[caliber]][caliber].add(PAY_COMPONENT)
     return KnownPolicy(
-        {dimension: frozenset(names) for dimension, names in groups.items()},
+        {
+            dimension: {name: tuple(sorted(members, key=_as_number)) for name, members in of_dimension.items()}
+            for dimension, of_dimension in groups.items()
+        },
         {kind: {caliber: frozenset(names) for caliber, names in found.items()} for kind, found in calibers.items()},
     )
+
+
+def _as_number(member: str) -> tuple[int, str]:
+    """Ages in their order; words as they stand."""
+    return (int(member), "") if member.isdecimal() else (0, "")
 
 
 # --- the files -------------------------------------------------------------------------------------------------------

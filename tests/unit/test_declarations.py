@@ -13,7 +13,7 @@ from pipelines.declarations.formulas import FormulaWrong, compiled
 from pipelines.declarations.known import KnownPolicy
 from pipelines.declarations.names import indicator_names
 from pipelines.declarations.offers import offer_rows, read_offers
-from pipelines.declarations.sentence import sentence
+from pipelines.declarations.sentence import Sentences
 from pipelines.declarations.tables import TABLES, columns_of, fill_tables
 from pipelines.home import Home
 from pipelines.policy.in_force import PolicyFiles, known_policy, lay_over, shipped
@@ -254,12 +254,51 @@ def test_a_home_declares_indicators_of_its_own(tmp_path, known):
     (found,) = [row for row in rows["indicator"] if row["indicator_code"] == "a"]
     assert (found["numerator_wording"], found["factor"], found["place"]) == ("寄宿生数", 100, "own.yaml:12")
     forms = {code: defined.form for code, defined in current_definitions().items()}
-    assert sentence("a", rows, forms) == (
+    assert Sentences(rows, forms, english=True).of("a") == (
+        "A (%) = numerator ÷ denominator × 100; numerator: XB02 boarders, stage = 小学; denominator: XB02 students_total, stage = 小学"
+    )
+    assert Sentences(rows, forms).of("a") == (
         "甲（%）＝ 寄宿生数 ÷ 在校生数 × 100；寄宿生数：XB02“寄宿生数”，学段＝小学；在校生数：XB02“在校生数”，学段＝小学"
     )
     path.write_text(one(numerator="boarders"), encoding="utf-8")
     with pytest.raises(DeclarationError, match="缺少“denominator”"):
         declared_rows(home, known)
+
+
+def test_what_ships_is_said_with_the_members_of_its_groups(offers, known):
+    rows, _ = read_families([SHIPPED], offers, known)
+    rows |= offer_rows(offers)
+    said = Sentences(rows, {"enrolment": "XB02", "population": "XB03"}, known.groups)
+    assert said.of("gross_enrolment_primary") == (
+        "小学毛入学率（%）＝ 小学在校生数 ÷ 6–11周岁人口 × 100；小学在校生数：XB02“在校生数”，学段＝小学；"
+        "6–11周岁人口：XB03“人口数”，人口口径＝按口径，年龄＝小学学龄（6、7、8、9、10、11）"
+    )
+    for code in (str(row["indicator_code"]) for row in rows["indicator"]):
+        assert said.of(code) and Sentences(rows, {}, known.groups, english=True).of(code)
+
+
+@pytest.mark.parametrize(
+    ("said", "chinese", "english"),
+    [
+        ("shape: count, unit: 人, numerator: {寄宿生: boarders}", "寄宿生；", "= numerator;"),
+        ("shape: change, unit: 个百分点, of: a, since: 3 年前", "甲 减去3 年前的", "A less that of 3 years before"),
+        ("shape: change, unit: '%', of: a, since: 基期, as: reduction_percent", "甲 比基期下降的百分比", "reduction of A against the base"),
+        ("shape: mean_of, unit: '%', of: {a: 2}", "甲 × 2 的平均", "mean of A × 2"),
+        ("shape: dispersion, unit: 系数, per: school, numerator: {寄宿生: boarders}, denominator: {在校生: pupils}",
+         "各单位“寄宿生 ÷ 在校生”的差异系数（按分母加权）", "coefficient of variation over units"),
+        ("shape: quantile, unit: 人, per: school, quantile: 0.5, numerator: {寄宿生: boarders}",
+         "各单位“寄宿生”的 0.5 分位数", "quantile 0.5 over units of numerator"),
+        ("shape: share_of_areas, unit: '%', meets: [a], among: a, at_least: 1, others: 0.85",
+         "达到甲的标准至少 1 项、其余不低于标准的 0.85 倍的县（市、区）数 ÷ 已判定的县（市、区）数 × 100（只评甲达标的）", "areas meeting A standard"),
+    ],
+)  # fmt: skip
+def test_every_shape_is_said_in_both_languages(tmp_path, offers, known, said, chinese, english):
+    text = one(numerator="boarders", denominator="pupils") + f"  b: {{name: 乙, name_en: B, {said}}}\n"
+    rows, problems = read(tmp_path, text, offers, known)
+    assert problems == []
+    rows |= offer_rows(offers)
+    assert chinese in Sentences(rows, {}).of("b")
+    assert english in Sentences(rows, {}, english=True).of("b")
 
 
 def test_names_are_those_of_the_declarations(tmp_path, offers, known):
