@@ -1,5 +1,6 @@
 """Families of indicators: how they expand, what they may not say, and what of them reaches the tables."""
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pipelines.declarations.declared import SHIPPED, DeclarationError, declared_rows, own_folder
 from pipelines.declarations.families import powers_of, product_of, read_families
 from pipelines.declarations.formulas import FormulaWrong, compiled
+from pipelines.declarations.grammar import SHAPES
 from pipelines.declarations.known import KnownPolicy
 from pipelines.declarations.names import indicator_names
 from pipelines.declarations.offers import offer_rows, read_offers
@@ -18,6 +20,8 @@ from pipelines.declarations.tables import TABLES, columns_of, fill_tables
 from pipelines.home import Home
 from pipelines.policy.in_force import PolicyFiles, known_policy, lay_over, shipped
 from pipelines.returns import current_definitions
+from pipelines.warehouse.build_database import dirty_returns, open_build_database
+from pipelines.warehouse.landed_declarations import land_declarations
 from tests.homes import PROJECT
 
 COLUMNS = {"needed": "number", "have": "number", "opened_on": "date", "closed_on": "date"}
@@ -299,6 +303,48 @@ def test_every_shape_is_said_in_both_languages(tmp_path, offers, known, said, ch
     rows |= offer_rows(offers)
     assert chinese in Sentences(rows, {}).of("b")
     assert english in Sentences(rows, {}, english=True).of("b")
+
+
+def test_what_the_document_shows_is_so(tmp_path, known):
+    """Its files are those of a home, and its commands answer as it says."""
+    text = (PROJECT / "docs" / "adding-an-indicator.md").read_text(encoding="utf-8")
+    home = Home(tmp_path / "home")
+    own_folder(home).mkdir(parents=True)
+    for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)):
+        (own_folder(home) / f"{number}.yaml").write_text(block, encoding="utf-8")
+    rows = declared_rows(home, known)
+    forms = {code: defined.form for code, defined in current_definitions().items()}
+    codes = {row["indicator_name"]: str(row["indicator_code"]) for row in rows["indicator"]}
+    shown = re.findall(r"```console\n\$ xianbao indicators (\S+)\n(.*?)\n```", text, re.DOTALL)
+    assert len(shown) == 2
+    for name, answer in shown:
+        assert Sentences(rows, forms, known.groups).of(codes[name]) == answer
+    for shape in SHAPES:
+        assert f"| `{shape}` |" in text
+
+
+def test_declarations_are_landed_when_they_have_changed_and_then_all_is_out_of_date(tmp_path, known):
+    home = Home(tmp_path / "home")
+    own_folder(home).mkdir(parents=True)
+    in_force = lay_over(PolicyFiles({}, shipped(PROJECT / "pipelines" / "policy" / "defaults")))
+
+    def land() -> tuple[bool, int]:
+        with open_build_database(home) as connection:
+            connection.execute("DELETE FROM control.dirty_return")
+            land_declarations(connection, home, in_force)
+            ((number,),) = connection.execute("SELECT count(*) FROM declared.indicator").fetchall()
+            return bool(dirty_returns(connection)), number
+
+    is_dirty, shipped_n = land()
+    assert is_dirty and land() == (False, shipped_n)
+    path = own_folder(home) / "own.yaml"
+    path.write_text(one(numerator="boarders", denominator="pupils"), encoding="utf-8")
+    assert land() == (True, shipped_n + 1)
+    path.write_text(one(numerator="boarders"), encoding="utf-8")
+    with pytest.raises(DeclarationError):
+        land()
+    with open_build_database(home) as connection:
+        assert connection.execute("SELECT count(*) FROM declared.indicator").fetchall() == [(shipped_n + 1,)]
 
 
 def test_names_are_those_of_the_declarations(tmp_path, offers, known):
