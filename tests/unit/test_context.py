@@ -699,7 +699,11 @@ def test_every_question_of_a_model_has_its_rule_and_every_rule_its_question():
         # Which question is asked depends on the stage.
         + re.findall(r"then '((?:gross|net)_\w+)'", model.sql)
     }
-    declared = {(f"check_{rule.model}", question) for code in current_definitions() for question, rule in rules_across(code).items()}
+    declared = {
+        (f"check_{rule.model}", question)
+        for code in current_definitions()
+        for question, rule in rules_across(code).items()
+    }
     assert asked == declared
 
 
@@ -714,7 +718,13 @@ def test_a_question_of_many_rows_with_one_cause_is_asked_once(desk):
         "SELECT message, subject, failed_n FROM landing.context_finding JOIN landing.context_rule_result USING (rule_id) "
         "WHERE rule_id = 'XB06-5-standard'"
     )
-    assert rows == [("乡村教师生活补助（一档）月标准为 320 元，政策标准为 300 元，相差 +20 元。本栏另有 11 行有同样的问题，一并按此处理。", "", 1)]
+    assert rows == [
+        (
+            "乡村教师生活补助（一档）月标准为 320 元，政策标准为 300 元，相差 +20 元。本栏另有 11 行有同样的问题，一并按此处理。",
+            "",
+            1,
+        )
+    ]
 
 
 def test_a_school_that_takes_in_a_closed_one_is_not_asked_about_its_growth(desk):
@@ -737,7 +747,9 @@ def test_children_who_join_a_kindergarten_late_are_no_question(desk):
     for period, middle in (("2023-2024", 100), ("2024-2025", 300)):
         draft = enrolment(period)
         ages = {"age_3": 100, "age_4": middle, "age_5": 100, "grade_1": 100, "grade_2": middle, "grade_3": 100}
-        draft.rows[0] |= {f"age_{age}": 0 for age in range(6, 12)} | {f"grade_{grade}": 0 for grade in range(1, 7)} | ages
+        draft.rows[0] |= (
+            {f"age_{age}": 0 for age in range(6, 12)} | {f"grade_{grade}": 0 for grade in range(1, 7)} | ages
+        )
         draft.rows[0] |= {"stage": "学前", "students_total": 200 + middle, "students_official_age": 200 + middle}
         desk.send(draft.xlsx())
     desk.land()
