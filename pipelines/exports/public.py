@@ -129,11 +129,6 @@ class Declared(_Strict):
                 raise ValueError(f"{record.table}: `of` names each key")
             if not set(record.totals) <= set(record.keys):
                 raise ValueError(f"{record.table}: a total is one of a key")
-            counted = {*self.tables[record.table].persons, *self.tables[record.table].additive}
-            known = {*record.same_in_calibers, *record.year.sums, *record.year.heads, *record.year.months_of_heads}
-            known |= {name for one in record.sums for name in (one.total, *one.of, *one.less)}
-            if unknown := sorted(known - counted):
-                raise ValueError(f"{record.table}: {unknown} are neither persons nor additive")
         for name, table in self.tables.items():
             if not {*table.persons, *table.additive} <= set(table.figures):
                 raise ValueError(f"{name}: persons and additive are figures")
@@ -141,6 +136,12 @@ class Declared(_Strict):
                 raise ValueError(f"{name}: figures without a record")
             if name in self.internal.tables:
                 raise ValueError(f"{name}: both public and internal")
+        for record in self.records.values():
+            counted = {*self.tables[record.table].persons, *self.tables[record.table].additive}
+            known = {*record.same_in_calibers, *record.year.sums, *record.year.heads, *record.year.months_of_heads}
+            known |= {name for one in record.sums for name in (one.total, *one.of, *one.less)}
+            if unknown := sorted(known - counted):
+                raise ValueError(f"{record.table}: {unknown} are neither persons nor additive")
         return self
 
     def record_of_table(self, table: str) -> tuple[str, RecordOf] | None:
