@@ -30,11 +30,12 @@ from pipelines.municipality import CountyName
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions, current_definitions
 from pipelines.rule_files import catalogue_files, definition_files, rules_from
-from pipelines.screening.rules import CatalogueError, Rule, cell_states, file_rules, rule_set_version, suite
+from pipelines.screening.rules import Rule, cell_states, file_rules, rule_set_version, suite
 from pipelines.screening.settings import ScreenSettings
 from pipelines.workbooks.archives import Unsafe, damage, open_archive
 from pipelines.workbooks.bounded import ReadLimits
 from pipelines.yaml_files import bounded
+from pipelines.yaml_mistakes import YamlMistakes
 
 #: The name under which a bundle is found beside the files to check.
 BUNDLE_NAME = "xianbao-rules.zip"
@@ -211,7 +212,7 @@ def _understood(members: dict[str, bytes]) -> Bundle:
         if rule_set_version() != manifest.rule_set_version:
             raise ValueError("规则与规则包的版本号不符，可能被改动过")
     except (
-        ValueError, KeyError, TypeError, AttributeError, OSError, YAMLError, RecursionError, CatalogueError,
+        ValueError, KeyError, TypeError, AttributeError, OSError, YAMLError, RecursionError, YamlMistakes,
     ) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:160]
         raise _damaged(f"内容不合要求（{reason}），或者它属于更新的版本", "请先升级本程序；仍不行，") from None

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from pipelines.characters import normalise_label
 from pipelines.releases.labels import labels
-from pipelines.returns import declared_units
 from pipelines.times import BEIJING_HOURS
 
 SCHEMA = "指标"
@@ -39,7 +37,33 @@ _NAMES = {
     "indicator_code": ("dim_indicator", "indicator_code", "indicator_name", "indicator_code"),
     "caliber_id": ("dim_caliber", "caliber_id", "caliber_name", "caliber_id"),
 }
-_UNITS = frozenset(["%", "人", "元", "元/人", "元/人·月", "人·月", "校", "个", "件", "行", "天", "位", "比值"])
+_UNITS = frozenset(
+    [
+        "%",
+        "人",
+        "元",
+        "元/人",
+        "元/人·月",
+        "人·月",
+        "校",
+        "个",
+        "件",
+        "行",
+        "天",
+        "位",
+        "比值",
+        "平方米",
+        "册",
+        "间",
+        "台",
+        "套",
+        "节",
+        "学时",
+        "课时",
+        "次",
+        "人次",
+    ]
+)
 _IN_BRACKETS = re.compile(r"（([^（）]*)）")
 
 
@@ -66,7 +90,7 @@ def unit_of(description: str) -> str | None:
     """The unit that a description states in brackets: `实发金额（元）` → 元, `应发人数（人；年度行为空）` → 人; None when none."""
     for inside in _IN_BRACKETS.findall(description):
         first = re.split(r"[；，]", inside)[0].strip()
-        if first in _UNITS or normalise_label(first) in declared_units():
+        if first in _UNITS:
             return str(first)
     return None
 

@@ -74,7 +74,7 @@ def template_hash(defined: ReturnDefinition) -> str:
     rules = {**file_rules(), **suite(defined.return_code).rules}
     asked = {check.rule_id: str(check.parameters()) for check in checks_of(defined)}
     said = {rule_id: str(rule) for rule_id, rule in rules.items()}
-    content = [LAYOUT_VERSION, defined.model_dump(mode="json"), said, asked]
+    content = [LAYOUT_VERSION, defined.model_dump(mode="json", exclude={"analysis"}), said, asked]
     digest = hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()[:16]
     return "".join("abcdefghijklmnop"[int(digit, 16)] for digit in digest)
 

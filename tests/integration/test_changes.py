@@ -79,7 +79,7 @@ def steps(changes: Changes, key: tuple[str, ...] = PRIMARY) -> list[tuple]:
 def test_each_cause_has_its_contribution_and_they_add_up(all_three: Changes):
     """Pupils 120 of 7302, then 150 of 7302, then of 7312; without the other county 90 of 3661."""
     changes = all_three
-    assert changes.swapped == ("filings", "population", "counties")
+    assert changes.swapped == ("filings", "population", "calibers", "counties")
     assert steps(changes) == [
         (Decimal("1.6434"), Decimal("2.4583")),
         ("filings", Decimal("0.4108")),
