@@ -5,6 +5,8 @@ Rooms, in the order in which the data walk through them; each imports only those
 - `municipality`, `periods`, `home`, `decisions`: what is configured and decided, and where things lie;
 - `returns`, `rule_files`: the declared statistical forms, one data file a version;
 - `workbooks`: the bytes of workbooks, read twice, searched and edited, in a bounded process;
+- `declarations`: what indicators are and what a return offers to them;
+- `policy`: standards, calibers and tiers as tables in the home, over shipped defaults;
 - `intake`: pulling bytes from county sources into `raw/`;
 - `screening`: from bytes to typed rows, findings and a verdict;
 - `warehouse`: the private build database, the rules across filings, dbt;

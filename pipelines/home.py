@@ -4,6 +4,7 @@ Belongs here: where things lie, and the reading of the home's configuration agai
 the business of the modules that own them.
 
     municipality.yaml           configuration
+    policy/                     what the bureau decides and is told: standards, calibers, tiers (over the shipped defaults)
     counties/…                  (sample only) the counties' inboxes
     raw/                        what cannot be recomputed
     warehouse/xianbao.duckdb    the published file
@@ -55,9 +56,11 @@ _held: dict[tuple[int, str], int] = {}
 
 @dataclass(frozen=True)
 class Home:
-    """Paths of one home, and its configuration."""
+    """Paths of one home, and its configuration. `policy_defaults`: the tables of policy that ship with the product; of another day
+    where the warehouse of that day is made again."""
 
     root: Path
+    policy_defaults: Path = PROJECT / "pipelines" / "policy" / "defaults"
 
     @staticmethod
     def default() -> "Home":
@@ -75,6 +78,10 @@ class Home:
         return self.root / "municipality.yaml"
 
     @property
+    def policy(self) -> Path:
+        return self.root / "policy"
+
+    @property
     def raw(self) -> Path:
         return self.root / "raw"
 
@@ -90,6 +97,11 @@ class Home:
     def postponed(self) -> Path:
         """Which submissions the last run left for the next one; not there when none."""
         return self.private / "postponed.json"
+
+    @property
+    def run_log(self) -> Path:
+        """What each run did."""
+        return self.private / "runs.sqlite"
 
     @property
     def build_database(self) -> Path:

@@ -1,14 +1,15 @@
 """Reporting periods (报告期): their codes, their Chinese labels, and what clerks write for them.
 
-Belongs here: the four period types, the one canonical code of each period, its first and last day,
+Belongs here: the five period types, the one canonical code of each period, its first and last day,
 its neighbours, and the reading of a period out of a cover cell, a title or a file name.
-Does not belong here: which return is due for which period (municipality.py), and which period type a
+Does not belong here: which return is due for which period (`municipality`), and which period type a
 return takes (the return's definition).
 
 =============== ============ =====================================
 type            code         days
 =============== ============ =====================================
 school year     2024-2025    2024-09-01 to 2025-08-31
+semester        2024-2025S1  2024-09-01 to 2025-02-28 (S2: to 2025-08-31)
 calendar year   2024         2024-01-01 to 2024-12-31
 quarter         2024Q3       2024-07-01 to 2024-09-30
 month           2024-03      2024-03-01 to 2024-03-31
@@ -35,6 +36,7 @@ class PeriodType(StrEnum):
 
     school_year = "school_year"
     calendar_year = "calendar_year"
+    semester = "semester"
     quarter = "quarter"
     month = "month"
 
@@ -52,12 +54,14 @@ class PeriodType(StrEnum):
 _TYPE_LABELS = {
     PeriodType.school_year: "学年",
     PeriodType.calendar_year: "年度",
+    PeriodType.semester: "学期",
     PeriodType.quarter: "季度",
     PeriodType.month: "月度",
 }
 _TYPE_MONTHS = {
     PeriodType.school_year: 12,
     PeriodType.calendar_year: 12,
+    PeriodType.semester: 6,
     PeriodType.quarter: 3,
     PeriodType.month: 1,
 }
@@ -91,16 +95,19 @@ class Period:
 
     @property
     def months(self) -> int:
-        """Months in the period: 12, 12, 3 or 1."""
+        """Months in the period: 12, 12, 6, 3 or 1."""
         return self.type.months
 
     @property
     def label(self) -> str:
-        """The Chinese label written on covers and in marts: 2024-2025学年, 2024年, 2024年第3季度, 2024年3月."""
+        """The Chinese label written on covers and in marts: 2024-2025学年, 2024-2025学年第一学期, 2024年, 2024年第3季度, 2024年3月."""
         if self.type is PeriodType.school_year:
             return f"{self.year}-{self.year + 1}学年"
         if self.type is PeriodType.calendar_year:
             return f"{self.year}年"
+        if self.type is PeriodType.semester:
+            from_year = self.year - (self.start.month < SCHOOL_YEAR_FIRST_MONTH)
+            return f"{from_year}-{from_year + 1}学年第{'一' if from_year == self.year else '二'}学期"
         if self.type is PeriodType.quarter:
             return f"{self.year}年第{(self.start.month + 2) // 3}季度"
         return f"{self.year}年{self.start.month}月"
@@ -133,10 +140,12 @@ def parse_period(code: str) -> Period:
             return _period(PeriodType.month, year, int(match["month"]))
         if not match["until"]:
             return _period(PeriodType.calendar_year, year, 1)
+        if int(match["until"]) == year + 1 and match["semester"]:
+            return _semester(year, int(match["semester"]))
         if int(match["until"]) == year + 1:
             return _period(PeriodType.school_year, year, SCHOOL_YEAR_FIRST_MONTH)
     raise ValueError(
-        f"“{code}”不是报告期代码，应写成 2024-2025（学年）、2024（年度）、2024Q3（季度）或 2024-03（月度）"
+        f"“{code}”不是报告期代码，应写成 2024-2025（学年）、2024-2025S1（学期）、2024（年度）、2024Q3（季度）或 2024-03（月度）"
     )
 
 
@@ -164,7 +173,7 @@ def read_period_label(text: str) -> Period | None:
 
     Reads full-width and Chinese digits, any dash, spaces and line breaks, with other words around. Dates
     (2024年9月1日) and editions of a form (2024年修订) are passed over. None also when the text names two
-    different periods, or a span that no return reports on (a term, half a year, several years): which
+    different periods, or a span that no return reports on (half a year, several years, a term that may be either): which
     period is meant is then the county's to say, and never guessed.
     """
     text = _tidy(text)
@@ -207,8 +216,10 @@ def _period(type_: PeriodType, year: int, month: int) -> Period:
         raise ValueError(f"报告期应在 {FIRST_YEAR} 年至 {LAST_YEAR} 年之间")
     start = _first_of_month(first_month)
     end = _first_of_month(last_month + 1) - timedelta(days=1)
+    of_school_year = year - (month < SCHOOL_YEAR_FIRST_MONTH)
     code = {
         PeriodType.school_year: f"{year}-{year + 1}",
+        PeriodType.semester: f"{of_school_year}-{of_school_year + 1}S{1 if month >= SCHOOL_YEAR_FIRST_MONTH else 2}",
         PeriodType.calendar_year: f"{year}",
         PeriodType.quarter: f"{year}Q{(month + 2) // 3}",
         PeriodType.month: f"{year}-{month:02d}",
@@ -216,12 +227,19 @@ def _period(type_: PeriodType, year: int, month: int) -> Period:
     return Period(code, type_, start, end)
 
 
+def _semester(school_year: int, number: int) -> Period:
+    """The first semester begins with the school year, the second on 1 March: together they are the school year."""
+    if number == 1:
+        return _period(PeriodType.semester, school_year, SCHOOL_YEAR_FIRST_MONTH)
+    return _period(PeriodType.semester, school_year + 1, SCHOOL_YEAR_FIRST_MONTH - 6)
+
+
 def _first_of_month(months_since_year_0: int) -> date:
     return date(months_since_year_0 // 12, months_since_year_0 % 12 + 1, 1)
 
 
 _CODE = re.compile(
-    r"(?P<year>[0-9]{4})(?:Q(?P<quarter>[1-4])|-(?P<until>[0-9]{4})|-(?P<month>0[1-9]|1[0-2]))?",
+    r"(?P<year>[0-9]{4})(?:Q(?P<quarter>[1-4])|-(?P<until>[0-9]{4})(?:S(?P<semester>[12]))?|-(?P<month>0[1-9]|1[0-2]))?",
 )
 
 _CHINESE_NUMBERS = {character: number for number, character in enumerate("一二三四五六七八九十", start=1)}
@@ -231,6 +249,9 @@ _YEAR_DIGITS = str.maketrans("〇○零Oo一二三四五六七八九", "00000123
 _NUMBER = r"(?:[0-9]{1,2}|十[一二]?|[一二三四五六七八九])"
 _YEAR = r"(?<![0-9])(?:19|20|21)[0-9]{2}"
 _TERM = r"(?:(?:第?[一二12]|[上下春秋]季?)学?期|学期)"
+#: A term that is one of the two beyond doubt: 上学期 of a calendar year is either, by the custom of the place.
+_FIRST_TERM = r"(?:第?[一1]|[上秋]季?)学?期"
+_SECOND_TERM = r"(?:第?[二2]|[下春]季?)学?期"
 
 # At each place the first alternative that fits is taken, so the longer reading stands before the shorter.
 # Numbers out of range (2024年13月) match all the same and are refused after, or the year alone would be read.
@@ -243,6 +264,9 @@ _WRITTEN = re.compile(
       | {_YEAR}([-./])[0-9]{{1,2}}\2[0-9]{{1,2}}(?![0-9])
       | {_YEAR}年(?:{_NUMBER}月)?(?:第[0-9一二三四五六七八九十]+)?(?:版|制|修订|印发|印制|颁布)
     )
+  | (?P<term_from>{_YEAR})(?:[-/](?P<term_until>[0-9]{{4}}|[0-9]{{2}}))学年度?(?:(?P<first>{_FIRST_TERM})|(?P<second>{_SECOND_TERM}))
+  | (?P<term_year>{_YEAR})年度?(?:(?P<autumn>秋季?学期)|(?P<spring>春季?学期))
+  | (?P<code_from>{_YEAR})-(?P<code_until>[0-9]{{4}})S(?P<code_term>[12])(?![0-9A-Za-z])
   | (?P<no_period>
         {_YEAR}(?:[-/](?:[0-9]{{4}}|[0-9]{{2}}))?学年度?{_TERM}
       | {_YEAR}年度?(?:[上下]半年|[春夏秋冬]季|{_TERM})
@@ -290,6 +314,15 @@ def _written_period(match: re.Match[str]) -> Period | None:
     try:
         if group["no_period"]:
             return None
+        if group["code_from"]:
+            return parse_period(f"{group['code_from']}-{group['code_until']}S{group['code_term']}")
+        if group["term_from"]:
+            until = group["term_until"]
+            century = group["term_from"][:2] if len(until) == 2 else ""
+            return parse_period(f"{group['term_from']}-{century}{until}S{1 if group['first'] else 2}")
+        if group["term_year"]:
+            year = int(group["term_year"])
+            return _semester(year, 1) if group["autumn"] else _semester(year - 1, 2)
         if school_from := group["school_from"] or group["pair_from"]:
             until = group["school_until"] or group["pair_until"]
             century = school_from[:2] if len(until) == 2 else ""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipelines.files import closed_to_others
 from pipelines.home import Home
 from pipelines.intake.collect import collect
 from pipelines.operations.upkeep import look_after
+from pipelines.policy.starter import write_policy_folder
 from pipelines.releases.publish import Published, publish
 from pipelines.sample import write_sample, write_sample_municipality
 from pipelines.warehouse.landing import Landed, build_marts, land_new
@@ -73,7 +75,19 @@ def small_home(
         + f"calendar:\n{due}limits: {{settle_seconds: 0}}\n",
         encoding="utf-8",
     )
+    write_policy(Home(folder), [code for code, _, _ in counties])
     return Home(folder)
+
+
+def write_policy(home: Home, counties: Sequence[str]) -> None:
+    """The sample's policy as far as it speaks of these counties: a home may not name others."""
+    own = {}
+    for path in sorted((PROJECT / "pipelines" / "sample" / "policy").glob("*.csv")):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        own[path.name] = "".join(
+            line for line in lines if not re.match(r"14\d\d(?!00)\d\d,", line) or line[:6] in counties
+        ).encode()
+    write_policy_folder(home, own)
 
 
 def deliver(

@@ -161,7 +161,7 @@ def test_an_existing_configuration_is_not_overwritten_unless_forced(file: Path) 
     assert file.read_text(encoding="utf-8") == "mine"
     write_sample_municipality(file, force=True)
     assert load_municipality(file, RETURNS).city.name == "忻州市"
-    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    assert {path.name for path in file.parent.iterdir()} == {file.name, "policy"}
 
 
 def test_a_template_that_cannot_be_written_is_refused_and_leaves_nothing(
@@ -175,7 +175,7 @@ def test_a_template_that_cannot_be_written_is_refused_and_leaves_nothing(
     def disk_full(*_paths: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pipelines.municipality.os.replace", disk_full)
+    monkeypatch.setattr("pipelines.files.os.replace", disk_full)
     with pytest.raises(ConfigurationError, match="No space left"):
         write_sample_municipality(file)
     assert [path.name for path in file.parent.iterdir()] == ["a_file"]

@@ -28,6 +28,7 @@ def periods(draw: st.DrawFn) -> Period:
         st.one_of(
             st.just(f"{year}-{year + 1}"),
             st.just(f"{year}"),
+            st.integers(1, 2).map(lambda semester: f"{year}-{year + 1}S{semester}"),
             st.integers(1, 4).map(lambda quarter: f"{year}Q{quarter}"),
             st.integers(1, 12).map(lambda month: f"{year}-{month:02d}"),
         )
@@ -40,6 +41,8 @@ def periods(draw: st.DrawFn) -> Period:
     [
         ("2024-2025", PeriodType.school_year, date(2024, 9, 1), date(2025, 8, 31), "2024-2025学年", 12),
         ("2024", PeriodType.calendar_year, date(2024, 1, 1), date(2024, 12, 31), "2024年", 12),
+        ("2024-2025S1", PeriodType.semester, date(2024, 9, 1), date(2025, 2, 28), "2024-2025学年第一学期", 6),
+        ("2024-2025S2", PeriodType.semester, date(2025, 3, 1), date(2025, 8, 31), "2024-2025学年第二学期", 6),
         ("2024Q3", PeriodType.quarter, date(2024, 7, 1), date(2024, 9, 30), "2024年第3季度", 3),
         ("2024Q4", PeriodType.quarter, date(2024, 10, 1), date(2024, 12, 31), "2024年第4季度", 3),
         ("2024-02", PeriodType.month, date(2024, 2, 1), date(2024, 2, 29), "2024年2月", 1),
@@ -61,6 +64,8 @@ def test_a_code_gives_the_days_label_and_months_of_its_period(
         "24",
         "2024-2026",
         "2024-2024",
+        "2024-2025S3",
+        "2024S1",
         "2024Q5",
         "2024Q0",
         "2024-13",
@@ -91,6 +96,22 @@ def test_there_is_no_period_beyond_the_supported_years() -> None:
     with pytest.raises(ValueError, match="2199"):
         parse_period("2199").next()
     assert parse_period("2199") in periods_between(parse_period("2198"), parse_period("2199"))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("2024-2025学年度第一学期", "2024-2025S1"),
+        ("2024—2025学年上学期", "2024-2025S1"),
+        ("二〇二四-二〇二五学年第二学期听评课统计表", "2024-2025S2"),
+        ("2024-25学年下学期", "2024-2025S2"),
+        ("2024年秋季学期", "2024-2025S1"),
+        ("2025年春季学期", "2024-2025S2"),
+        ("2024-2025S2", "2024-2025S2"),
+    ],
+)
+def test_a_semester_is_read_as_counties_write_it(text: str, code: str) -> None:
+    assert read_period_label(text) == parse_period(code)
 
 
 @given(periods())
@@ -198,10 +219,8 @@ def test_what_clerks_write_is_read(text: str, code: str) -> None:
         "20240901",
         "晋教〔2024〕15号",
         "XB03（2024年修订）",
-        "2024-2025学年度第一学期",
-        "2024-2025学年上学期",
         "2024学年第2学期",
-        "2024年秋季学期",
+        "2024年上学期",
         "2024年上半年",
         "2024年前三季度",
         "2024年一至三季度",

@@ -1,7 +1,6 @@
 """What the README and the docs say, held against the project: queries run, commands and paths exist."""
 
 import importlib.util
-import json
 import re
 import shlex
 from math import ceil
@@ -18,7 +17,7 @@ from pipelines.home import Home
 from pipelines.municipality import load_municipality
 from pipelines.returns import ReturnDefinition, current_definitions
 from pipelines.sample import write_sample_municipality
-from pipelines.screening.rules import suite
+from pipelines.screening.checks import KINDS, MADE_FROM_DEFINITIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in
@@ -28,7 +27,7 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 #: Commands that only look; the others write and are tested on homes of their own.
 LOOKING = ("status", "findings", "show", "releases")
 #: Commands that write, but nothing in the home.
-WRITING_ASIDE = ("trace", "export", "template", "check", "bundle", "diff")
+WRITING_ASIDE = ("trace", "export", "template", "check", "bundle", "diff", "rules")
 #: The return that docs/adding-a-return.md makes up.
 EXAMPLE_RETURN = "class_size"
 
@@ -148,7 +147,7 @@ def test_commands_that_write_beside_a_home_run_as_the_readme_has_them(
         assert (result.exit_code, "只有 1 个版本" in result.output) == (2, True), result.output
         return
     assert result.exit_code == 0, result.output
-    assert words[0] in ("trace", "check") or any(tmp_path.iterdir())
+    assert words[0] in ("trace", "check", "rules") or any(tmp_path.iterdir())
 
 
 def test_init_writes_the_city_of_the_readme_and_its_calendar_has_nothing_late(tmp_path):
@@ -201,18 +200,20 @@ def test_every_file_that_is_named_on_any_page_exists():
     assert {name for name in missing if EXAMPLE_RETURN not in name} == set()
 
 
-def test_the_example_return_is_a_definition_and_its_rule_fits_it():
+def test_the_example_return_is_a_definition_and_its_rules_fit_it():
     page = PAGES["docs/adding-a-return.md"]
     defined = ReturnDefinition.model_validate(YAML(typ="safe").load(blocks("yaml", page)[0]))
     assert defined.return_code == EXAMPLE_RETURN
-    (expectation,) = [json.loads(block) for block in blocks("json", page)]
-    meta = expectation["meta"]
-    identity = next(identity for identity in defined.identities if identity.name == meta["truth"])
-    assert expectation["kwargs"]["column"] == f"ok__{identity.name}"
-    assert meta["column"] == identity.left
-    assert meta["rule"].startswith(f"{defined.form}-{meta['level']}-")
-    modelled = suite("enrolment").rules["XB02-1c-total-equals-ages"]
-    assert (meta["level"], meta["outcome"]) == (modelled.level, modelled.outcome)
+    rules = YAML(typ="safe").load(blocks("yaml", page)[1])["rules"]
+    (rule,) = [one for one in rules if one["check"] == "equals_sum"]
+    assert {rule["column"], *rule["parts"]} <= {column.name for column in defined.columns}
+    assert rule["rule"].startswith(f"{defined.form}-1c-")
+
+
+def test_every_kind_of_check_is_on_the_page():
+    said = set(re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", PAGES["docs/rules.md"], re.MULTILINE))
+    named = {name for cell in said for name in re.findall(r"`(\w+)`", cell)}
+    assert named - {"check"} == set(KINDS) - set(MADE_FROM_DEFINITIONS)
 
 
 def test_the_example_entries_are_accepted_by_the_configuration(tmp_path: Path):

@@ -7,11 +7,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pipelines"
 #: As `pipelines/__init__.py` tells them. Rooms in one tuple lie side by side.
 ROOMS = (
     ("characters", "files", "times", "yaml_files", "rule_files"),
+    ("yaml_mistakes",),
     ("periods", "decisions"),
     ("municipality",),
     ("returns",),
     ("workbooks",),
     ("home",),
+    ("declarations",),
+    ("policy",),
     ("intake",),
     ("screening",),
     ("warehouse",),

@@ -42,6 +42,8 @@ from pipelines.sample.world import (
     World,
     build_world,
 )
+from pipelines.screening.checks import Check
+from pipelines.screening.rules import checks_of
 
 ROOT = Path(__file__).parents[1]
 CENSUS = ROOT.parent / "shared/data/census/census_county_2020_v1.xlsx"
@@ -294,35 +296,43 @@ def test_most_files_come_in_time_and_a_few_late(world):
 # True to itself --------------------------------------------------------------------------------------
 
 
-def broken_identities(definition: ReturnDefinition, row: dict, months: int) -> list[str]:
-    """Names of the identities a row breaks; a missing code counts as nothing."""
+def relations(definition: ReturnDefinition) -> dict[str, Check]:
+    """Rule id → the check, of the relations between figures of one row."""
+    kinds = {"equals_sum", "equals_product", "at_most", "within_period"}
+    return {check.rule_id: check for check in checks_of(definition) if check.check in kinds}
+
+
+def broken_relations(definition: ReturnDefinition, row: dict, months: int) -> list[str]:
+    """Rule ids of the relations that a row breaks, by arithmetic of its own; a missing code counts as nothing."""
 
     def value(name: str) -> Decimal:
         cell = row[name]
         return Decimal(0) if cell in ("不适用", "", None) else Decimal(str(cell))
 
     broken = []
-    for identity in definition.identities:
-        if identity.selector:
-            column, sums = identity.selector
-            if row[column] not in sums:  # the identity is not asked of such a row
-                continue
-            right = sum(map(value, sums[row[column]]), Decimal(0))
-        elif identity.product:
+    for rule_id, check in relations(definition).items():
+        if any(row[name] not in codes for name, codes in getattr(check, "where", {}).items()):
+            continue
+        if check.check == "equals_sum":
+            parts = check.parts
+            if isinstance(parts, dict):
+                if row[check.by] not in parts:
+                    continue
+                parts = parts[row[check.by]]
+            right = sum(map(value, parts), Decimal(0)) - sum(map(value, check.less), Decimal(0))
+        elif check.check == "equals_product":
             right = Decimal(1)
-            for name in identity.product:
+            for name in check.of:
                 right *= value(name)
-        elif identity.period_months:
-            right = Decimal(months)
         else:
-            right = sum(map(value, identity.sum), Decimal(0)) - sum(map(value, identity.minus), Decimal(0))
-        difference = value(identity.left) - right
-        if difference > identity.tolerance or (identity.relation == "=" and difference < -identity.tolerance):
-            broken.append(identity.name)
+            right = Decimal(months) if check.check == "within_period" else value(check.column_A)
+        difference, tolerance = value(check.about) - right, check.allowance
+        if difference > tolerance or (check.check.startswith("equals") and difference < -tolerance):
+            broken.append(rule_id)
     return broken
 
 
-def test_every_identity_and_every_code_list_holds(world):
+def test_every_relation_and_every_code_list_holds(world):
     for return_code, county_code, period in world.filings():
         definition = DEFINITIONS[return_code]
         rows = world.rows(return_code, county_code, period)
@@ -330,7 +340,7 @@ def test_every_identity_and_every_code_list_holds(world):
         assert rows and len(keys) == len(set(keys))
         for row in rows:
             assert list(row) == [column.name for column in definition.columns]
-            assert broken_identities(definition, row, parse_period(period).months) == []
+            assert broken_relations(definition, row, parse_period(period).months) == []
             for column in definition.columns:
                 value = row[column.name]
                 if column.codes and value != "不适用":
@@ -667,25 +677,24 @@ def holds(fault: Fault, path: Path, world: World) -> bool:
             for earlier in world.rows("enrolment", fault.county_code, "2023-2024")
             if (earlier["school_code"], earlier["stage"]) == (row["school_code"], row["stage"])
         )
-        assert not any(broken_identities(definition, row, 12) for row in data)
+        assert not any(broken_relations(definition, row, 12) for row in data)
         grown = cell.value - was["students_total"]
         return cell.value == row["students_total"] and grown > 50 and grown > was["students_total"] * 0.2
     if fault.level in ("2", "2b", "4", "5"):
         # The file agrees with itself, and its row is not what the county would have reported.
         months = parse_period(fault.period).months
-        assert not any(broken_identities(definition, row, months) for row in data)
+        assert not any(broken_relations(definition, row, months) for row in data)
         if not fault.cells:
             return True  # it follows from the fault beside it
         row, sound = data[cell.row - first - 1], world.rows(fault.return_code, fault.county_code, fault.period)
         twin = next(other for other in sound if other[definition.key[0]] == row[definition.key[0]])
         differing = {column.name for column in definition.columns if not same_cell(row[column.name], twin[column.name])}
         return bool(differing)
-    # What is left are the identities: broken at the left column of that row, by that identity alone, in no other row.
-    name = fault.rule.split("-", 2)[2].replace("-", "_")
-    identity = next(identity for identity in definition.identities if identity.name == name)
+    # What is left are the relations: broken at their column of that row, by that one alone, in no other row.
     months = parse_period(fault.period).months
-    broken = {(n, name) for n, row in enumerate(data) for name in broken_identities(definition, row, months)}
-    return broken == {(cell.row - first - 1, name)} and places[identity.left] == cell.column - 1
+    broken = {(n, rule) for n, row in enumerate(data) for rule in broken_relations(definition, row, months)}
+    at = places[relations(definition)[fault.rule].about]
+    return broken == {(cell.row - first - 1, fault.rule)} and at == cell.column - 1
 
 
 def same_cell(written: object, meant: object) -> bool:

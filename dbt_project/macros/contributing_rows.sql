@@ -15,7 +15,7 @@
 {% macro pay_rows() -%}
 caliber as (
     select caliber_id
-    from {{ ref('calibers') }}
+    from {{ source('policy', 'calibers') }}
     where caliber_kind = 'pay'
 ),
 
@@ -55,7 +55,7 @@ teacher_row as (
         school.organiser
     from {{ ref('stg_teacher_pay') }} as pay
     cross join caliber
-    inner join {{ ref('caliber_members') }} as stage_member
+    inner join {{ source('policy', 'caliber_members') }} as stage_member
         on
             caliber.caliber_id = stage_member.caliber_id
             and stage_member.dimension = 'teacher_stage'
@@ -65,7 +65,7 @@ teacher_row as (
             pay.county_code = school.county_code
             and pay.period = school.calendar_year
             and pay.school_code = school.school_code
-    left join {{ ref('caliber_members') }} as organiser_member
+    left join {{ source('policy', 'caliber_members') }} as organiser_member
         on
             caliber.caliber_id = organiser_member.caliber_id
             and organiser_member.dimension = 'teacher_organiser'
@@ -79,7 +79,7 @@ civil_servant_row as (
         caliber.caliber_id
     from {{ ref('stg_civil_servant_pay') }} as pay
     cross join caliber
-    inner join {{ ref('caliber_members') }} as category_member
+    inner join {{ source('policy', 'caliber_members') }} as category_member
         on
             caliber.caliber_id = category_member.caliber_id
             and category_member.dimension = 'civil_servant_category'
@@ -128,14 +128,14 @@ school as (
         school.source_row,
         location.caliber_id
     from {{ ref('stg_school') }} as school
-    inner join {{ ref('caliber_members') }} as location
+    inner join {{ source('policy', 'caliber_members') }} as location
         on location.dimension = 'rural_location_code' and school.location_code = location.member
-    inner join {{ ref('caliber_members') }} as school_type
+    inner join {{ source('policy', 'caliber_members') }} as school_type
         on
             location.caliber_id = school_type.caliber_id
             and school_type.dimension = 'rural_school_type'
             and school.school_type = school_type.member
-    inner join {{ ref('caliber_members') }} as organiser
+    inner join {{ source('policy', 'caliber_members') }} as organiser
         on
             location.caliber_id = organiser.caliber_id
             and organiser.dimension = 'rural_school_organiser'
@@ -144,7 +144,7 @@ school as (
 
 caliber as (
     select caliber_id
-    from {{ ref('calibers') }}
+    from {{ source('policy', 'calibers') }}
     where caliber_kind = 'rural'
 ),
 
@@ -165,7 +165,7 @@ payroll as (
         stage_member.member is not null as is_counted
     from {{ ref('stg_teacher_pay') }} as pay
     cross join caliber
-    left join {{ ref('caliber_members') }} as stage_member
+    left join {{ source('policy', 'caliber_members') }} as stage_member
         on
             caliber.caliber_id = stage_member.caliber_id
             and stage_member.dimension = 'rural_teacher_stage'
@@ -190,13 +190,13 @@ tier as (
         programme,
         tier,
         false as is_total
-    from {{ ref('subsidy_tiers') }}
+    from {{ source('policy', 'subsidy_tiers') }}
     union distinct
     select
         programme,
         '合计' as tier,
         true as is_total
-    from {{ ref('subsidy_tiers') }}
+    from {{ source('policy', 'subsidy_tiers') }}
     union distinct
     select
         programme,
@@ -211,4 +211,21 @@ tier as (
     from {{ ref('indicators') }}
     where programme is not null
 )
+{%- endmacro %}
+
+{# Whether the standards of a row's programme and tier (of a total row: of its programme), or the rural caliber, are samples. #}
+{% macro subsidy_policy_is_sample(row) -%}
+    exists (
+        select 1
+        from {{ source('policy', 'subsidy_tiers') }} as sample_tier
+        where
+            sample_tier.is_sample
+            and sample_tier.programme = {{ row }}.programme
+            and (sample_tier.tier = {{ row }}.tier or {{ row }}.is_total)
+    )
+    or exists (
+        select 1
+        from {{ source('policy', 'calibers') }} as sample_caliber
+        where sample_caliber.caliber_kind = 'rural' and sample_caliber.is_default and sample_caliber.is_sample
+    )
 {%- endmacro %}

@@ -40,11 +40,11 @@ where
     )
 union all
 select distinct 'caliber dimension without a word: ' || dimension as lacking
-from {{ ref('caliber_members') }}
+from {{ source('policy', 'caliber_members') }}
 where dimension not in ({{ dimension_words().keys() | map('tojson') | join(', ') | replace('"', "'") }})
 union all
 select 'stage without a school type, or a school type of an unknown stage: '
     || coalesce(stages.reported_stage, types.reported_stage) as lacking
-from {{ ref('reported_stages') }} as stages
-full outer join {{ ref('school_type_stages') }} as types on stages.reported_stage = types.reported_stage
+from {{ source('policy', 'reported_stages') }} as stages
+full outer join {{ source('policy', 'school_type_stages') }} as types on stages.reported_stage = types.reported_stage
 where stages.reported_stage is null or types.reported_stage is null

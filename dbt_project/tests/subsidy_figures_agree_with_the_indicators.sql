@@ -15,7 +15,7 @@ with compared as (
         mart.rural_teacher_coverage_percent,
         mart.status as mart_status
     from {{ ref('fct_indicator') }} as fact
-    inner join {{ ref('calibers') }} as calibers on fact.caliber_id = calibers.caliber_id and calibers.is_default
+    inner join {{ source('policy', 'calibers') }} as calibers on fact.caliber_id = calibers.caliber_id and calibers.is_default
     left join {{ ref('mart_rural_subsidies') }} as mart
         on
             fact.period = mart.period

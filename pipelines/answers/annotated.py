@@ -35,8 +35,10 @@ from pipelines.answers.findings_sheet import (
 )
 from pipelines.screening.identify import is_findings_sheet
 from pipelines.workbooks.bounded import Asking, ReadLimits, Task, task_process
-from pipelines.workbooks.editing.package import MAIN, WORKBOOK_TYPE, NotEditable, Package, Styles, new_package, xml_text
+from pipelines.workbooks.editing.package import WORKBOOK_TYPE, Package, new_package
 from pipelines.workbooks.editing.sheets import Book, Cell, Notes, SheetText, area, lines_of, link_to, position, width_of
+from pipelines.workbooks.editing.styles import Styles
+from pipelines.workbooks.editing.trees import MAIN, NotEditable, xml_text
 from pipelines.workbooks.personal_data import PERSONAL_RULES, mask_personal
 from pipelines.workbooks.workbook import (
     FINDINGS_SHEET,

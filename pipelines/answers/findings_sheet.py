@@ -15,8 +15,9 @@ from pipelines.answers.receipt_page import OUTCOME_LABELS
 from pipelines.screening.explanations import MAX_REPLY, PROPOSAL_MARK, token
 from pipelines.screening.findings import Finding
 from pipelines.screening.rules import OUTCOMES
-from pipelines.workbooks.editing.package import MAIN, Styles, quoted, xml_text
 from pipelines.workbooks.editing.sheets import lines_of, link_to
+from pipelines.workbooks.editing.styles import Styles
+from pipelines.workbooks.editing.trees import MAIN, quoted, xml_text
 from pipelines.workbooks.workbook import REPLY_LABEL, TOKEN_LABEL, column_letter, runs
 
 #: Fills of ours (ARGB): told from the county's own by being just these.

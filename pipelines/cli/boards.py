@@ -77,7 +77,7 @@ def show_municipal(home: Home) -> None:
             f"{figure(_value(row))} {row['unit']}",
             f"{_side(row, 'numerator')} ÷ {_side(row, 'denominator')}",
             f"{row['coverage_n']}/{row['expected_n']}",
-            _words("status", row["status"]),
+            _words("status", row["status"]) + _sample(row),
             str(row["open_queries_n"] or ""),
             "" if row["published_value"] is None else figure(row["published_value"], 1),
         )
@@ -85,6 +85,18 @@ def show_municipal(home: Home) -> None:
     if missing := _missing(rows["missing_areas"]):
         tell(say("缺数的县区：", "Counties without figures: ") + missing)
     _tell_queries(rows.to_dicts())
+    _tell_samples(rows.to_dicts())
+
+
+def _sample(row: dict[str, Any]) -> Text:
+    """A mark at a figure that goes by a sample."""
+    return Text(say(" 示例", " sample"), style="yellow") if row["policy_is_sample"] else Text("")
+
+
+def _tell_samples(rows: list[dict[str, Any]]) -> None:
+    if any(row["policy_is_sample"] or row["standard_is_sample"] for row in rows):
+        tell(say("标“示例”的，所依据的口径或标准不是本市的正式文件，不能对外引用；见 xianbao policy show。",
+                 "Marked sample: the caliber or standard behind it is no document of the city's; see xianbao policy show."))  # fmt: skip
 
 
 def _value(row: dict[str, Any]) -> Decimal | None:
@@ -356,8 +368,8 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
         table.add_row(
             say(row["area_name"], row["area_name_en"]), f"{figure(row['value'], 4)} {row['unit']}",
             _side(row, "numerator"), _side(row, "denominator"),
-            "" if row["standard"] is None else figure(row["standard"]),
-            f"{row['coverage_n']}/{row['expected_n']}", _words("status", row["status"]), str(row["open_queries_n"] or ""),
+            _standard(row), f"{row['coverage_n']}/{row['expected_n']}", _words("status", row["status"]) + _sample(row),
+            str(row["open_queries_n"] or ""),
             *([_gap_words(row)] if first["gap_wording"] else []),
         )  # fmt: skip
     console.print(table)
@@ -370,6 +382,13 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
     if first["implausible_areas"]:
         tell(say("数值不合理的县区：", "Counties with implausible figures: ") + first["implausible_areas"])
     _tell_queries([first])
+    _tell_samples(rows.to_dicts())
+
+
+def _standard(row: dict[str, Any]) -> str:
+    if row["standard"] is None:
+        return ""
+    return figure(row["standard"]) + (say("（示例）", " (sample)") if row["standard_is_sample"] else "")
 
 
 def _gap_words(row: dict[str, Any]) -> str:

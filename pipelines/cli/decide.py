@@ -12,7 +12,7 @@ from pipelines.cli.naming import county_named, period_named, return_named
 from pipelines.cli.terminal import console, county_text, new_table, query, refuse, say, tell
 from pipelines.decisions import ACTION_LABELS, Action, DecisionRefused
 from pipelines.home import Home
-from pipelines.screening.rules import file_rules, suite
+from pipelines.screening.rules import WAIVABLE_LEVELS, level_of
 from pipelines.times import beijing_minute
 
 By = Annotated[str, typer.Option(help="由谁决定（姓名）")]
@@ -102,13 +102,10 @@ def decided_scope(home: Home, county: str | None, return_name: str | None, perio
 
 
 def waive(home: Home, rule_id: str, scope: dict[str, str | None], until: date, by: str, reason: str) -> None:
-    from pipelines.returns import current_definitions
-
-    rules = {**file_rules(), **{key: rule for code in current_definitions() for key, rule in suite(code).rules.items()}}
-    rule = rules.get(rule_id)
-    if rule is None:
+    level = level_of(rule_id)
+    if level is None:
         refuse(say(f"没有规则“{rule_id}”。规则编号见问题清单。", f"No rule {rule_id}; findings name their rules."))
-    if not rule.is_waivable:
+    if level not in WAIVABLE_LEVELS:
         refuse(
             say(f"规则 {rule_id} 不能豁免：数据读不出来、类型不对或行无法区分时，只能由县区更正。",
                 f"Rule {rule_id} cannot be waived: what cannot be read, typed or told apart has to be corrected.")

@@ -18,10 +18,12 @@ from pipelines.cli.interruption import INTERRUPTED, Interrupted, listen
 from pipelines.cli.terminal import complain, errors, refuse, say, speak, tell
 from pipelines.decisions import DecisionLogDamaged
 from pipelines.home import Home, HomeBusy
-from pipelines.municipality import ConfigurationError
+from pipelines.policy.kept import PolicyLost, refuse_lost
 from pipelines.returns import DefinitionError
+from pipelines.rule_files import use_home
 from pipelines.screening.settings import screen_settings
 from pipelines.warehouse.opened import FileUnusable, in_words
+from pipelines.yaml_mistakes import YamlMistakes
 
 
 class _Border(TyperGroup):
@@ -35,9 +37,9 @@ class _Border(TyperGroup):
             complain(say("已中断，下次运行会接着做。", "Interrupted; the next run goes on from here.") if goes_on
                      else say("已中断。", "Interrupted."))  # fmt: skip
             sys.exit(stopped.exit_code if isinstance(stopped, Interrupted) else 130)
-        except (ConfigurationError, DefinitionError) as error:
+        except (DefinitionError, YamlMistakes) as error:
             refuse(str(error))
-        except (HomeBusy, DecisionLogDamaged) as error:
+        except (HomeBusy, DecisionLogDamaged, PolicyLost) as error:
             complain(str(error))
             sys.exit(1)
         except FileUnusable as unusable:
@@ -122,6 +124,7 @@ def common(
         refuse("--lang: zh / en")
     speak(lang)
     _state["home"] = Home(home.resolve()) if home else Home.default()
+    use_home(_home().root)
     if _home().root.exists() and not _home().root.is_dir():
         refuse(say(f"{_home().root} 不是目录，不能作数据主目录。", f"{_home().root} is no folder, and so no home."))
 
@@ -148,7 +151,7 @@ def sample(
 ) -> None:
     """写一套合成的县区报送件（14 县 × 6 表 × 3 年）。Write synthetic county workbooks."""
     from pipelines.cli.checking import annotated_example
-    from pipelines.sample import is_sample_home, write_sample, write_sample_municipality
+    from pipelines.sample import is_sample_home, write_sample, write_sample_municipality, write_sample_policy
 
     home = _home()
     home.make_root()
@@ -160,6 +163,7 @@ def sample(
             say(f"{home.configuration} 是自己的配置，不放合成样例。要看样例，另指一个目录：xianbao --home 样例 sample",
                 f"{home.configuration} is your own: no sample is put there. To see it: xianbao --home sample sample")
         )  # fmt: skip
+    write_sample_policy(home.root)
     with _progress(say("写出样例", "Writing the sample")) as advance:
         report = write_sample(home.root, faults=faults, progress=advance)
     tell(
@@ -228,11 +232,12 @@ def changes(
 def rebuild() -> None:
     """只凭 raw/ 重建仓库。Rebuild the warehouse from raw/ alone."""
     from pipelines.cli.running import whole_run
+    from pipelines.policy.in_force import policy_in_force
     from pipelines.warehouse.build_database import remove_build
     from pipelines.warehouse.landing import damaged_in_raw, remember_damaged
 
     home = _home()
-    home.municipality  # noqa: B018 - a wrong configuration is told before anything is removed
+    policy_in_force(home)  # a wrong configuration or policy is told before anything is removed
     list(home.decisions)  # nor does a log that is not whole rebuild anything
     with whole_run(home):
         if damaged := damaged_in_raw(home):
@@ -254,19 +259,23 @@ def _run(
 ) -> None:
     """Run the update and say what came of it; `indicators`: with the municipal figures, as after a run that was asked for."""
     from pipelines.cli.running import run_update
+    from pipelines.operations.run_log import AnswerResult, CollectResult, CopyResult, ScreenResult
+    from pipelines.policy.in_force import policy_in_force
 
-    home.municipality  # noqa: B018 - a wrong configuration is told before anything is done
+    policy_in_force(home)  # a wrong configuration or policy is told before anything is done
+    refuse_lost(home)
     with _progress(say("审核报送件", "Screening submissions")) as advance:
         ran = run_update(home, again=again, progress=advance)
-    for told in ran.told:
-        complain(told)
+    for remark in ran.remarks:
+        complain(remark)
     names = {county.code: county.name for county in home.municipality.counties}
-    for code, problem in ran.problems.items():
+    for code, problem in ran.problems(CollectResult).items():
         source = f"{names[code]}（{code}）" if code in names else code
         complain(say(f"来源 {source} 读不出来：{problem}", f"Source {source} could not be read: {problem}"))
-    for left in (*ran.left, *ran.passed_over):
-        complain(left)
-    for code, files_n in ran.postponed.items():
+    for result in ran.of(CollectResult):
+        for left in (*result.left, *result.passed_over):
+            complain(left)
+    for code, files_n in ((code, n) for result in ran.of(ScreenResult) for code, n in result.postponed.items()):
         complain(
             say(
                 f"{names.get(code, code)}有 {files_n} 件本次没有审核：一次运行留给它的处理时间（limits.county_seconds）已经用完。"
@@ -274,9 +283,9 @@ def _run(
                 f"{files_n} files of {code} were left for the next run: its share of one run's time is used up.",
             )
         )
-    for where, problem in ran.uncopied.items():
+    for where, problem in ran.problems(CopyResult).items():
         complain(say(f"PostgreSQL 副本（{where}）：{problem}", f"Copy in PostgreSQL ({where}): {problem}"))
-    for code, problem in ran.undelivered.items():
+    for code, problem in ran.problems(AnswerResult).items():
         complain(
             say(
                 f"{code} 的回执没有送到，下次再送：{problem}",
@@ -285,7 +294,7 @@ def _run(
         )
     if ran.failure:
         complain(say("系统故障，不是县区的错：", "System fault, not a county's mistake:"))
-        complain(ran.failure)
+        complain(say(ran.failure.chinese, ran.failure.english))
         errors.print(
             say(
                 "已发布的指标库保持不变；故障排除后再运行即可。",
@@ -293,12 +302,16 @@ def _run(
             )
         )
         sys.exit(1)
-    if not ran.changed and not ran.screened_n:
+    if ran.refused:
+        complain(ran.refused)
+        if not home.published.exists():
+            sys.exit(1)
+    elif not ran.is_changed and not ran.screened_n:
         tell(say("没有新的报送件，指标库已是最新，未做任何更改。", "Nothing new: the published file is up to date."))
     else:
         tell(
-            say(f"新收 {ran.landed_n} 件，审核 {ran.screened_n} 件，构建 {ran.nodes_n} 个模型与检验。",
-                f"{ran.landed_n} submissions landed, {ran.screened_n} screened, {ran.nodes_n} models and tests built.")
+            say(f"新收 {ran.collected_n} 件，审核 {ran.screened_n} 件，构建 {ran.nodes_n} 个模型与检验。",
+                f"{ran.collected_n} submissions landed, {ran.screened_n} screened, {ran.nodes_n} models and tests built.")
         )  # fmt: skip
     if indicators:
         boards.show_municipal(home)
@@ -312,7 +325,22 @@ def _run(
                     f"System fault: {submission_id[:16]} not screened ({fault}); the others are, and it is tried again.",
                 )
             )
+    if ran.faults or ran.refused:
         sys.exit(1)
+
+
+@app.command()
+def runs(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="运行编号（前几位即可）：看它每一步")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="最近多少次")] = 20,
+) -> None:
+    """最近的运行：收了什么，审了什么，每一步用时，哪里出了故障。The last runs, or one of them step by step."""
+    from pipelines.cli.runs import show_run, show_runs
+
+    if run_id:
+        show_run(_home(), run_id)
+    else:
+        show_runs(_home(), limit)
 
 
 @app.command()
@@ -409,6 +437,33 @@ def bundle(out: Annotated[Path, typer.Option(help="规则包文件")] = Path("xi
     tell(say(f"已写出规则包 {out}，请发给各县区。", f"Wrote the rule bundle {out}."))
 
 
+@app.command()
+def indicators(
+    which: Annotated[str | None, typer.Argument(help="指标代码或名称；不写则列出全部")] = None,
+) -> None:
+    """有哪些指标，各是怎样算的。The indicators, and how each is computed."""
+    from pipelines.cli.indicators import show_indicators
+
+    show_indicators(_home(), which)
+
+
+@app.command()
+def rules(
+    which: Annotated[
+        str | None, typer.Argument(metavar="RETURN", help="报表的表号、名称或代码，如 XB02；不写则列出各表有几条")
+    ] = None,
+    version: Annotated[int | None, typer.Option(help="表式的版本；默认最新")] = None,
+    shape: Annotated[
+        str, typer.Option("--format", help="table：逐条说明；gx：Great Expectations 能读的套件（JSON）")
+    ] = "table",
+    out: Annotated[Path | None, typer.Option(help="--format gx 写到哪个文件；默认写到屏幕")] = None,
+) -> None:
+    """一张报表的审核规则，逐条说明。The rules of a return, in words."""
+    from pipelines.cli.rules import show_rules
+
+    show_rules(which, version, shape, out)
+
+
 decisions = typer.Typer(
     no_args_is_help=True, help="市局的决定：审定、退回、锁定、解锁、豁免、撤销。Decisions of the bureau."
 )
@@ -485,6 +540,31 @@ def decide_revoke(
 def decide_log() -> None:
     """全部决定，并核对记录完整。Every decision, and whether the log is whole."""
     decide.show_log(_home())
+
+
+policy = typer.Typer(
+    no_args_is_help=True,
+    help="本市的口径、标准、补助标准：检查、列出现行的。The policy of the home: check it, show it.",
+)
+app.add_typer(policy, name="policy")
+
+
+@policy.command("check")
+def policy_check() -> None:
+    """检查 policy/ 下的各表，一次列出全部错误；有错误时退出码为 2。Check the tables of policy/, all mistakes at once."""
+    from pipelines.cli.policy import check_policy
+
+    check_policy(_home())
+
+
+@policy.command("show")
+def policy_show(
+    table: Annotated[str | None, typer.Argument(help="哪张表，如 standards；默认列出各表")] = None,
+) -> None:
+    """现行的政策及每一行的出处。What is in force, and where each row comes from."""
+    from pipelines.cli.policy import show_policy
+
+    show_policy(_home(), table)
 
 
 quarantine = typer.Typer(

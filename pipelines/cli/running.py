@@ -1,11 +1,11 @@
-"""Running the update job in this process: the same assets as the daemon's, one run, recorded in the same Dagster instance."""
+"""Running the update job in this process: the same assets as the daemon's, one run, recorded in the same Dagster
+instance."""
 
 import logging
 import os
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +13,9 @@ from pipelines.cli.interruption import Interrupted, noted
 from pipelines.cli.terminal import errors, say
 from pipelines.files import closed_to_others
 from pipelines.home import PROJECT, Home
-from pipelines.warehouse.opened import in_words
+from pipelines.operations.run_log import Reason, RunLog, RunResult
 
 _NOT_COPIED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
-#: What DuckDB raises when a database file of ours, or what it needs on disk or in memory, cannot be had.
-_OF_A_FILE = frozenset(["IOException", "OutOfMemoryException", "SerializationException", "FatalException"])
-
-
-_CHINESE = re.compile(r"[^\n]*[\u4e00-\u9fff]")
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a run came to, from the metadata of its materialisations. `failure`: the failing step's words, None when none; `told`:
-    what was not as it should be and what was done about it (Chinese)."""
-
-    failure: str | None
-    landed_n: int
-    known_n: int
-    screened_n: int
-    nodes_n: int
-    changed: bool
-    problems: dict[str, str]
-    undelivered: dict[str, str]
-    uncopied: dict[str, str]
-    faults: dict[str, str]
-    left: list[str]
-    passed_over: list[str]
-    told: list[str]
-    postponed: dict[str, int]
 
 
 def dagster_environment(home: Home) -> dict[str, str]:
@@ -62,9 +36,10 @@ def run_update(
     *,
     again: tuple[str | None, str | None] = (None, None),
     progress: Callable[[int, int], None] | None = None,
-) -> Ran:
-    """Collect, screen, model and publish, while no other run does. Raises ConfigurationError before anything is done when the
-    configuration is wrong, HomeBusy when another run does not end, and Interrupted when the process is told to stop."""
+) -> RunResult:
+    """Collect, screen, model and publish, while no other run does. Raises ConfigurationError before anything is done
+    when the configuration is wrong, HomeBusy when another run does not end, and Interrupted when the process is told to
+    stop."""
     import dagster  # noqa: F401 - what is not installed is told before the home is held
 
     with closed_to_others(), noted() as which:
@@ -93,12 +68,12 @@ def _run_job(
     again: tuple[str | None, str | None],
     progress: Callable[[int, int], None] | None,
     interruption: Callable[[], int | None],
-) -> Ran:
+) -> RunResult:
     os.environ.update(dagster_environment(home))
     import dagster as dg
     from dagster._core.instance.ref import InstanceRef
 
-    from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
+    from pipelines.orchestration.code_location import UPDATE_JOB, build_defs, county_range
     from pipelines.orchestration.history import forget_old_runs
     from pipelines.orchestration.liveness import bury_dead_runs
 
@@ -122,44 +97,24 @@ def _run_job(
                 instance.report_run_canceled(run, "已中断，下次运行会接着做。")
             raise Interrupted(number, goes_on=True)
         forget_old_runs(home, instance)
-    metadata: dict[str, dict[str, Any]] = {}
-    for event in result.get_asset_materialization_events():
-        materialization = event.step_materialization_data.materialization
-        path = "/".join(materialization.asset_key.path)
-        metadata[path] = {name: value.value for name, value in materialization.metadata.items()}
-    failure = None
-    if not result.success:
-        failed = [event for event in result.all_events if event.is_step_failure]
-        failure = "\n".join(
-            f"{event.step_key}: {_cause(event.step_failure_data.error)}" for event in failed
-        ) or "the run failed"  # fmt: skip
-    pulled = [metadata.get("raw/submissions", {}), metadata.get("raw/references", {})]
-    return Ran(
-        failure=failure,
-        landed_n=sum(int(one.get("landed", 0)) for one in pulled),
-        known_n=sum(int(one.get("already_known", 0)) for one in pulled),
-        screened_n=int(metadata.get("landing/submission", {}).get("screened", 0)),
-        nodes_n=int(metadata.get("warehouse/unpublished", {}).get("nodes", 0)),
-        changed=bool(metadata.get("warehouse/xianbao", {}).get("changed", False)),
-        problems={code: text for one in pulled for code, text in (one.get("problems") or {}).items()},
-        faults={name: text for one in metadata.values() for name, text in (one.get("faults") or {}).items()},
-        told=list(dict.fromkeys(text for one in metadata.values() for text in (one.get("told") or []))),
-        uncopied=dict(metadata.get("warehouse/postgres", {}).get("problems") or {}),
-        undelivered=dict(metadata.get("warehouse/outbox", {}).get("problems") or {}),
-        left=[text for one in pulled for text in (one.get("left_for_next_time") or [])],
-        passed_over=[text for one in pulled for text in (one.get("passed_over") or [])],
-        postponed=dict(metadata.get("landing/submission", {}).get("postponed") or {}),
+    ran = RunLog(home.run_log).get(result.run_id) or RunResult(result.run_id, UPDATE_JOB, datetime.now(UTC))
+    if not result.success and ran.failure is None:
+        ran.failure = _failure(ran, [event for event in result.all_events if event.is_step_failure])
+    return ran
+
+
+def _failure(ran: RunResult, failed: Sequence[Any]) -> Reason:
+    """Why a run failed: as its steps say, else as Dagster does of what failed outside of a step's work."""
+    told = {record.step: record.failure for record in ran.steps if record.failure}
+    told = told or {event.step_key: _of_dagster(event.step_failure_data.error) for event in failed}
+    if not told:
+        return Reason("the run failed", "the run failed")
+    return Reason(
+        "\n".join(f"{step}: {failure.chinese}" for step, failure in told.items()),
+        "\n".join(f"{step}: {failure.english}" for step, failure in told.items()),
     )
 
 
-def _cause(error: Any) -> str:
-    while error is not None and error.cause is not None:
-        error = error.cause
-    if error is None:
-        return ""
-    if error.cls_name in _OF_A_FILE:
-        unusable = in_words(error.message.removeprefix(f"{error.cls_name}: ").partition(": ")[2] or error.message)
-        return say(unusable.chinese, unusable.english)
-    own_words = error.message.removeprefix(f"{error.cls_name}: ").partition(": ")[2]
-    # What we say of ourselves we say in words; whatever else fails is named as what it is.
-    return own_words.strip() if _CHINESE.match(own_words) else f"{error.cls_name}: {error.message}".strip()
+def _of_dagster(error: Any) -> Reason:
+    words = error.message.strip() if error is not None else ""
+    return Reason(words, words)

@@ -13,12 +13,19 @@ from pipelines.cli.terminal import refuse, say, tell
 from pipelines.home import Home
 from pipelines.municipality import NewArea, NewCalendarEntry, write_template
 from pipelines.periods import Period, parse_period
+from pipelines.policy.starter import README, write_policy_folder
 from pipelines.returns import ReturnDefinition, current_definitions
 from pipelines.times import beijing_day
 
 _CODE_AND_NAME = re.compile(r"\s*(?P<code>[0-9]{6})[\s:：=,，、]*(?P<name>\S.*?)\s*")
 #: Days after which a filing is due, as an example: of a school year from its first day, else from the period's last.
-_DUE = {"school_year": ("start", 45), "calendar_year": ("end", 60), "quarter": ("end", 20), "month": ("end", 20)}
+_DUE = {
+    "school_year": ("start", 45),
+    "calendar_year": ("end", 60),
+    "semester": ("end", 20),
+    "quarter": ("end", 20),
+    "month": ("end", 20),
+}
 
 
 def write_configuration(
@@ -58,6 +65,11 @@ def write_configuration(
         say(f"已写出 {home.configuration}：{of_city.name}，{len(areas)} 个县区。请按注释核对报送日历和截止日期。",
             f"Wrote {home.configuration}: {of_city.name}, {len(areas)} counties. Check the calendar as its comments say.")
     )  # fmt: skip
+    if write_policy_folder(home):
+        tell(
+            say(f"已写出 {home.policy}：口径、标准、补助标准等。请按其中的 {README} 换成本市的文件，再运行 xianbao policy check。",
+                f"Wrote {home.policy}: calibers, standards, tiers. Replace the samples as its {README} says, then: xianbao policy check.")
+        )  # fmt: skip
 
 
 def _ask(chinese: str, english: str) -> str:
@@ -119,6 +131,7 @@ def _earliest(kind: str, today: date) -> Period:
     return parse_period(
         {
             "school_year": f"{year - 1}-{year}",
+            "semester": f"{year - 1}-{year}S1",
             "calendar_year": f"{year}",
             "quarter": f"{year}Q1",
             "month": f"{year}-01",

@@ -11,10 +11,9 @@ from pipelines.cli.naming import county_named, period_named, return_named
 from pipelines.cli.terminal import query, refuse, say, tell
 from pipelines.files import replace_file
 from pipelines.home import Home
-from pipelines.municipality import County
+from pipelines.municipality import County, CountyName
 from pipelines.periods import Period, parse_period
 from pipelines.returns import ReturnDefinition, current_definitions
-from pipelines.screening.identify import CountyName
 from pipelines.templates.prefill import prefilled
 from pipelines.templates.template import known_rows, template_name, template_workbook
 

@@ -172,7 +172,8 @@ def _verdict_words(judged: dict[str, Any]) -> str:
     if judged["is_standard_met"] is None:
         return said + say("不作判定", "not judged")
     met = say("达到", "meets") if judged["is_standard_met"] else say("未达到", "misses")
-    return said + met + say("标准 ", " the standard ") + f"{judged['standard']:f}"
+    sample = say("（示例）", " (a sample)") if judged["standard_is_sample"] else ""
+    return said + met + say("标准 ", " the standard ") + f"{judged['standard']:f}" + sample
 
 
 def _add_source(node: Tree, source: Source, cells_n: int) -> None:

@@ -1,17 +1,14 @@
 """The public profile: a copy of the published tables that holds only what may leave the bureau.
 
-Belongs here: reading the declaration, and which equations a reader knows between records. What is a record, and which tables, columns
-and indicators belong to one, is data (`public.yaml`); the rule by which records are hidden is `suppression`. What is not declared is
-left out: nothing is ever shown that the rule has not looked at.
+Belongs here: reading the declaration, and putting the equations that a reader knows between records into numbers. What is a record,
+which tables, columns and indicators belong to one, and what adds up to what in it, is data (`public.yaml`); the rule by which records
+are hidden is `suppression`. What is not declared is left out: nothing is ever shown that the rule has not looked at.
 
 A record of the enrolment table is an area, period and stage **in all calibers**, since the pupils are the same ones; of the pay table
 an area and year; of the subsidy table an area, period, programme and tier. Indicators belong to the record whose figures they are,
 so that hiding a record hides its indicators, in this period and where they are shown as those of the period before.
 
-Known to every reader: the city is the sum of its counties; compulsory education of primary and junior; girls and boys make the
-pupils (not in pre-school, where the form splits other children by sex); the same pupils, teachers and civil servants stand under
-each caliber; a programme is the sum of its tiers; the year's money and months are those of its quarters or months. A year's row of
-subsidies shows no heads, but its months and money would tell them: it is hidden with any small count of its periods.
+Known to every reader of any record: the city is the sum of its counties. What else is known is declared with the record.
 """
 
 from collections import defaultdict
@@ -40,38 +37,52 @@ Record = tuple[str, ...]
 #: record, caliber (or nothing), measure.
 Cell = tuple[Record, str, str]
 _MARKED = "is_suppressed"
-_TOTAL_TIER = "合计"
-_SAME_IN_EACH_CALIBER = {
-    "enrolled_n",
-    "enrolled_under_3_n",
-    "enrolled_female_n",
-    "enrolled_male_n",
-    "official_age_enrolled_n",
-    "teachers",
-    "civil_servants",
-}
-#: Not additive over stages: pupils of the age in this stage or above are counted in another way for each.
-_NOT_OVER_STAGES = {"official_age_enrolled_n"}
-#: Teacher-months → the heads that they tell when divided by the months.
-_MONTHS_OF = {
-    "paid_teacher_months_n": "teachers_paid_by_months",
-    "entitled_teacher_months_n": "teachers_entitled_by_months",
-}
-_OVER_TIME = {"due_yuan", "due_recomputed_yuan", "paid_yuan", "arrears_yuan", *_MONTHS_OF}
+_LEAST = "least_"
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Total(_Strict):
+    """`total` of a key is the sum of `parts`, or of all others where none are named; not of the measures `without`."""
+
+    total: str
+    parts: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+class Sum(_Strict):
+    """Within a row: `total` = Σ `of` − Σ `less`."""
+
+    total: str
+    of: tuple[str, ...]
+    less: tuple[str, ...] = ()
+
+
+class OfYear(_Strict):
+    """A record's year beside its quarters or months. `sums`: measures of which the year is the sum. `months_of_heads`: of these, those
+    that tell heads when divided by the months. `heads`: counts that no row of a year shows but its `sums` would tell, so that the year
+    is hidden with any small one of its periods."""
+
+    sums: tuple[str, ...]
+    months_of_heads: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+
+
 class RecordOf(_Strict):
     """What is shown or hidden as one: the rows of `table` that agree in period, area and `keys`, and the `indicators` that rest on their
-    figures. `of`: key → the SQL by which dim_indicator (as `i`) says to which record an indicator belongs."""
+    figures. `of`: key → the SQL by which dim_indicator (as `i`) says to which record an indicator belongs. What a reader knows of its
+    figures: `totals` by key, `sums` within a row, what is the `same_in_calibers`, and the `year`."""
 
     table: str
     keys: tuple[str, ...]
     of: dict[str, str]
     indicators: tuple[str, ...]
+    totals: dict[str, Total] = {}
+    sums: tuple[Sum, ...] = ()
+    same_in_calibers: tuple[str, ...] = ()
+    year: OfYear = OfYear(sums=())
 
 
 class PublicTable(_Strict):
@@ -116,6 +127,8 @@ class Declared(_Strict):
                 raise ValueError(f"{record.table}: period, area_code and the keys of its record are to be kept")
             if set(record.of) != set(record.keys):
                 raise ValueError(f"{record.table}: `of` names each key")
+            if not set(record.totals) <= set(record.keys):
+                raise ValueError(f"{record.table}: a total is one of a key")
         for name, table in self.tables.items():
             if not {*table.persons, *table.additive} <= set(table.figures):
                 raise ValueError(f"{name}: persons and additive are figures")
@@ -123,6 +136,12 @@ class Declared(_Strict):
                 raise ValueError(f"{name}: figures without a record")
             if name in self.internal.tables:
                 raise ValueError(f"{name}: both public and internal")
+        for record in self.records.values():
+            counted = {*self.tables[record.table].persons, *self.tables[record.table].additive}
+            known = {*record.same_in_calibers, *record.year.sums, *record.year.heads, *record.year.months_of_heads}
+            known |= {name for one in record.sums for name in (one.total, *one.of, *one.less)}
+            if unknown := sorted(known - counted):
+                raise ValueError(f"{record.table}: {unknown} are neither persons nor additive")
         return self
 
     def record_of_table(self, table: str) -> tuple[str, RecordOf] | None:
@@ -318,23 +337,18 @@ def records_to_hide(connection: duckdb.DuckDBPyConnection, threshold: int) -> se
 
 
 def _add_heads_of_years(values: dict[Cell, Any], persons: set[Cell], spans: Mapping[str, tuple[int, int]]) -> None:
-    """Heads that months and money would tell: teacher-months ÷ months, and the least count of a year's periods."""
+    """Heads that months and money would tell: months of heads ÷ months, and the least count of a year's periods."""
     for (record, caliber, measure), value in list(values.items()):
         kind, period, *rest = record
-        if kind != "subsidy":
-            continue
         year, months = spans[period]
-        if measure in _MONTHS_OF:
-            cell = (record, caliber, _MONTHS_OF[measure])
+        known = declared().records[kind].year
+        if measure in known.months_of_heads:
+            cell = (record, caliber, f"heads_{measure}")
             values[cell] = Decimal(value) / months
             persons.add(cell)
         yearly = (kind, str(year), *rest)
-        if (
-            measure in ("teachers_entitled_n", "teachers_paid_n")
-            and value > 0
-            and (yearly, caliber, "paid_yuan") in values
-        ):
-            cell = (yearly, caliber, f"least_{measure}")
+        if measure in known.heads and value > 0 and any((yearly, caliber, one) in values for one in known.sums):
+            cell = (yearly, caliber, f"{_LEAST}{measure}")
             values[cell] = min(value, values.get(cell, value))
             persons.add(cell)
 
@@ -346,28 +360,31 @@ def _equations(
     of_caliber: dict[tuple[Record, str], list[Cell]] = defaultdict(list)
     parts: dict[tuple[str, Cell], list[Cell]] = defaultdict(list)
     for cell in values:
-        (kind, period, area, *rest), caliber, measure = cell
-        if measure.startswith("least_"):
+        record, caliber, measure = cell
+        kind, period, area, *rest = record
+        if measure.startswith(_LEAST):
             continue
+        known = declared().records[kind]
         if area in parents:
             parts["area", ((kind, period, parents[area], *rest), caliber, measure)].append(cell)
-        if kind == "enrolment" and rest[0] in ("小学", "初中") and measure not in _NOT_OVER_STAGES:
-            parts["stage", ((kind, period, area, "义务教育"), caliber, measure)].append(cell)
-        if kind == "subsidy" and rest[1] != _TOTAL_TIER:
-            parts["tier", ((kind, period, area, rest[0], _TOTAL_TIER), caliber, measure)].append(cell)
-        if kind == "subsidy" and measure in _OVER_TIME and period != str(spans[period][0]):
-            parts["time", ((kind, str(spans[period][0]), area, *rest), caliber, measure)].append(cell)
-        if kind == "enrolment" and measure in ("enrolled_female_n", "enrolled_male_n"):
-            parts["sex", (cell[0], caliber, "enrolled_n")].append(cell)
-        if measure in _SAME_IN_EACH_CALIBER:
-            of_caliber[cell[0], measure].append(cell)
-    for (what, total), cells in parts.items():
-        if total in values:
-            equation = {**dict.fromkeys(cells, 1), total: -1}
-            under_3 = (*total[:2], "enrolled_under_3_n")
-            if what == "sex" and under_3 in values:  # both sexes count them, the pupils of the rate do not
-                equation[under_3] = -1
-            equations.append(equation)
+        for place, key in enumerate(known.keys):
+            total = known.totals.get(key)
+            is_part = total and rest[place] != total.total and (not total.parts or rest[place] in total.parts)
+            if total and is_part and measure not in total.without:
+                parts[
+                    key, ((kind, period, area, *rest[:place], total.total, *rest[place + 1 :]), caliber, measure)
+                ].append(cell)
+        if measure in known.year.sums and period != str(spans[period][0]):
+            parts["year", ((kind, str(spans[period][0]), area, *rest), caliber, measure)].append(cell)
+        if measure in known.same_in_calibers:
+            of_caliber[record, measure].append(cell)
+        for one in known.sums:
+            if measure == one.total and (
+                of := [(record, caliber, name) for name in one.of if (record, caliber, name) in values]
+            ):
+                less = [(record, caliber, name) for name in one.less if (record, caliber, name) in values]
+                equations.append({**dict.fromkeys(of, 1), **dict.fromkeys([cell, *less], -1)})
+    equations += [{**dict.fromkeys(cells, 1), total: -1} for (_, total), cells in parts.items() if total in values]
     for cells in of_caliber.values():
         # Where one caliber covers fewer counties than another, the totals differ and are no secret of each other.
         equations += [{first: 1, second: -1} for first, second in pairwise(cells) if values[first] == values[second]]

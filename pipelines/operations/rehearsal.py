@@ -46,12 +46,13 @@ def rehearse(home: Home, again: Scope, *, progress: Callable[[int, int], None] |
         if batch.altered:
             told = "；".join(batch.screening.faults[submission_id] for submission_id in sorted(batch.altered))
             raise ReconstructionFault(f"有报送件不能试审：{told}。")
-        connection.begin()
-        try:
-            land_batch(connection, entries, batch, ())
-            after = _judgements(connection)
-        finally:
+        after: dict[tuple[str, str, str, str], tuple[str, dict[str, int]]] = {}
+
+        def settle(_context: object) -> None:
+            after.update(_judgements(connection))
             connection.rollback()
+
+        land_batch(connection, home, entries, batch, (), settle)
     affected = []
     for slot in sorted(after):
         was, now = before.get(slot), after[slot]

@@ -37,7 +37,13 @@ def _words(instance: dg.DagsterInstance, run_id: str) -> str:
             while error is not None and error.cause is not None:
                 error = error.cause
             if error is not None:
-                return " ".join(error.message.split())[:_LONGEST]
+                return _innermost(error.message)[:_LONGEST]
             if event is not None and kind is dg.DagsterEventType.RUN_FAILURE:
                 told = told or " ".join((event.message or "").split())
     return told[:_LONGEST]
+
+
+def _innermost(message: str) -> str:
+    """The words of the cause that a message tells last: of what failed in another process the causes arrive as one text."""
+    cause = message.rsplit("caused by the following exception:\n", maxsplit=1)[-1]
+    return " ".join(cause.split("\nStack Trace:")[0].split())

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.home import Home
+from pipelines.operations.run_log import RunLog
 
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 #: The first time there may be years of them; the rest is left for the next time.
@@ -23,6 +24,8 @@ def forget_old_runs(
     home: Home, instance: dg.DagsterInstance, *, now: datetime | None = None, at_most: int = _AT_ONCE
 ) -> int:
     """Forget finished runs beyond `limits.history_runs` and those older than `limits.history_days`; returns how many.
+
+    The log of runs keeps as many.
 
     The newest materialisation of an asset goes with its run: what was last made so long ago shows as never made.
     """
@@ -35,6 +38,7 @@ def forget_old_runs(
         old = [record.dagster_run.run_id for record in _finished(instance, beyond)]
     for run_id in old:
         _forget(instance, run_id)
+    RunLog(home.run_log).keep_newest(limits.history_runs)
     return len(old)
 
 

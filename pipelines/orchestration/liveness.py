@@ -6,13 +6,17 @@ Dagster's default launcher does not notice a killed process: its run counts as s
     warehouse/private/runs/<run id>     locked by the run's process as long as it lives, released by the kernel
 """
 
-import fcntl
-from typing import IO
+from __future__ import annotations
 
-import dagster as dg
+import fcntl
+from typing import IO, TYPE_CHECKING
 
 from pipelines.files import aside_name
 from pipelines.home import Home
+from pipelines.operations.run_log import KILLED, RunLog
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _signs: dict[str, IO[str]] = {}
 
@@ -31,8 +35,21 @@ def show_life(home: Home, run_id: str) -> bool:
     return True
 
 
+def is_alive(home: Home, run_id: str) -> bool:
+    """Whether the process of a run that has not ended is at work."""
+    try:
+        with (home.private / "runs" / run_id).open() as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def bury_dead_runs(home: Home, instance: dg.DagsterInstance) -> list[str]:
-    """Mark as failed every unfinished run that gave a sign of life and gives it no longer.
+    """Mark as failed, and in the log of runs as killed, every unfinished run that gave a sign of life and gives it no
+    longer.
 
     Returns their ids. The signs of runs that ended by themselves go too.
     """
@@ -43,6 +60,7 @@ def bury_dead_runs(home: Home, instance: dg.DagsterInstance) -> list[str]:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
+            RunLog(home.run_log).end(sign.name, KILLED)
             run = instance.get_run_by_id(sign.name)
             if run is not None and not run.is_finished:
                 instance.report_run_failed(run, "the run's process has died")

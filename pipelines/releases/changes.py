@@ -8,8 +8,6 @@ rules or the program have changed. Contributions and residual sum to the change 
 The experiment runs in a home aside, on a copy of the landed tables: nothing is screened again, and nothing published is touched.
 """
 
-import csv
-import io
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,12 +20,16 @@ import duckdb
 from pipelines.files import folder_aside
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawDamaged, RawStore
+from pipelines.policy.in_force import PolicyFiles, lay_over
+from pipelines.policy.kept import held_files, home_with
 from pipelines.releases.reconstruct import restore
 from pipelines.releases.release import Manifest, ReleaseLog
 from pipelines.screening.compare import NotComparable, changed_cells
 from pipelines.screening.settings import screen_settings
 from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import LATEST, insert_rows, open_build_database, write_control
+from pipelines.warehouse.landed_declarations import land_declarations
+from pipelines.warehouse.landed_policy import write_policy
 from pipelines.warehouse.landing import sender_names
 from pipelines.warehouse.opened import opened
 
@@ -129,10 +131,10 @@ class Changes:
 
 @dataclass(frozen=True)
 class _State:
-    """One set of inputs: filings in force, seeds by file name, the configuration."""
+    """One set of inputs: filings in force, files of policy, the configuration."""
 
     filings: frozenset[tuple[str, str, str, str]]
-    seeds: dict[str, bytes]
+    policy: PolicyFiles
     configuration: bytes
 
 
@@ -183,20 +185,20 @@ def _state_of(log: ReleaseLog, manifest: Manifest, file: Path) -> _State:
         ).fetchall()
     return _State(
         frozenset((row[0], row[1], row[2], row[3]) for row in filings),
-        {name: log.held(sha256) for name, sha256 in manifest.inputs.seeds.items()},
+        held_files(log.home, manifest.inputs.policy),
         log.held(manifest.inputs.configuration),
     )
 
 
 def _swap(state: _State, end: _State, cause: str) -> _State:
     if cause == "calibers":
-        return _State(state.filings, end.seeds, state.configuration)
+        return _State(state.filings, end.policy, state.configuration)
     if cause == "counties":
-        return _State(state.filings, state.seeds, end.configuration)
+        return _State(state.filings, state.policy, end.configuration)
     population = cause == "population"
     kept = {filing for filing in state.filings if (filing[1] == "population") != population}
     taken = {filing for filing in end.filings if (filing[1] == "population") == population}
-    return _State(frozenset(kept | taken), state.seeds, state.configuration)
+    return _State(frozenset(kept | taken), state.policy, state.configuration)
 
 
 def _published_figures(file: Path) -> dict[FigureKey, Figure]:
@@ -239,9 +241,11 @@ def _workbench(home: Home) -> Iterator[Callable[[_State], dict[FigureKey, Figure
             aside.configuration.write_bytes(state.configuration)
             with open_build_database(aside) as connection:
                 write_control(connection, Home(root))  # read anew
+                # Each was in order beside its own configuration; here it may stand beside the other's.
+                in_force = lay_over(state.policy)
+                write_policy(connection, in_force)
+                land_declarations(connection, home_with(root, state.policy), in_force)
                 _replace_filings(connection, state.filings)
-                for name, content in state.seeds.items():
-                    _replace_seed(connection, root, name, content)
             dbt.build_figures(aside)
             with duckdb.connect(str(aside.marts_database), read_only=True) as connection:
                 return _figures(connection)
@@ -260,29 +264,6 @@ def _replace_filings(connection: duckdb.DuckDBPyConnection, chosen: frozenset[tu
         """INSERT INTO landing.filing_version
            SELECT * REPLACE ('accepted' AS verdict, NULL AS answers_submission_id) FROM landing.every_version
            SEMI JOIN chosen USING (submission_id, return_code, county_code, period)"""
-    )
-
-
-def _replace_seed(connection: duckdb.DuckDBPyConnection, root: Path, name: str, content: bytes) -> None:
-    """Put a seed's rows of another day in place of today's; columns that one of the two does not have are left out."""
-    table = Path(name).stem
-    today = {
-        row[0]
-        for row in connection.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'seeds' AND table_name = ?", [table]
-        ).fetchall()
-    }
-    if not today:
-        return
-    then = next(csv.reader(io.StringIO(content.decode("utf-8-sig"))), [])
-    shared = ", ".join(f'"{column}"' for column in then if column in today)
-    file = root / name
-    file.write_bytes(content)
-    connection.execute(f"DELETE FROM seeds.{table}")
-    connection.execute(
-        f"""INSERT INTO seeds.{table} ({shared})
-            SELECT {shared} FROM read_csv(?, header = true, all_varchar = true, delim = ',', quote = '"', nullstr = '')""",
-        [str(file)],
     )
 
 

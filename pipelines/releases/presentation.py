@@ -37,7 +37,33 @@ _NAMES = {
     "indicator_code": ("dim_indicator", "indicator_code", "indicator_name", "indicator_code"),
     "caliber_id": ("dim_caliber", "caliber_id", "caliber_name", "caliber_id"),
 }
-_UNITS = frozenset(["%", "人", "元", "元/人", "元/人·月", "人·月", "校", "个", "件", "行", "天", "位", "比值"])
+_UNITS = frozenset(
+    [
+        "%",
+        "人",
+        "元",
+        "元/人",
+        "元/人·月",
+        "人·月",
+        "校",
+        "个",
+        "件",
+        "行",
+        "天",
+        "位",
+        "比值",
+        "平方米",
+        "册",
+        "间",
+        "台",
+        "套",
+        "节",
+        "学时",
+        "课时",
+        "次",
+        "人次",
+    ]
+)
 _IN_BRACKETS = re.compile(r"（([^（）]*)）")
 
 

@@ -9,8 +9,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from pipelines.releases.release import (
 from pipelines.screening.rules import rule_set_version
 from pipelines.warehouse.build_database import dirty_returns, get_state, open_screened, set_state
 from pipelines.warehouse.dbt import docs_page, project_digest
+from pipelines.warehouse.landed_policy import landed_files, samples_in_force
 from pipelines.warehouse.opened import FileUnusable, MartsNotOurs, opened
 
 #: Opens in every DuckDB client from 1.2 on; the default of 2.0 opens in no 1.x client.
@@ -52,7 +53,7 @@ _RELEASE = {
     "submissions_n": ("BIGINT", "在用报送件数（件）"),
     "code_version": ("VARCHAR", "程序版本与源码摘要"),
     "rule_set_version": ("VARCHAR", "审核规则版本"),
-    "model_version": ("VARCHAR", "指标模型与口径种子版本"),
+    "model_version": ("VARCHAR", "指标模型版本"),
 }
 _RELEASE_INPUT = {
     "return_code": ("VARCHAR", "报表"),
@@ -71,13 +72,16 @@ class PublishFault(RuntimeError):
 @dataclass(frozen=True)
 class Published:
     """What a publish came to. `changed` is false when the published file already was this release; `told`: what was not as it was
-    left, and has been put right (Chinese)."""
+    left, and has been put right (Chinese); `samples`: title of a table of policy → how many of its rows in force are samples;
+    `refused`: why nothing was published, whatever lay there before (Chinese)."""
 
-    release_id: str
+    release_id: str | None
     path: Path
     size_bytes: int
     changed: bool
     told: tuple[str, ...] = ()
+    samples: dict[str, int] = field(default_factory=dict)
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,10 @@ def publish(home: Home, *, database: str | None = None) -> Published:
     wrong = what_is_wrong(home, newest)
     published = published_release(home) if wrong is None else None
     with open_screened(home, database) as connection:
+        samples = samples_in_force(connection)
+        if samples and home.municipality.publish.require_policy:
+            size_bytes = home.published.stat().st_size if home.published.exists() else 0
+            return Published(published, home.published, size_bytes, False, samples=samples, refused=refusal(samples))
         is_clean = not dirty_returns(connection)
         built = get_state(connection, "built")
         is_newest = newest is not None and newest.release_id == published == built
@@ -129,7 +137,7 @@ def publish(home: Home, *, database: str | None = None) -> Published:
             # As versions before kept it: what happens to the one happens to the other.
             if (kept := log.kept_file(newest)) and kept.samefile(home.published):
                 log.keep(newest, home.published)
-            return Published(newest.release_id, home.published, home.published.stat().st_size, False, told)
+            return Published(newest.release_id, home.published, home.published.stat().st_size, False, told, samples)
         inputs = _inputs(connection, home)
         _refuse_emptiness(connection, home)
         left = get_state(connection, "marts_left")
@@ -153,7 +161,16 @@ def publish(home: Home, *, database: str | None = None) -> Published:
         connection.execute("DELETE FROM control.dirty_return")
         connection.commit()
     told = (f"发布库 {home.published.name} {wrong}；已由发布 {stamped.release_id} 取代。",) if wrong else ()
-    return Published(stamped.release_id, home.published, home.published.stat().st_size, changed, told)
+    return Published(stamped.release_id, home.published, home.published.stat().st_size, changed, told, samples)
+
+
+def refusal(samples: Mapping[str, int]) -> str:
+    """Why nothing is published on samples, where the configuration asks for official policy (Chinese)."""
+    named = "、".join(f"{title} {number} 行" for title, number in samples.items())
+    return (
+        f"没有发布：配置要求以正式文件为准（publish.require_policy），而现行的政策表里还有示例：{named}。已发布的保持不变。"
+        "请用 xianbao policy show 查看，换成本市的文件后再运行。"
+    )
 
 
 def refuse_lost_manifest(home: Home) -> None:
@@ -226,6 +243,7 @@ def _inputs(connection: duckdb.DuckDBPyConnection, home: Home) -> Inputs:
         decisions=(int(decisions_n), decisions_sha256),
         lateness_until=status_on.isoformat() if status_on else None,
         source_notes_n=int(get_state(connection, "source_notes_n") or 0),
+        policy=landed_files(connection),
     )
 
 

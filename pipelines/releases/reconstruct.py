@@ -18,8 +18,10 @@ from pipelines.home import Home
 from pipelines.intake.deadlines import last_observed_on
 from pipelines.intake.raw_store import RawStore
 from pipelines.intake.source_notes import note_files, read_note
+from pipelines.policy.in_force import PolicyFiles, known_in, lay_over
+from pipelines.policy.kept import held_files, home_with, keep, known_by
 from pipelines.releases.held_file import differing_tables, what_is_wrong
-from pipelines.releases.publish import Stamped, refuse_lost_manifest, stamp, swap_in
+from pipelines.releases.publish import Stamped, refusal, refuse_lost_manifest, stamp, swap_in
 from pipelines.releases.release import (
     Inputs,
     Manifest,
@@ -62,8 +64,9 @@ def home_aside(home: Home, inputs: Inputs, configuration: bytes, release: str) -
     """A home with what the inputs of a release name and nothing else, gone afterwards. Raises ReleaseLogDamaged or DecisionLogDamaged
     when `raw/` has been changed."""
     known = known_submissions(home, inputs)
+    policy = held_files(home, inputs.policy)
     with folder_aside(home.private) as root:
-        aside = Home(root)
+        aside = home_with(root, policy)
         aside.configuration.write_bytes(configuration)
         moment = end_of_day(inputs.as_of) if inputs.as_of else None
         _link_submissions(RawStore(home.raw), RawStore(aside.raw), known, moment)
@@ -117,18 +120,28 @@ def build_aside(aside: Home, as_of: str | None, progress: Progress | None = None
 def publish_as_of(
     home: Home, day: str, *, out: Path | None = None, progress: Progress | None = None
 ) -> tuple[Manifest, Path]:
-    """The warehouse as it was known at the end of a day in Beijing (YYYY-MM-DD), by the rules, calibers and configuration of today.
+    """The warehouse as it was known at the end of a day in Beijing (YYYY-MM-DD), by the policy that was in force then (the earliest
+    that is known, where the day lies before) and the rules and configuration of today.
 
     It becomes a release of its own and its file is kept like any other's (or written to `out`); what is published stays. Raises as
     `build_aside` does, and ReleaseLogDamaged or ReconstructionFault where `raw/` lacks what was published before.
     """
     _refuse_lost(home)
+    policy = known_by(home, end_of_day(day))
+    if policy is None:
+        with home.writing():
+            policy = keep(home, PolicyFiles.of_home(home))
+    files = held_files(home, policy.files)
+    in_force = lay_over(files, known_in(home.municipality, files))
+    if home.municipality.publish.require_policy and (samples := in_force.samples()):
+        raise ReconstructionFault(refusal(samples))
     inputs = inputs_of(
         home,
         {entry.submission_id: len(entry.arrivals) for entry in RawStore(home.raw)},
         decisions=home.decisions.head(),
         lateness_until=observed_on.isoformat() if (observed_on := last_observed_on(home)) else None,
         source_notes_n=len(note_files(home)),
+        policy=policy.files,
         as_of=day,
     )
     with home_aside(home, inputs, home.configuration.read_bytes(), f"（截至 {day}）") as aside:

@@ -1,7 +1,7 @@
 """Releases: what was published, made of what, and proof of its content.
 
     raw/releases/000001.json          one manifest a release; the log of what was published cannot be recomputed
-    raw/releases/held/<sha256>        the configuration and the seeds that a release was made with
+    raw/releases/held/<sha256>        the configuration that a release was made with; its policy lies in raw/policy/
     warehouse/xianbao.manifest.json   the manifest of the published file, beside it
     warehouse/releases/<id>/          the files of the newest releases, each with its manifest
 
@@ -33,7 +33,7 @@ from pipelines.intake.raw_store import RawStore, RawSubmission
 from pipelines.returns import current_definitions
 from pipelines.screening.rules import rule_set_version
 from pipelines.times import utc
-from pipelines.warehouse.dbt import DBT_PROJECT, project_digest
+from pipelines.warehouse.dbt import project_digest
 from pipelines.warehouse.opened import opened
 
 #: Says who made the content, and so is no part of it.
@@ -61,7 +61,8 @@ class Inputs:
     """What of `raw/` a release knew: every arrival collected until a moment (UTC) and, where `as_of` is set, received by then.
 
     `exceptions`: submission id → how many of its arrivals were known, where that differs; `submissions_sha256`: over all that were
-    known, so that a clock put back is noticed. `source_notes_n`: how many notes on sources. `configuration`: SHA-256 of municipality.yaml; `seeds`: file name → SHA-256.
+    known, so that a clock put back is noticed. `source_notes_n`: how many notes on sources. `configuration`: SHA-256 of municipality.yaml; `policy`: part and
+    name of each file of policy (`pipelines.policy.kept`) → SHA-256; none in releases older than the keeping.
     """
 
     as_of: str | None
@@ -73,7 +74,7 @@ class Inputs:
     decisions_sha256: str
     lateness_until: str | None
     configuration: str
-    seeds: dict[str, str]
+    policy: dict[str, str]
     source_notes_n: int = 0
 
 
@@ -114,6 +115,8 @@ class Manifest:
     def from_json(content: bytes) -> "Manifest":
         """Raises ValueError, KeyError or TypeError when it is no manifest."""
         read: dict[str, Any] = json.loads(content)
+        if "policy" not in read["inputs"]:  # made before policy was kept
+            read["inputs"] = {name: value for name, value in read["inputs"].items() if name != "seeds"} | {"policy": {}}
         return Manifest(
             **{
                 **read,
@@ -182,6 +185,7 @@ def inputs_of(
     decisions: tuple[int, str],
     lateness_until: str | None,
     source_notes_n: int,
+    policy: Mapping[str, str],
     as_of: str | None = None,
 ) -> Inputs:
     """What a release rests on. `known`: submission id → how many of its arrivals counted; `decisions`: how many, and the SHA-256
@@ -210,7 +214,7 @@ def inputs_of(
         decisions_sha256=decisions[1],
         lateness_until=lateness_until,
         configuration=_sha256(home.configuration.read_bytes()),
-        seeds={path.name: _sha256(path.read_bytes()) for path in seed_files()},
+        policy=dict(policy),
         source_notes_n=source_notes_n,
     )
 
@@ -229,11 +233,6 @@ def known_submissions(home: Home, inputs: Inputs) -> dict[str, int]:
             f"raw/ 被改动过，或系统时钟曾经回拨。{'；'.join(RawStore(home.raw).damaged_sidecars().values())}"
         )
     return known
-
-
-def seed_files() -> list[Path]:
-    """The policy tables: calibers, standards, tiers."""
-    return sorted((DBT_PROJECT / "seeds").glob("*.csv"))
 
 
 class ReleaseLog:
@@ -290,8 +289,6 @@ class ReleaseLog:
         if alike and alike[0].release_id == release:
             return alike[0]
         self._hold(self.home.configuration.read_bytes())
-        for path in seed_files():
-            self._hold(path.read_bytes())
         manifest = Manifest(
             number=len(manifests) + 1,
             release_id=release,
@@ -307,10 +304,10 @@ class ReleaseLog:
         return manifest
 
     def held(self, sha256: str) -> bytes:
-        """A configuration or seed as a release was made with it. Raises ReleaseLogDamaged when it is gone or altered."""
+        """A configuration as a release was made with it. Raises ReleaseLogDamaged when it is gone or altered."""
         path = self.folder / "held" / sha256
         if not path.exists() or _sha256(content := path.read_bytes()) != sha256:
-            raise ReleaseLogDamaged(f"{path}：发布时的配置或口径文件不见了，或被改动。请从备份恢复整个 raw/。")
+            raise ReleaseLogDamaged(f"{path}：发布时的配置文件不见了，或被改动。请从备份恢复整个 raw/。")
         return content
 
     def _hold(self, content: bytes) -> None:

@@ -1,28 +1,23 @@
-"""The shape of a return definition, and the reading of the data files that hold them.
+"""The shape of a return definition.
 
-Belongs here: the declared facts of a form and the labels and units it is known by. A definition that
-contradicts itself is refused when it is loaded, so that nothing downstream has to ask.
+Belongs here: the declared facts of a form and the labels and units it is known by. Reading the files that hold them, and refusing
+what contradicts itself, is `loading`'s: nothing downstream has to ask.
 """
 
 import re
 from calendar import monthrange
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipelines.characters import folded, normalise_label
 from pipelines.periods import Period
-from pipelines.rule_files import definitions_folder, read_once
-from pipelines.yaml_files import bounded
 
-ColumnType = Literal["text", "code", "count", "headcount", "money", "date"]
+ColumnType = Literal["text", "note", "code", "flag", "ref", "date", "count", "headcount", "money", "decimal", "percent"]
 MissingCode = Literal["not_applicable", "not_reported", "included_elsewhere"]
 
 #: What a clerk writes in a cell that holds no number, and what it is stored as.
@@ -57,38 +52,49 @@ _PAIRS = {
     "【": "】",
 }
 
-#: DuckDB type of a landed column, by declared type.
-SQL_TYPES: dict[ColumnType, str] = {
-    "text": "VARCHAR",
-    "code": "VARCHAR",
-    "count": "BIGINT",
-    "headcount": "DECIMAL(12,1)",
-    "money": "DECIMAL(18,2)",
-    "date": "DATE",
+#: DuckDB type of a landed column that is no number, by declared type.
+_SQL_TYPES: dict[ColumnType, str] = {
+    "text": "VARCHAR", "note": "VARCHAR", "code": "VARCHAR", "flag": "VARCHAR", "ref": "VARCHAR", "date": "DATE",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Numeric:
+    """A numeric type. `places`: decimal places, None where the column says so; above `largest` a figure is a slip of the keyboard, which
+    also keeps sums and products within 128 bits."""
+
+    digits: int
+    places: int | None
+    largest: int
+
+
+_NUMERIC: dict[ColumnType, _Numeric] = {
+    "count": _Numeric(0, 0, 10**7),
+    "headcount": _Numeric(12, 1, 10**6),
+    "money": _Numeric(18, 2, 10**11),
+    "decimal": _Numeric(18, None, 10**11),
+    "percent": _Numeric(5, 2, 100),
 }
-
-#: Decimal places that a numeric type may carry.
-DECIMAL_PLACES: dict[ColumnType, int] = {"count": 0, "headcount": 1, "money": 2}
-
-#: Above these a figure is a slip of the keyboard; they also keep sums and products within 128 bits.
-LARGEST: dict[ColumnType, int] = {"count": 10**7, "headcount": 10**6, "money": 10**11}
+#: What a flag is answered with, and the longest note.
+FLAGS = ("是", "否")
+LONGEST_NOTE = 500
+_MOST_PLACES = 4
 
 #: Names that the tables a row passes through have for themselves, and truths that every return has: a column or identity of such a
 #: name would be taken for them.
-_TAKEN_COLUMNS = frozenset(
+TAKEN_COLUMNS = frozenset(
     [
         "before", "calendar_year", "county_code", "ends_on", "entry", "is_total", "missing_codes", "months_n", "period",
-        "period_months", "row_label", "school_year", "screening_seq", "sheet", "source_row", "starts_on", "subject",
+        "period_months", "return_version", "row_label", "school_year", "screening_seq", "sheet", "source_row", "starts_on", "subject",
         "submission_id",
     ]
 )  # fmt: skip
-_MOST_DIGITS = 36  # of a product, scaled: what is added to it still fits into 128 bits
-_TAKEN_TRUTHS = frozenset(["complete", "not_reported", "text_number", "total_row", "unique_key"])
 #: Tables of the build database and rule files that are no return's.
 TAKEN_RETURNS = frozenset(
     [
         "cell_column", "cell_states", "context_evaluation", "context_finding", "context_rule_result", "decision", "explanation",
-        "file", "filing_in_force", "filing_version", "finding", "lateness", "returned_version", "routine", "rule_result", "screened",
+        "file", "filing_digest", "filing_in_force", "filing_version", "finding", "lateness", "reported_number", "reported_school",
+        "returned_version", "rule_result", "screened",
         "sending", "sent_last", "source_note", "submission",
     ]
 )  # fmt: skip
@@ -146,25 +152,48 @@ class Column(_Frozen):
     min: int = 0
     max: int | None = None
     signed: bool = False  # may be negative: an amount owed turns into one settled
+    places: int | None = Field(default=None, ge=0, le=_MOST_PLACES)  # decimal places, of a decimal
+    ref: str | None = Field(
+        default=None, pattern=r"^[a-z][a-z_]*\.[a-z][a-z0-9_]*$"
+    )  # return.column whose values it names
     additive: bool = True  # false for a number that no total row can sum: an age, a standard, a count of months
 
     @property
     def is_number(self) -> bool:
-        return self.type in DECIMAL_PLACES
+        return self.type in _NUMERIC
+
+    @property
+    def is_coded(self) -> bool:
+        """One of the words of a list: a code, or 是 and 否."""
+        return bool(self.codes)
 
     @property
     def decimal_places(self) -> int:
         """By how many its values are scaled as integers; 0 for what is no number."""
-        return DECIMAL_PLACES.get(self.type, 0)
+        if not (numeric := _NUMERIC.get(self.type)):
+            return 0
+        return numeric.places if numeric.places is not None else self.places or 0
+
+    @property
+    def largest(self) -> int:
+        """The largest figure that can be read; KeyError for what is no number."""
+        return _NUMERIC[self.type].largest
 
     @property
     def is_name(self) -> bool:
         """Free text: no number, date, choice or code, so that any character may stand in it."""
-        return self.type == "text" and self.pattern is None
+        return self.type == "note" or (self.type == "text" and self.pattern is None)
+
+    @property
+    def longest(self) -> int | None:
+        """How many characters a text may have; None where only the bounds of every cell hold."""
+        return LONGEST_NOTE if self.type == "note" else None
 
     @property
     def sql_type(self) -> str:
-        return SQL_TYPES[self.type]
+        if not (numeric := _NUMERIC.get(self.type)):
+            return _SQL_TYPES[self.type]
+        return f"DECIMAL({numeric.digits},{self.decimal_places})" if numeric.digits else "BIGINT"
 
     @property
     def heading(self) -> str:
@@ -192,162 +221,17 @@ class Column(_Frozen):
             seen[split_unit(label, own)[0]] = None
         return tuple(seen)
 
-    @model_validator(mode="after")
-    def _can_be_read(self) -> "Column":
-        if self.name in _TAKEN_COLUMNS or "__" in self.name:
-            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
-        if not all(normalise_label(label) for label in (self.label, *self.aliases)):
-            raise ValueError(f"{self.name}: a label is blank")
-        if self.type == "code" and not self.codes:
-            raise ValueError(f"{self.name}: a code column needs its codes")
-        if self.codes and self.type != "code":
-            raise ValueError(f"{self.name}: codes are declared, but the type is {self.type}")
-        if len(set(map(typed, self.codes))) < len(self.codes):
-            raise ValueError(f"{self.name}: a code is declared twice")
-        if unreadable := [code for code in self.codes if not typed(code) or typed(code) in MISSING_CODES]:
-            raise ValueError(f"{self.name}: no code can be called {unreadable}")
-        if self.pattern is not None and self.type != "text":
-            raise ValueError(f"{self.name}: only a text column has a pattern")
-        if self.pattern is not None:
-            _refuse_pattern(self.name, self.pattern)
-        if self.unit is not None and not _UNIT.match(f"数({normalise_label(self.unit)})"):
-            raise ValueError(f"{self.name}: a unit is 1 to 20 characters without brackets")
-        if self.max is not None and self.max < self.min:
-            raise ValueError(f"{self.name}: max is below min")
-        if self.is_number and max(self.min, self.max or 0) > LARGEST[self.type]:
-            raise ValueError(f"{self.name}: no {self.type} above {LARGEST[self.type]} is read")
-        return self
-
-
-class Identity(_Frozen):
-    """`left` (relation) Σ `sum` − Σ `minus`, or the product, or a sum that depends on a code column, or the period's months.
-
-    Missing codes count as nothing when summed; a term that is absent or unreadable leaves the identity unjudged (the cell
-    rule has spoken already).
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    left: str
-    relation: Literal["=", "<="]
-    sum: tuple[str, ...] = ()
-    minus: tuple[str, ...] = ()
-    product: tuple[str, ...] = ()
-    sum_by: dict[str, str | dict[str, tuple[str, ...]]] | None = None
-    period_months: bool = False
-    tolerance: Decimal = Field(default=Decimal(0), ge=0)
-
-    @model_validator(mode="after")
-    def _says_one_thing(self) -> "Identity":
-        if self.name in _TAKEN_TRUTHS or "__" in self.name:
-            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
-        said = [bool(self.sum or self.minus), bool(self.product), self.sum_by is not None, self.period_months]
-        if sum(said) != 1:
-            raise ValueError(
-                f"{self.name}: needs one right-hand side: sum (and minus), product, sum_by or period_months"
-            )
-        if self.sum_by is not None:
-            column, sums = self.sum_by.get("column"), self.sum_by.get("sums")
-            if set(self.sum_by) != {"column", "sums"} or not isinstance(column, str) or not isinstance(sums, dict):
-                raise ValueError(f"{self.name}: sum_by has a column and its sums (code: columns)")
-        return self
-
-    @property
-    def selector(self) -> tuple[str, dict[str, tuple[str, ...]]] | None:
-        """(code column, its code → columns summed) of a sum that depends on a code."""
-        if self.sum_by is None:
-            return None
-        column, sums = self.sum_by["column"], self.sum_by["sums"]
-        assert isinstance(column, str) and isinstance(sums, dict)
-        return column, sums
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Every column on the right-hand side."""
-        by_code = [name for names in self.selector[1].values() for name in names] if self.selector else []
-        return tuple(dict.fromkeys([*self.sum, *self.minus, *self.product, *by_code]))
-
-
-class Ratio(_Frozen):
-    """`of` ÷ `per` of a row, or `of` itself: a figure whose plausible range is a rule (its `low`, `high`, and the `least` that `per`
-    must be to be judged). A term that is absent leaves it unjudged."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    of: str
-    per: str | None = None
-
-    @model_validator(mode="after")
-    def _is_its_own(self) -> "Ratio":
-        if self.name in _TAKEN_TRUTHS or "__" in self.name:
-            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
-        return self
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        return (self.of,) if self.per is None else (self.of, self.per)
-
-    @property
-    def over_zero(self) -> str:
-        """The truth that nothing stands over a `per` of 0; only of a ratio that has one."""
-        return f"{self.name}_over_zero"
-
-
-class DateCheck(_Frozen):
-    """What is asked of a date column: a rule asserts it under its `name`.
-
-    `earliest`: a day before which no such date is plausible; `within_period`: not after the period's last day. `not_after`: another
-    date column that must not lie before it. `near` (`start`, `end` or MM-DD of the period) and `days`: how far from that day it may
-    lie; rows that share a date off that day are one finding. `per`: a column for each value of which the dates must be the same.
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    of: str
-    earliest: date | None = None
-    within_period: bool = False
-    not_after: str | None = None
-    near: str | None = Field(default=None, pattern=_DAY_OF_PERIOD)
-    days: int = Field(default=0, ge=0)
-    per: str | None = None
-
-    @model_validator(mode="after")
-    def _asks_one_thing(self) -> "DateCheck":
-        if (
-            sum(
-                [
-                    self.earliest is not None or self.within_period,
-                    *(bool(k) for k in (self.not_after, self.near, self.per)),
-                ]
-            )
-            != 1
-        ):
-            raise ValueError(
-                f"{self.name}: asks for a plausible range, an order, a nearness or sameness, and for one of them"
-            )
-        return self
-
-    @property
-    def kind(self) -> Literal["plausible", "order", "near", "same"]:
-        return "order" if self.not_after else "near" if self.near else "same" if self.per else "plausible"
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.of, self.not_after, self.per) if name)
-
-
-class Level(_Frozen):
-    """A figure by which a whole table is known to stand in another unit, or to be no such table: `of` ÷ the product of `per` in each
-    row, or with `mean` the mean of `of` over the rows of each `group`. What is plausible says the rule `level` of the return, under
-    `<name>_low` and `<name>_high`. `label`: what the figure is called."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    label: str
-    of: str
-    per: tuple[str, ...] = ()
-    mean: bool = False
-    group: tuple[str, ...] = ()
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        return (self.of, *self.per, *self.group)
+    @model_validator(mode="before")
+    @classmethod
+    def _of_its_type(cls, written: Any) -> Any:
+        """What a type says by itself."""
+        if not isinstance(written, dict):
+            return written
+        if written.get("type") == "flag":
+            return {"codes": FLAGS, **written}
+        if written.get("type") == "percent":
+            return {"unit": "%", "max": 100, "additive": False, **written}
+        return written
 
 
 class TotalRow(_Frozen):
@@ -356,30 +240,6 @@ class TotalRow(_Frozen):
     label_columns: tuple[str, ...] = Field(min_length=1)
     labels: tuple[str, ...] = Field(min_length=1)
     per: tuple[str, ...] = ()
-
-
-class Complete(_Frozen):
-    """For every value of `per` that is present, `column` must take each of `values`."""
-
-    per: tuple[str, ...]
-    column: str
-    values: tuple[int, ...] = Field(min_length=1)
-
-
-class Present(_Frozen):
-    """What no county is without: `column` summed over the rows of each `per` (of the whole return without one) is above 0; `where`,
-    column → code, keeps to the rows of a code, of which there is one at least. Asserted as the truth of that name."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    column: str
-    per: tuple[str, ...] = ()
-    where: dict[str, str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _is_its_own(self) -> "Present":
-        if self.name in _TAKEN_TRUTHS or "__" in self.name:
-            raise ValueError(f"{self.name}: the name is taken by the pipeline itself")
-        return self
 
 
 class ReturnDefinition(_Frozen):
@@ -391,107 +251,33 @@ class ReturnDefinition(_Frozen):
     title: str
     title_en: str
     aliases: tuple[str, ...] = ()
-    period_types: tuple[Literal["school_year", "calendar_year", "quarter", "month"], ...] = Field(min_length=1)
+    period_types: tuple[Literal["school_year", "calendar_year", "semester", "quarter", "month"], ...] = Field(
+        min_length=1
+    )
+    #: `ledger`: each filing is the full list as of the reference day; a row that is gone from the next one is asked about.
+    kind: Literal["table", "ledger"] = "table"
     #: The day of the period whose counties file the return: that of a stock, the last day of what is summed over the period.
     reference_day: str = Field(default="end", pattern=_DAY_OF_PERIOD)
     key: tuple[str, ...] = Field(min_length=1)
     row_label: str
     total_row: TotalRow | None = None
-    complete: Complete | None = None
     columns: tuple[Column, ...]
-    identities: tuple[Identity, ...] = ()
-    ratios: tuple[Ratio, ...] = ()
-    dates: tuple[DateCheck, ...] = ()
-    present: tuple[Present, ...] = ()
     #: 指标解释 of each column: who counts, as of when. It changes nothing that is read.
     explanations: dict[str, str] = {}
-    levels: tuple[Level, ...] = ()
-
-    @model_validator(mode="after")
-    def _hangs_together(self) -> "ReturnDefinition":
-        names = [column.name for column in self.columns]
-        if len(names) != len(set(names)):
-            raise ValueError(f"{self.return_code}: a column is declared twice")
-        if self.return_code in TAKEN_RETURNS:
-            raise ValueError(f"{self.return_code}: the name is taken by the pipeline itself")
-        if not normalise_label(self.title):
-            raise ValueError(f"{self.return_code}: the title is blank")
-        used: set[str] = {*self.key, self.row_label}
-        for identity in self.identities:
-            used |= {identity.left, *identity.terms}
-            if identity.selector:
-                used.add(identity.selector[0])
-        for ratio in self.ratios:
-            used |= {*ratio.terms}
-        for check in self.dates:
-            used |= {*check.terms}
-        for present in self.present:
-            used |= {present.column, *present.per, *present.where}
-        for level in self.levels:
-            used |= {*level.terms}
-        if self.total_row:
-            used |= {*self.total_row.label_columns, *self.total_row.per}
-        if self.complete:
-            used |= {self.complete.column, *self.complete.per}
-        used |= {*self.explanations, *(name for column in self.columns for name in column.label_by)}
-        if unknown := used - set(names):
-            raise ValueError(f"{self.return_code}: undeclared columns are used: {sorted(unknown)}")
-        truths = [
-            *(one.name for one in self.identities),
-            *(one.name for one in self.ratios),
-            *(one.name for one in self.present),
-        ]
-        truths += [one.over_zero for one in self.ratios if one.per]
-        if len(truths) != len(set(truths)):
-            raise ValueError(f"{self.return_code}: two identities, ratios or presences have one name")
-        computed = {name for one in self.identities for name in (one.left, *one.terms)}
-        computed |= {name for ratio in self.ratios for name in ratio.terms}
-        computed |= {present.column for present in self.present}
-        if words := sorted(name for name in computed if not self.column(name).is_number):
-            raise ValueError(
-                f"{self.return_code}: identities, ratios and presences compute with columns that are no numbers: {words}"
-            )
-        for identity in self.identities:
-            self._computes(identity)
-        for present in self.present:
-            for name, code in present.where.items():
-                if code not in self.column(name).codes:
-                    raise ValueError(f"{self.return_code}: {present.name}: {name} has no code {code}")
-        if self.complete and self.column(self.complete.column).type != "count":
-            raise ValueError(f"{self.return_code}: complete.column must be a count")
-        if self.complete and self.complete.column in self.complete.per:
-            raise ValueError(f"{self.return_code}: complete.column cannot be among its per")
-        if self.total_row and set(self.total_row.label_columns) & set(self.total_row.per):
-            raise ValueError(f"{self.return_code}: a total's label cannot stand in a column of its per")
-        owner: dict[str, str] = {}
-        for column in self.columns:
-            for label in column.labels:
-                if owner.setdefault(label, column.name) != column.name:
-                    raise ValueError(f"{self.return_code}: label {label} names both {owner[label]} and {column.name}")
-        for check in self.dates:
-            if not_dates := [name for name in (check.of, check.not_after) if name and self.column(name).type != "date"]:
-                raise ValueError(f"{self.return_code}.{check.name}: no date columns: {not_dates}")
-        return self
+    #: What indicators may ask of the return; `declarations.offers` reads it. It changes nothing that is read.
+    analysis: dict[str, Any] = Field(default={}, repr=False)
 
     def reference_on(self, period: Period) -> date:
         """The day on which a county must exist to file the return for a period."""
         return day_of(period, self.reference_day)
 
-    def _computes(self, identity: Identity) -> None:
-        """Raise ValueError for an identity of codes that do not exist, or a product that no integer of 128 bits holds."""
-        if identity.selector:
-            column, sums = identity.selector
-            if unknown := sorted(set(sums) - set(self.column(column).codes)):
-                raise ValueError(f"{self.return_code}: {identity.name}: {column} has no codes {unknown}")
-        types = [self.column(name).type for name in identity.product]
-        digits = sum(len(str(LARGEST[one])) - 1 + DECIMAL_PLACES[one] for one in types)
-        if digits > _MOST_DIGITS:
-            raise ValueError(
-                f"{self.return_code}: {identity.name}: a product of {len(types)} such columns is too large"
-            )
-
     def column(self, name: str) -> Column:
         return self._by_name[name]
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of its columns, in order."""
+        return self._by_name.keys()
 
     @cached_property
     def _by_name(self) -> dict[str, Column]:
@@ -534,14 +320,6 @@ class ReturnDefinition(_Frozen):
         raise LookupError(where)
 
     @cached_property
-    def declared_truths(self) -> frozenset[str]:
-        """Names of the identities, ratios, date checks and of what must be present: what rules of this version may assert."""
-        named = (self.identities, self.ratios, self.dates, self.present)
-        over_zero = [ratio.over_zero for ratio in self.ratios if ratio.per]
-        levels = ["level"] if self.levels else []
-        return frozenset([*(one.name for several in named for one in several), *over_zero, *levels])
-
-    @cached_property
     def number_columns(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.is_number)
 
@@ -553,6 +331,34 @@ class ReturnDefinition(_Frozen):
     @cached_property
     def titles(self) -> tuple[str, ...]:
         return tuple(normalise_label(title) for title in (self.title, *self.aliases))
+
+
+@dataclass(frozen=True)
+class ReturnVersions:
+    """Every version of one return, oldest first: what its landing table, its staging and the dictionary hold."""
+
+    versions: tuple[ReturnDefinition, ...]
+
+    @property
+    def newest(self) -> ReturnDefinition:
+        return self.versions[-1]
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Those of the newest version in its order, then what only older ones have; each as the newest that has it declares it."""
+        found = {column.name: column for defined in self.versions for column in defined.columns}
+        own = [column.name for column in self.newest.columns]
+        others = [column.name for defined in reversed(self.versions) for column in defined.columns]
+        return tuple(found[name] for name in dict.fromkeys([*own, *others]))
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """The columns of the key of any version."""
+        return tuple(dict.fromkeys(name for defined in reversed(self.versions) for name in defined.key))
+
+    def lacking(self, name: str) -> tuple[int, ...]:
+        """The versions that have no such column: their rows hold null, which says nothing of the county."""
+        return tuple(defined.version for defined in self.versions if name not in defined.names)
 
 
 def _unwrapped(text: str, known: Collection[str]) -> str:
@@ -587,82 +393,3 @@ def day_of(period: Period, day: str) -> date:
 def typed(code: str) -> str:
     """A code as the cell that holds it is read."""
     return folded(code)
-
-
-def _refuse_pattern(name: str, pattern: str) -> None:
-    """Raise ValueError for what is no regular expression to the engine that reads the cells, which knows no look-around."""
-    import polars as pl
-
-    try:
-        pl.Series(["1"]).str.contains(pattern)
-    except pl.exceptions.ComputeError as error:
-        raise ValueError(f"{name}: the pattern cannot be used: {error}") from None
-
-
-class DefinitionError(ValueError):
-    """A declared return that cannot be used; the message names the file and what is wrong in it."""
-
-
-@read_once
-def all_definitions() -> tuple[ReturnDefinition, ...]:
-    """Every version of every return, by form and version.
-
-    Raises DefinitionError for a file that cannot be read or contradicts itself, and for files that contradict each other.
-    """
-    found = [_read(path) for path in sorted(definitions_folder().glob("*.yaml"))]
-    found.sort(key=lambda defined: (defined.form, defined.version))
-    by_version: dict[tuple[str, int], ReturnDefinition] = {}
-    forms: dict[str, str] = {}
-    columns: dict[tuple[str, str], Column] = {}
-    for defined in found:
-        if by_version.setdefault((defined.return_code, defined.version), defined) is not defined:
-            raise DefinitionError(f"{defined.return_code} v{defined.version} is declared twice")
-        if forms.setdefault(defined.form, defined.return_code) != defined.return_code:
-            raise DefinitionError(f"{defined.form} is the form of both {forms[defined.form]} and {defined.return_code}")
-        for column in defined.columns:
-            other = columns.setdefault((defined.return_code, column.name), column)
-            # One landing table holds all versions: under one name a figure means the same in each.
-            if (other.type, other.unit) != (column.type, column.unit):
-                raise DefinitionError(
-                    f"{defined.return_code} v{defined.version}: {column.name} has another type or unit than in an earlier version; "
-                    "give it another name"
-                )
-    return tuple(found)
-
-
-def _read(path: Path) -> ReturnDefinition:
-    try:
-        return ReturnDefinition.model_validate(YAML(typ="safe").load(bounded(path.read_text(encoding="utf-8-sig"))))
-    except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors())
-        raise DefinitionError(f"{path.name}: {told}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"{path.name}: {' '.join(str(error).split())}") from None
-
-
-@read_once
-def declared_units() -> frozenset[str]:
-    """Every unit that a definition declares, normalised."""
-    return frozenset(
-        normalise_label(column.unit) for defined in all_definitions() for column in defined.columns if column.unit
-    )
-
-
-def current_definitions() -> dict[str, ReturnDefinition]:
-    """The newest version of each return, by return code; its columns are those of the landing table."""
-    return {defined.return_code: defined for defined in all_definitions()}
-
-
-def reference_on(return_code: str, period: Period) -> date:
-    """The day on which a county must exist to file a return for a period, by the return's newest version."""
-    return current_definitions()[return_code].reference_on(period)
-
-
-def definition(return_code: str, version: int | None = None) -> ReturnDefinition:
-    """The named version, or the newest. Raises KeyError when there is none."""
-    if version is None:
-        return current_definitions()[return_code]
-    for defined in all_definitions():
-        if (defined.return_code, defined.version) == (return_code, version):
-            return defined
-    raise KeyError(f"{return_code} v{version}")

@@ -10,7 +10,7 @@ knows no more of the pipeline than the return definitions.
 `workbooks`    grids to xlsx, xls and CSV bytes
 `faults`       the documented catalogue of things that counties get wrong
 `delivery`     due dates, and files that are written whole or not at all
-`municipality` the configuration that the files are for
+`municipality` the configuration and the policy that the files are for
 =============  ========================================================================
 
 Every workbook carries a note that it is synthetic. Sources: `data/census_2020_xinzhou.csv` (see its head); the
@@ -19,6 +19,13 @@ townships in `data/counties.csv` are real names, every school is invented.
 
 from pipelines.sample.delivery import SampleReport, write_sample
 from pipelines.sample.faults import Fault
-from pipelines.sample.municipality import is_sample_home, write_sample_municipality
+from pipelines.sample.municipality import is_sample_home, write_sample_municipality, write_sample_policy
 
-__all__ = ["Fault", "SampleReport", "is_sample_home", "write_sample", "write_sample_municipality"]
+__all__ = [
+    "Fault",
+    "SampleReport",
+    "is_sample_home",
+    "write_sample",
+    "write_sample_municipality",
+    "write_sample_policy",
+]

@@ -713,7 +713,7 @@ _ALL = (
         "2022Q3",
         "XB06-1c-due-equals-heads-by-standard",
         "应发金额不等于人数×标准×月数",
-        _add(1, "due_yuan", 600, "due_yuan", {"arrears_yuan": 600}),
+        _add(3, "due_yuan", 600, "due_yuan", {"arrears_yuan": 600}),
     ),
     _one(
         "140902",

@@ -1,6 +1,6 @@
 """The configuration of the sample's municipality: Xinzhou with its counties, and the calendar of the three years that it reports.
 
-Belongs here: what of a `municipality.yaml` is the sample's; how one is written is `pipelines.municipality`'s. Its deadlines lie in the
+Belongs here: what of a `municipality.yaml` and of policy is the sample's; how one is written is `pipelines.municipality`'s. Its deadlines lie in the
 past, as the files do, which is why it takes them as received when they were last changed.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipelines.home import Home
 from pipelines.municipality import NewArea, NewCalendarEntry, ReceivedAt, write_template
 from pipelines.periods import parse_period
+from pipelines.policy.starter import write_policy_folder
 from pipelines.returns import current_definitions
 from pipelines.sample.delivery import DAYS_AFTER, FOLDER, LEDGER
 
@@ -28,6 +30,7 @@ _PERIODS = {
     "quarter": ("2022Q1", "2024Q4"),
 }
 _COMMAND = "xianbao sample（合成样例）"
+_POLICY = Path(__file__).with_name("policy")
 
 
 def write_sample_municipality(
@@ -37,7 +40,7 @@ def write_sample_municipality(
     received_at: ReceivedAt = "modified",
     references: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the sample's `municipality.yaml`. Raises ConfigurationError as `write_template` does."""
+    """Write the sample's `municipality.yaml`, and its policy beside it. Raises ConfigurationError as `write_template` does."""
     calendar = []
     for code, days in DAYS_AFTER.items():
         defined = current_definitions()[code]
@@ -52,6 +55,13 @@ def write_sample_municipality(
         path, city=CITY, province=PROVINCE, counties=COUNTIES, calendar=calendar, command=_COMMAND, force=force,
         received_at=received_at, references=references,
     )  # fmt: skip
+    write_sample_policy(path.parent)
+
+
+def write_sample_policy(root: Path) -> None:
+    """Write the policy of the sample's municipality into a home that has none: categories, tiers and figures of Xinzhou."""
+    own = {file.name: file.read_bytes() for file in sorted(_POLICY.glob("*.csv"))}
+    write_policy_folder(Home(root), own)
 
 
 def is_sample_home(root: Path, configuration: Path) -> bool:

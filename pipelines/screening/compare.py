@@ -12,7 +12,6 @@ from typing import Any
 from pipelines.characters import folded, folded_name
 from pipelines.intake.submission import Submission
 from pipelines.returns import ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.screening.findings import shown, signed
 from pipelines.screening.identify import Table
 from pipelines.screening.screen import look_at
@@ -114,8 +113,7 @@ def _compared(defined: ReturnDefinition, before: dict[str, _Row], after: dict[st
             # The same number written otherwise (1,234 for 1234) is no change; what could not be read is compared as text.
             if was == now and (was is not None or (old_state == new_state and texts[0] == texts[1])):
                 continue
-            places = DECIMAL_PLACES.get(column.type)
-            comparable = places is not None and was is not None and now is not None
+            comparable = column.is_number and was is not None and now is not None
             yield replace(
                 whole,
                 change="changed",
@@ -124,5 +122,5 @@ def _compared(defined: ReturnDefinition, before: dict[str, _Row], after: dict[st
                 new_text=texts[1],
                 old_cell=old.cells.get(column.name, ""),
                 new_cell=new.cells.get(column.name, ""),
-                difference=signed(now - was, places or 0) if comparable else "",  # type: ignore[operator]
+                difference=signed(now - was, column.decimal_places) if comparable else "",  # type: ignore[operator]
             )

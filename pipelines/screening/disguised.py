@@ -37,11 +37,7 @@ def is_formula_as_text(text: str) -> bool:
 def disguised_in(table: Table) -> Iterator[Observation]:
     """What stands in a table, its headings and titles, and passes for something else."""
     sheet = table.sheet
-    names = {
-        index: name
-        for name, index in table.columns.items()
-        if (column := table.definition.column(name)).type == "text" and column.pattern is None
-    }
+    names = {index: name for name, index in table.columns.items() if table.definition.column(name).is_name}
     rows = sorted({*table.data_rows, *table.total_rows} - table.told_rows)
     wanted = {
         (row, index): None

@@ -155,12 +155,19 @@ def plain_number(scaled: int | None, places: int) -> str:
     """A scaled integer as a plain decimal: (123450, 2) → 1234.5."""
     if scaled is None:
         return ""
-    if places == 0:
-        return str(scaled)
-    number = Decimal(scaled).scaleb(-places)
-    return format(number.normalize() if number != number.to_integral_value() else number.quantize(Decimal(1)), "f")
+    return str(scaled) if places == 0 else decimal_text(Decimal(scaled).scaleb(-places))
 
 
 def signed(scaled: int, places: int) -> str:
     """A difference with its sign: +12, -3.5."""
     return ("+" if scaled > 0 else "") + plain_number(scaled, places)
+
+
+def decimal_text(value: Decimal) -> str:
+    """A decimal without idle zeros: 1234.5000 → 1234.5, 120.0000 → 120."""
+    return format(value.normalize() if value != value.to_integral_value() else value.quantize(Decimal(1)), "f")
+
+
+def signed_text(value: Decimal) -> str:
+    """A difference with its sign, as `decimal_text`."""
+    return ("+" if value > 0 else "") + decimal_text(value)

@@ -2,7 +2,7 @@
 
 Belongs here: finding tables (a header that a definition knows, the rows under it) and reading covers. The result is a
 `Table` a return found, with every cell's place kept, and what was wrong as `Observation`s: a rule id and a place. What the
-rule says stands in `expectations/file.json`.
+rule says stands in `expectations/file.yaml`.
 """
 
 import re
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from pipelines.characters import folded, folded_name, is_digits, visible
-from pipelines.periods import Period, read_period_in_name, read_period_label
+from pipelines.municipality import CountyName
+from pipelines.periods import Period, PeriodType, read_period_in_name, read_period_label
 from pipelines.returns import (
     ReturnDefinition,
     all_definitions,
@@ -75,25 +76,6 @@ _ROLE_PAIR = re.compile(
     rf"(?=(?:{_ROLE_WORDS}|报出日期|联系电话|填报日期|日期)[:(]|$)"
 )
 _NO_NAME = re.compile(r"^[\W_]*$")
-
-
-@dataclass(frozen=True)
-class CountyName:
-    """What screening knows of a county. It exists from `valid_from` on and no longer on `valid_to`; None: as far as is known.
-
-    `passed_into`, `came_from`: codes of the counties that it became when it ended, and that it was made of.
-    """
-
-    code: str
-    name: str
-    valid_from: date | None = None
-    valid_to: date | None = None
-    passed_into: tuple[str, ...] = ()
-    came_from: tuple[str, ...] = ()
-
-    def valid_on(self, day: date) -> bool:
-        """Whether the county exists on `day`."""
-        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day < self.valid_to)
 
 
 @dataclass(frozen=True)
@@ -957,14 +939,21 @@ def _resolve_period(table: Table, calendar: set[str], template: Cover, hidden: f
     """As `_resolve_county`, for the period."""
     claims: list[tuple[Period, tuple[str, str, int, int]]] = []
     unread: list[tuple[str, str, int, int]] = []
+
+    def said(text: str) -> Period | None:
+        """What a text claims. A term on a form that goes by years is when it was filled in, and claims no year."""
+        period = read_period_label(text)
+        is_term = period is not None and period.type is PeriodType.semester
+        return None if is_term and "semester" not in table.definition.period_types else period
+
     for claim in table.cover.claims.get("period", []):
-        period = read_period_label(claim[0])
+        period = said(claim[0])
         (claims.append((period, claim)) if period else unread.append(claim))
-    titled = [(read_period_label(claim[0]), claim) for claim in table.cover.claims.get("title", [])]
+    titled = [(said(claim[0]), claim) for claim in table.cover.claims.get("title", [])]
     claims += [(period, claim) for period, claim in titled if period]
     claims.sort(key=lambda one: one[1][1] in hidden)
     prepared = template.first("period")
-    made_for = read_period_label(prepared[0]) if prepared else None
+    made_for = said(prepared[0]) if prepared else None
     if prepared and made_for and not claims:
         claims = [(made_for, prepared)]
     if not claims:

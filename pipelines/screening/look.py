@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.characters import folded_name
+from pipelines.municipality import CountyName
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions
-from pipelines.rule_files import definitions_folder, expectations_folder
+from pipelines.rule_files import as_variables
 from pipelines.screening.disguised import disguised_beside, disguised_in
 from pipelines.screening.identify import (
-    CountyName,
     Observation,
     Table,
     answered_submission,
@@ -252,8 +252,7 @@ def look_at_files(
     An exception is ours: an answer that cannot be understood.
     """
     # The rules may be those of a bundle.
-    rules = {"XIANBAO_RETURNS": str(definitions_folder()), "XIANBAO_EXPECTATIONS": str(expectations_folder())}
-    task = Task("pipelines.screening.look:looking", known.plain(), _MOST_LOOKED_BYTES, rules)
+    task = Task("pipelines.screening.look:looking", known.plain(), _MOST_LOOKED_BYTES, as_variables())
     answers = answers_of(task, [one.plain() for one in questions], limits, owners=owners, budget=budget)
     for done, (index, answer) in enumerate(answers, start=1):
         if progress:

@@ -7,7 +7,6 @@ figure, only smaller: that is asked about, for it may be a footnote's mark that 
 
 from collections.abc import Iterable
 
-from pipelines.returns import Column
 from pipelines.screening.identify import Observation, Table
 from pipelines.workbooks.workbook import STRUCK, WHOLE_CELL_MARKS, area_address, rows_in_words, runs
 
@@ -28,7 +27,7 @@ def _broken(table: Table) -> dict[Place, str]:
     marked = table.sheet.between("marked_cells", table.first_data_row, table.last_data_row)
     if not marked:
         return {}
-    free_text = {index for name, index in table.columns.items() if _is_free_text(table.definition.column(name))}
+    free_text = {index for name, index in table.columns.items() if table.definition.column(name).is_name}
     columns = set(table.columns.values())
     rows = {*table.data_rows, *table.total_rows}
     broken: dict[Place, str] = {}
@@ -42,11 +41,6 @@ def _broken(table: Table) -> dict[Place, str]:
         elif not is_only_smaller:
             broken[(row, column)] = _ASKED
     return broken
-
-
-def _is_free_text(column: Column) -> bool:
-    """Whether a column holds names or remarks, in which not every character makes another value."""
-    return column.type == "text" and column.pattern is None
 
 
 def marked_cells(table: Table) -> Iterable[Observation]:

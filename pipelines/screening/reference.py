@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from pipelines.intake.submission import Submission
+from pipelines.municipality import CountyName
 from pipelines.returns import normalise_label
 from pipelines.screening.findings import Finding, Place, make_finding, signed
-from pipelines.screening.identify import CountyName
 from pipelines.screening.rules import Rule, censuses, reference_rules, rule_set_version
 from pipelines.screening.screen import Filing, sending_rows
 from pipelines.workbooks.bounded import ReadLimits, ReadRequest, read_files

@@ -432,13 +432,13 @@ def leave_unfilled(
 ) -> Iterator[int]:
     """The rows of a template's blocks in which nobody filled anything beside the labels that we printed: not reported, no data.
 
-    A block is what the form has complete (a register with its ages), or the table. Where one cell of it is filled, every row
+    A block is what one total row sums (a register with its ages), or the table. Where one cell of it is filled, every row
     of it is data, and what is blank in it is told.
     """
     labels = {*defined.key, defined.row_label}
     # Where the form asks for nothing but labels, they are what is stated.
     stated = [index for name, index in columns.items() if name not in labels] or [*columns.values()]
-    per = [columns[name] for name in (defined.complete.per if defined.complete else ()) if name in columns]
+    per = [columns[name] for name in (defined.total_row.per if defined.total_row else ()) if name in columns]
     blocks: dict[tuple[str | None, ...], list[int]] = {}
     for row in data_rows:
         blocks.setdefault(tuple(sheet.cell(row, index) for index in per), []).append(row)

@@ -10,30 +10,35 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pipelines.characters import folded, folded_name, strange, unseen
+from pipelines.characters import folded, folded_name, unseen
 from pipelines.decisions import Decision, lock_at, waivers
 from pipelines.intake.submission import Sending, Submission
 from pipelines.periods import Period, parse_period
-from pipelines.returns import Column, DateCheck, ReturnDefinition, all_definitions, current_definitions
-from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, Ratio
-from pipelines.screening.derive import derive
+from pipelines.returns import Column, ReturnDefinition, all_definitions, current_definitions, return_versions
+from pipelines.returns.definition import MISSING_LABELS
 from pipelines.screening.explanations import read_explanations
-from pipelines.screening.findings import Finding, Place, make_finding, plain_number, signed
+from pipelines.screening.findings import Finding, Place, make_finding
 from pipelines.screening.identify import Observation, Table, data_table
 from pipelines.screening.look import Known, Looked, Question, look_at_files, told
 from pipelines.screening.personal_findings import personal_observations
 from pipelines.screening.rows import ROW_KINDS, RowKind
-from pipelines.screening.rules import Rule, cell_states, file_rules, form_label, rule_set_version, suite
+from pipelines.screening.rules import (
+    Rule,
+    checks_of,
+    configurations,
+    file_rules,
+    form_label,
+    rule_of,
+    rule_set_version,
+    suite,
+)
 from pipelines.screening.settings import ScreenSettings
-from pipelines.screening.tabulate import READ_STATES, UNREAD_STATES, UNSEEN, CellState, tabulate
-from pipelines.screening.units import suspected, suspected_within
-from pipelines.screening.validate import Validation, validate
+from pipelines.screening.tabulate import READ_STATES, UNSEEN, CellState, tabulate
 from pipelines.times import beijing_day
 from pipelines.workbooks.batch_contents import BATCH_KIND
 from pipelines.workbooks.bounded import NO_BUDGET, Budget, Postponed
@@ -47,6 +52,9 @@ from pipelines.workbooks.workbook import (
     cell_position,
     column_letter,
 )
+
+if TYPE_CHECKING:
+    from pipelines.screening.checks.engine import Answer
 
 #: At most so many findings a rule and filing are written out; the rule's result always counts all of them.
 FINDINGS_PER_RULE = 200
@@ -544,24 +552,21 @@ def sending_rows(submission: Submission, filing: Filing, decisions: Sequence[Dec
 
 
 def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screening) -> None:
-    """Type, derive and validate every table of one return at once; verdicts, rows and counts go into the result."""
+    """Type and judge every table of one return at once; verdicts, rows and counts go into the result."""
     parts = [(index, table) for index, entry in entries.items() for table in entry.tables]
     filings = {number: index for number, (index, _) in enumerate(parts)}
-    rules = suite(defined.return_code)
-    judged = rules.select("file", version=defined)
     frame = tabulate(defined, [(number, table) for number, (_, table) in enumerate(parts)], filings)
-    frame = derive(defined, frame, {index: entry.period for index, entry in entries.items()})
-    validation = validate(
-        frame, judged, name=f"{defined.return_code}_v{defined.version}", index=("entry", "source_row")
-    )
+    answers = judged(defined, frame, {index: entry.period for index, entry in entries.items()})
+    rules = {check.rule_id: rule_of(check) for check in checks_of(defined)}
     placed = {number: (entries[index], table) for number, (index, table) in enumerate(parts)}
-    _write_findings(defined, placed, frame, validation, rules.rules)
+    _write_findings(defined, placed, frame, answers, rules)
     for number, observation in _unseen_characters(defined, placed, frame):
         _observe(placed[number][0], observation)
     checked = {
-        (index, rule_id): checked_n
-        for (index, rule_id), checked_n in _checked(frame, judged).items()
-        if rules.rules[rule_id].is_valid_for(entries[index].period)
+        (index, rule_id): asked_n
+        for rule_id, answer in answers.items()
+        for index, asked_n in answer.asked.items()
+        if rules[rule_id].is_valid_for(entries[index].period)
     }
     row_counts = dict(frame.filter(~pl.col("is_total")).group_by("filing").len().iter_rows())
     own_totals = [number for number, (_, table) in placed.items() if table.of_template]
@@ -598,7 +603,7 @@ def _judge(defined: ReturnDefinition, entries: dict[int, _Entry], result: Screen
             )
         )
         slot = (submission_id, return_code, county_code, period)
-        for rule_id, rule in {**file_rules(), **{r: v for r, v in rules.rules.items() if v.scope == "file"}}.items():
+        for rule_id, rule in {**file_rules(), **suite(defined.return_code).in_file}.items():
             checked_n = checked.get((index, rule_id), 1 if rule_id in file_rules() else 0)
             result.rule_results.append((*slot, rule_id, rule.level, rule.outcome, checked_n, entry.failed[rule_id]))
         for table in entry.tables:
@@ -670,7 +675,8 @@ def _unseen_characters(
         if column.is_number:
             continue
         text, state = pl.col(f"{column.name}__text"), pl.col(f"{column.name}__state")
-        found = frame.filter(text.str.contains(UNSEEN) & state.is_in([one.value for one in READ_STATES]))
+        is_read = ~pl.col("is_total") & state.is_in([one.value for one in READ_STATES])
+        found = frame.filter(text.str.contains(UNSEEN) & is_read)
         for key, cells in found.partition_by("entry", as_dict=True, maintain_order=True).items():
             table = placed[key[0]][1]
             first = cells.row(0, named=True)
@@ -681,15 +687,6 @@ def _unseen_characters(
                 "FILE-1a-unseen-character", table.sheet.name, first["source_row"] - 1, table.columns[column.name],
                 value=read, detail=f"{more}有{unseen(written)}", column_name=column.name,
             )  # fmt: skip
-
-
-def _checked(frame: pl.DataFrame, expectations: Sequence[dict[str, Any]]) -> dict[tuple[int, str], int]:
-    """(filing, rule id) → rows that the rule judged."""
-    by_rule = {expectation["meta"]["rule"]: expectation["kwargs"]["column"] for expectation in expectations}
-    counted = frame.group_by("filing").agg(
-        pl.col(column).is_not_null().sum().alias(rule_id) for rule_id, column in by_rule.items()
-    )
-    return {(row["filing"], rule_id): row[rule_id] for row in counted.iter_rows(named=True) for rule_id in by_rule}
 
 
 @dataclass(frozen=True)
@@ -706,54 +703,49 @@ class _Broken:
     column_name: str
     cause: tuple[str, str] | None
     said: tuple[str, str, str, str, str]
-    row: dict[str, Any]
     differ: bool = False
+
+
+def judged(
+    defined: ReturnDefinition, frame: pl.DataFrame, periods: Mapping[int, Period | None]
+) -> "Mapping[str, Answer]":
+    """Rule id → what its check found in the frame of `tabulate`; `periods`: filing → its period, None where it could not be read."""
+    from pipelines.screening.checks.engine import Rows, judge  # imports Great Expectations, which takes seconds
+    from pipelines.screening.checks.form import Form
+
+    form = Form(defined, checks_of(defined), periods)
+    return judge(Rows(frame, form), configurations(defined.return_code, defined.version))
 
 
 def _write_findings(
     defined: ReturnDefinition,
     placed: Mapping[int, tuple[_Entry, Table]],
     frame: pl.DataFrame,
-    validation: Validation,
-    rules: dict[str, Rule],
+    answers: "Mapping[str, Answer]",
+    rules: Mapping[str, Rule],
 ) -> None:
     """`placed`: entry → its filing and the table itself."""
-    broken = [
-        (place[0], place[1], rule_id)
-        for rule_id, places in validation.broken.items()
-        for place in places
-        if rules[rule_id].is_valid_for(placed[place[0]][0].period)
-    ]
-    if not broken:
-        return
-    wanted = {(entry, row) for entry, row, _ in broken}
-    rows = {
-        (row["entry"], row["source_row"]): row
-        for row in frame.join(
-            pl.DataFrame(list(wanted), schema={"entry": pl.Int32, "source_row": pl.Int32}, orient="row"),
-            on=["entry", "source_row"],
-        ).iter_rows(named=True)
-    }
     cells: dict[tuple[int, str, str], list[_Broken]] = {}
-    for index, source_row, rule_id in sorted(broken):
-        row = rows[(index, source_row)]
-        for column_name, *said in explain(defined, rules[rule_id], row):
-            cause = _cause(rules[rule_id], column_name, row)
-            one = _Broken(index, (source_row - 1,), rule_id, column_name, cause, tuple(said), row)  # type: ignore[arg-type]
-            cells.setdefault((index, rule_id, column_name), []).append(one)
+    for rule_id, answer in answers.items():
+        for entry, source_row, column_name, *said, cause in answer.cells.iter_rows():
+            if rules[rule_id].is_valid_for(placed[entry][0].period):
+                one = _Broken(entry, (source_row - 1,), rule_id, column_name, _cause(cause), tuple(said))
+                cells.setdefault((entry, rule_id, column_name), []).append(one)
+    if not cells:
+        return
     joined = [one for (index, *_), column in cells.items() for one in _joined(column, placed[index][1])]
+    rows = _rows_told(defined, frame, {(one.entry, one.rows[0] + 1) for one in joined})
     # As they stand in the file: by row, and within a row in the order in which a rule names its columns.
     for one in sorted(joined, key=lambda one: (one.entry, one.rows[0], one.rule_id)):
-        (entry, table), rule, row = placed[one.entry], rules[one.rule_id], one.row
+        (entry, table), rule, row = placed[one.entry], rules[one.rule_id], rows[one.entry, one.rows[0] + 1]
         first, last, column = one.rows[0], one.rows[-1], table.columns.get(one.column_name)
-        of_the_table = rule.truth == "level"
-        row_label = folded_name(row.get(f"{defined.row_label}__text") or "") if not row["is_total"] else "合计"
+        row_label = folded_name(row[f"{defined.row_label}__text"] or "") if not row["is_total"] else "合计"
         place = entry.place(
             table.sheet.name,
             first,
             column,
-            row_label="全表" if of_the_table else row_label,
-            subject="" if row["is_total"] or of_the_table else table.key_of(first),
+            row_label="全表" if rule.of_the_table else row_label,
+            subject="" if row["is_total"] or rule.of_the_table else table.key_of(first),
             column_label=defined.column(one.column_name).label_in(row),
             extent=_extent(first, column, (last, column or 0), len(one.rows)),
         )
@@ -765,15 +757,28 @@ def _write_findings(
         entry.add(rule, finding)
 
 
+def _rows_told(
+    defined: ReturnDefinition, frame: pl.DataFrame, places: set[tuple[int, int]]
+) -> dict[tuple[int, int], dict[str, Any]]:
+    """(entry, row) → what a finding tells of the row besides its cell: whether it is a total, its label, its codes."""
+    wanted = pl.DataFrame(list(places), schema={"entry": pl.Int32, "source_row": pl.Int32}, orient="row")
+    codes = {name for column in defined.columns for name in column.label_by}
+    told = frame.join(wanted, on=["entry", "source_row"], how="semi").select(
+        "entry", "source_row", "is_total", f"{defined.row_label}__text", *sorted(codes)
+    )
+    return {(row["entry"], row["source_row"]): row for row in told.iter_rows(named=True)}
+
+
 #: So many cells of a column below each other that are wrong in the same way are one thing to mend: something was done to the column.
 _FEWEST_ALIKE = 3
 
 
-def _cause(rule: Rule, column_name: str, row: dict[str, Any]) -> tuple[str, str] | None:
+def _cause(told: str | None) -> tuple[str, str] | None:
     """What is wrong with a cell as such: its state and its text. What a number is beside others is a matter of its own row."""
-    if rule.state_of or rule.truth == "text_number":
-        return row[f"{column_name}__state"], (row[f"{column_name}__text"] or "").strip()
-    return None
+    if told is None:
+        return None
+    state, _, text = told.partition("\x1f")
+    return state, text
 
 
 def _joined(column: list[_Broken], table: Table) -> Iterable[_Broken]:
@@ -782,7 +787,8 @@ def _joined(column: list[_Broken], table: Table) -> Iterable[_Broken]:
     Alike: the same text; or, where no cell of the column is right, the same state, and nothing said of one that is not true of all.
     """
     at = {row: number for number, row in enumerate(table.data_rows)}
-    whole = len(column) == len(at) and len({one.cause and one.cause[0] for one in column}) == 1
+    in_data = [one for one in column if one.rows[0] in at]
+    whole = len(in_data) == len(at) and len({one.cause and one.cause[0] for one in in_data}) == 1
     run: list[_Broken] = []
     for one in column:
         alike = run and one.cause and (one.cause == run[-1].cause or (whole and one.said[3:] == run[-1].said[3:]))
@@ -801,96 +807,6 @@ def _as_one(run: list[_Broken]) -> list[_Broken]:
     return [replace(run[0], rows=tuple(one.rows[0] for one in run), differ=differ)]
 
 
-def explain(
-    defined: ReturnDefinition, rule: Rule, row: dict[str, Any]
-) -> Iterable[tuple[str, str, str, str, str, str]]:
-    """(column, value, expected, difference, detail, problem) of each cell at which a broken rule shows in a row."""
-    if rule.state_of:
-        state, text = row[f"{rule.state_of}__state"], row[f"{rule.state_of}__text"] or ""
-        said = cell_states().get(state, state)
-        # A mark that passes for a digit or cannot be seen is named: the clerk does not find it by looking.
-        odd = strange(text) if state in UNREAD_STATES else ""
-        yield rule.state_of, text, "", "", "", f"{said}，其中有{odd}" if odd else said
-    elif rule.truth == "unique_key":
-        for name in defined.key[:1]:
-            yield name, row[f"{name}__text"] or "", "", "", "", ""
-    elif rule.truth == "text_number":
-        for column in defined.number_columns:
-            if row[f"{column.name}__state"] == CellState.TEXT_NUMBER.value:
-                read = plain_number(row[column.name], DECIMAL_PLACES[column.type])
-                text = row[f"{column.name}__text"] or ""
-                hidden = unseen(text)
-                yield column.name, text, read, "", f"里有{hidden}" if hidden else "带有千分位或全角字符", ""
-    elif rule.truth == "not_reported":
-        for column in defined.number_columns:
-            if row[f"{column.name}__state"] == CellState.NOT_REPORTED.value and "not_reported" in column.missing:
-                yield column.name, row[f"{column.name}__text"] or "", "", "", "", ""
-    elif rule.truth == "total_row":
-        for name in row["wrong__total"]:
-            yield (name, *_compared(row[name], row[f"total__{name}"], defined.column(name).decimal_places), "", "")
-    elif rule.truth == "level":
-        yield row["level__column"], "", "", "", row["level__words"], ""
-    elif rule.truth == "complete":
-        missing = "、".join(str(value) for value in row["missing__complete"])
-        yield rule.column or defined.key[0], "", "", "", missing, ""
-    elif check := next((check for check in defined.dates if check.name == rule.truth), None):
-        yield _out_of_time(rule, check, row)
-    elif ratio := next((ratio for ratio in defined.ratios if ratio.name == rule.truth), None):
-        yield _out_of_range(defined, rule, ratio, row)
-    elif zero := next((ratio for ratio in defined.ratios if ratio.per and ratio.over_zero == rule.truth), None):
-        yield zero.per or "", "0", "", "", plain_number(row[zero.of], defined.column(zero.of).decimal_places), ""
-    elif present := next((present for present in defined.present if present.name == rule.truth), None):
-        group = "、".join([*present.where.values(), *(str(row[name]) for name in present.per)])
-        yield present.column, "0", "", "", group, ""
-    else:
-        left = next(identity.left for identity in defined.identities if identity.name == rule.truth)
-        value = row[left]
-        expected = row[f"expected__{rule.truth}"]
-        if value is None:
-            yield (
-                left,
-                MISSING_LABELS.get(row[f"{left}__state"], ""),
-                plain_number(expected, defined.column(left).decimal_places),
-                "",
-                "",
-                "",
-            )
-        else:
-            yield (left, *_compared(value, expected, defined.column(left).decimal_places), "", "")
-
-
-def _out_of_range(
-    defined: ReturnDefinition, rule: Rule, ratio: Ratio, row: dict[str, Any]
-) -> tuple[str, str, str, str, str, str]:
-    """What `explain` says of a ratio: its value, the range, the distance to it, and the unit in which the figure may stand."""
-    value = Decimal(row[ratio.of]).scaleb(-defined.column(ratio.of).decimal_places)
-    if ratio.per:
-        value /= Decimal(row[ratio.per]).scaleb(-defined.column(ratio.per).decimal_places)
-    low, high = rule.parameters["low"], rule.parameters["high"]
-    rounded = value.quantize(Decimal(1) if high >= 100 else Decimal("0.01"))
-    bound = Decimal(str(low if value < low else high))
-    unit = (defined.column(ratio.of).unit or "").split("/")[0]
-    # What a figure is held against: what the rule says it must be, else what it is in the other rows, else the range.
-    expected = rule.parameters.get("expected", row[f"usual__{ratio.name}"])
-    hint = suspected(float(value), expected, unit) if expected else suspected_within(float(value), low, high, unit)
-    return ratio.of, f"{rounded:f}", f"{low:g}–{high:g}", f"{rounded - bound:+f}", f"，{hint}" if hint else "", ""
-
-
-def _out_of_time(rule: Rule, check: DateCheck, row: dict[str, Any]) -> tuple[str, str, str, str, str, str]:
-    """What `explain` says of a date: the day, the one it is held against, and how many days lie between."""
-    day = row[check.of]
-    against = row[check.not_after] if check.not_after else row.get(f"expected__{rule.truth}")
-    days = signed((day - against).days, 0) if against else ""
-    return (
-        check.of, day.isoformat(), against.isoformat() if against else "", days,
-        row.get(f"detail__{rule.truth}") or "", str(check.days or ""),
-    )  # fmt: skip
-
-
-def _compared(value: int, expected: int, places: int) -> tuple[str, str, str]:
-    return plain_number(value, places), plain_number(expected, places), signed(value - expected, places)
-
-
 def _landing_rows(
     defined: ReturnDefinition, placed: Mapping[int, tuple[_Entry, Table]], frame: pl.DataFrame
 ) -> pl.DataFrame:
@@ -902,8 +818,7 @@ def _landing_rows(
                 "sheet": pl.String},
         orient="row",
     )  # fmt: skip
-    newest = current_definitions()[defined.return_code]
-    declared = {column.name for column in defined.columns}
+    landed = return_versions()[defined.return_code].columns
     codes = [pl.format('"' + column.name + '":"{}"', _missing_code(column, frame)) for column in defined.columns]
     return (
         frame.filter(~pl.col("is_total"))
@@ -916,8 +831,8 @@ def _landing_rows(
             "sheet",
             "source_row",
             *(
-                pl.col(column.name) if column.name in declared else pl.lit(None).alias(column.name)
-                for column in newest.columns
+                pl.col(column.name) if column.name in defined.names else pl.lit(None).alias(column.name)
+                for column in landed
             ),
             (pl.lit("{") + pl.concat_list(codes).list.drop_nulls().list.join(",") + pl.lit("}")).alias("missing_codes"),
         )

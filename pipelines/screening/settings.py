@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from pipelines.decisions import Decision
 from pipelines.home import Home
-from pipelines.municipality import County, Municipality
-from pipelines.screening.identify import CountyName
+from pipelines.municipality import CountyName, Municipality
 from pipelines.workbooks.bounded import Budget, ReadLimits
 
 #: What is held of one county's files, and of all, for judging them together; a return of a county takes some 20 kB.
@@ -34,21 +33,13 @@ def screen_settings(home: Home) -> ScreenSettings:
     for row in home.municipality.calendar_rows():
         periods.setdefault(row.return_code, set()).add(row.period.code)
     return ScreenSettings(
-        counties=tuple(county_name(home.municipality, county) for county in home.municipality.counties),
+        counties=tuple(home.municipality.county_name(county) for county in home.municipality.counties),
         periods=periods,
         limits=read_limits(home.municipality),
         decisions=tuple(home.decisions),
         # Without a key nothing was ever asked, and no reply is known; looking at a file must not make one.
         reply_key=home.reply_key if (home.raw / "reply.key").exists() else secrets.token_hex(32),
     )
-
-
-def county_name(municipality: Municipality, county: County) -> CountyName:
-    """What screening knows of a county: what it is called, and from when to when files of it are taken."""
-    return CountyName(
-        county.code, county.name, county.valid_from, county.valid_to, municipality.passed_into(county),
-        municipality.came_from(county),
-    )  # fmt: skip
 
 
 def read_limits(municipality: Municipality) -> ReadLimits:

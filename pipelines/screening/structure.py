@@ -2,7 +2,7 @@
 
 Belongs here: which cells belong together (a row with a stray cell, cells merged into one, rows that a filter hides, an error filled
 down a column), so that one finding names their range and the remedy, and no other rule need speak of them. What a cell is against
-its column's type is `tabulate`; what the rules say stands in `expectations/file.json`.
+its column's type is `tabulate`; what the rules say stands in `expectations/file.yaml`.
 """
 
 import re
@@ -94,8 +94,7 @@ def _kind_of(table: Table, row: int) -> str:
 
 def _is_begun(column: Column, text: str) -> bool:
     """Whether a text is one that a column of names takes; a free text is a word at least."""
-    is_free = column.type == "text" and not column.pattern
-    return re.search(r"\w\w", folded(text)) is not None if is_free else holds(column, text)
+    return re.search(r"\w\w", folded(text)) is not None if column.is_name else holds(column, text)
 
 
 #: What a formula leaves that had nothing to count.

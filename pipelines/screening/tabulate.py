@@ -4,7 +4,7 @@ Belongs here: deciding what a cell *is* against its declared type. A cell never 
 its state says why not. Which states are allowed is a rule (`expectations/`), not decided here.
 
 Frame: `entry` (which table of the batch), `filing` (which filing it is a part of), `source_row` (from 1, as Excel shows it), `is_total`, and for each declared column
-`<name>` (typed: counts Int64, headcounts in tenths and money in cents Int64, dates Date, text), `<name>__text` (as stored) and
+`<name>` (typed: numbers Int64, scaled by their decimal places (headcounts in tenths, money in cents), dates Date, text), `<name>__text` (as stored) and
 `<name>__state` (a `CellState`); for a column whose figure may be included elsewhere also `<name>__included_in`, the name of the column
 that a cell answered 并入 names, null where it names none.
 """
@@ -16,7 +16,7 @@ import polars as pl
 
 from pipelines.characters import ENDS, FOLDS, INVISIBLE, ranges_of
 from pipelines.returns import Column, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, LARGEST, MISSING_CODES, typed
+from pipelines.returns.definition import MISSING_CODES, typed
 from pipelines.screening.identify import Table
 from pipelines.screening.marked import refused_cells
 
@@ -48,6 +48,7 @@ class CellState(StrEnum):
     ABOVE_MAXIMUM = "above_maximum"
     NOT_IN_LIST = "not_in_list"
     PATTERN = "pattern"
+    TOO_LONG = "too_long"
     NOT_DATE = "not_date"
     NUMBER_NOT_DATE = "number_not_date"
     MONTH_AMBIGUOUS = "month_ambiguous"
@@ -213,10 +214,15 @@ def _judged(column: Column) -> list[pl.Expr]:
         value, state = _number(column, stored, text)
     elif column.type == "date":
         value, state = _date(text)
-    elif column.type == "code":
+    elif column.is_coded:
         codes = {typed(code): code for code in column.codes}
         value = text.replace_strict(codes, default=None, return_dtype=pl.String)
         state = pl.when(value.is_not_null()).then(pl.lit("value")).otherwise(pl.lit("not_in_list"))
+    elif column.longest is not None:
+        # Sentences, which nobody compares: as they were written, on one line.
+        value = stored.str.replace_all(UNSEEN, "").str.replace_all(r"\s+", " ").str.strip_chars()
+        is_long = value.str.len_chars() > column.longest
+        state = pl.when(is_long).then(pl.lit("too_long")).otherwise(pl.lit("value"))
     else:
         value = text
         state = pl.lit("value")
@@ -225,7 +231,7 @@ def _judged(column: Column) -> list[pl.Expr]:
             value = plain.str.strip_chars()
         else:
             state = pl.when(text.str.contains(column.pattern)).then(state).otherwise(pl.lit("pattern"))
-    dash = text.is_in(_DASHES) if column.type != "text" else pl.lit(False)
+    dash = text.is_in(_DASHES) if column.type not in ("text", "note") else pl.lit(False)
     state = (
         pl.when(mark.is_not_null())
         .then(mark)
@@ -242,7 +248,11 @@ def _judged(column: Column) -> list[pl.Expr]:
 
 
 def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    places = DECIMAL_PLACES[column.type]
+    places = column.decimal_places
+    is_percentage = pl.lit(False)
+    if column.type == "percent":  # 85% in a column of per cent says what 85 does
+        is_percentage = text.str.ends_with("%")
+        text = text.str.replace(r"\s*%$", "")
     plain = text.str.replace_all(",", "")
     is_thousands = text.str.contains(_THOUSANDS)
     is_number = text.str.contains(_NUMBER) | is_thousands
@@ -253,7 +263,7 @@ def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl
     # Sums made by a spreadsheet carry binary noise beyond their fifteenth digit; a real extra decimal is larger than this.
     tolerance = (scaled.abs().cast(pl.Float64) * 1e-14).clip(1e-6, 1e-3)
     noise = (scaled - whole).abs().cast(pl.Float64) <= tolerance
-    limit = LARGEST[column.type]
+    limit = column.largest
     too_fine = "not_integer" if places == 0 else "too_precise"
     state = (
         pl.when(text.str.contains(r"^-?[0-9.,]+%$"))
@@ -270,7 +280,7 @@ def _number(column: Column, stored: pl.Expr, text: pl.Expr) -> tuple[pl.Expr, pl
         .then(pl.lit("below_minimum"))
         .when(exact > (column.max if column.max is not None else limit))
         .then(pl.lit("above_maximum"))
-        .when(is_thousands | (stored.str.strip_chars() != text))
+        .when(is_thousands | is_percentage | (stored.str.strip_chars() != text))
         .then(pl.lit("text_number"))
         .otherwise(pl.lit("value"))
     )

@@ -62,6 +62,6 @@ def _declared(defined: ReturnDefinition, row: School) -> dict[str, object]:
     return {
         column.name: row.get(column.name)
         for column in defined.columns
-        if column.type != "code"
+        if not column.is_coded
         or row.get(column.name) in (*column.codes, *(MISSING_LABELS[code] for code in column.missing))
     }

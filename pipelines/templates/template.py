@@ -1,12 +1,13 @@
 """The official workbook of a return, written from its definition and its rules.
 
 Belongs here: the layout of a template (cover, header, total, rows, notes, metadata), the checks that a spreadsheet can make
-while a clerk types, and the wording of the notes sheet out of the rules. What is asked of a cell is not decided here: column
-rules and messages are those of `expectations/`, so a template never promises what screening refuses.
+while a clerk types, and the wording of the notes sheet out of the rules. What is asked of a cell is not decided here: rules and
+messages are those of the definition and of `expectations/`, so a template never promises what screening refuses.
 
 Three decisions:
 
-* **The spreadsheet's own checks are help, screening is the judge.** A column that may hold 缺报, 不适用 or 并入 beside a number
+* **The spreadsheet's own checks are help, screening is the judge.** What is shown of a rule is the business of its kind
+  (`screening.checks`). A column that may hold 缺报, 不适用 or 并入 beside a number
   cannot use Excel's whole-number or decimal validation, which refuses every text; it gets a custom formula that takes either.
   The price: such a formula shows no limits in Excel's dialog, and no validation is asked about pasted cells.
 * **Only totals are formulas.** A figure that the county must state (在校生数, 工资总额) is never computed from its parts: total
@@ -25,17 +26,20 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 
+from pipelines.municipality import CountyName
 from pipelines.periods import Period
-from pipelines.returns import Column, Identity, ReturnDefinition
-from pipelines.returns.definition import DECIMAL_PLACES, MISSING_LABELS, MISSING_MEANINGS
-from pipelines.screening.identify import CountyName
-from pipelines.screening.rules import OUTCOMES, Rule, file_rules, suite
+from pipelines.returns import Column, ReturnDefinition
+from pipelines.returns.definition import MISSING_LABELS, MISSING_MEANINGS
+from pipelines.screening.rules import OUTCOMES, Rule, checks_of, file_rules, rule_of, suite
 from pipelines.workbooks.workbook import METADATA_SHEET, NOTES_SHEET, runs
+
+if TYPE_CHECKING:
+    from pipelines.screening.checks.excel import BlockOfRows
 
 #: A prefilled row: column name → value; what is not there is left for the county.
 PrefilledRow = Mapping[str, object]
@@ -48,19 +52,13 @@ _KNOWN_ROWS = 3000
 LAYOUT_VERSION = 2
 _WRITTEN_AT = datetime(2024, 1, 1)  # noqa: DTZ001 - document properties; the real time would change the bytes
 _FONT = {"font_name": "宋体", "font_size": 10}
-_WIDTHS = {"text": 26, "code": 11, "count": 9, "headcount": 11, "money": 15, "date": 12}
-_NUMBER_FORMATS = {
-    "text": "@",
-    "code": "@",
-    "count": "0",
-    "headcount": "0.0",
-    "money": "#,##0.00",
-    "date": "yyyy-mm-dd",
-}
+_WIDTHS = {
+    "text": 26, "note": 40, "code": 11, "flag": 8, "ref": 13, "date": 12,
+    "count": 9, "headcount": 11, "money": 15, "decimal": 12, "percent": 9,
+}  # fmt: skip
 _SIGN_OFF = ("填表人", "审核人", "单位负责人", "报出日期")
 _OUTCOME_LABELS = {"error": "错误：必须改正", "query": "核实：改正或说明", "info": "提示"}
 _PLACEHOLDER = re.compile(r"\{\w+\}")
-_DIGITS_PATTERN = re.compile(r"^\^\[0-9\]\{(\d+)\}\$$")
 # Limits of the file format: a prompt's title and text, an inline list or a formula of a validation.
 _TITLE_LENGTH, _PROMPT_LENGTH, _LIST_LENGTH = 32, 255, 255
 _NOTES_WIDTHS = (30, 16, 66, 56)
@@ -74,7 +72,9 @@ def template_hash(defined: ReturnDefinition) -> str:
     Letters only, so that no run of digits in it can be taken for somebody's number.
     """
     rules = {**file_rules(), **suite(defined.return_code).rules}
-    content = [LAYOUT_VERSION, defined.model_dump(mode="json"), {rule_id: str(rule) for rule_id, rule in rules.items()}]
+    asked = {check.rule_id: str(check.parameters()) for check in checks_of(defined)}
+    said = {rule_id: str(rule) for rule_id, rule in rules.items()}
+    content = [LAYOUT_VERSION, defined.model_dump(mode="json", exclude={"analysis"}), said, asked]
     digest = hashlib.sha256(json.dumps(content, ensure_ascii=False, sort_keys=True).encode()).hexdigest()[:16]
     return "".join("abcdefghijklmnop"[int(digit, 16)] for digit in digest)
 
@@ -86,14 +86,15 @@ def template_name(defined: ReturnDefinition, county: CountyName, period: Period)
 
 
 def known_rows(defined: ReturnDefinition) -> list[dict[str, object]] | None:
-    """The key values of every row where the definition tells them in advance: a `complete` form (register × age), or one whose
-    key is made of code lists. None where the county knows its own rows, or nobody would fill so many."""
+    """The key values of every row where they are told in advance: by a rule that it be complete (register × age), or by a key
+    made of code lists. None where the county knows its own rows, or nobody would fill so many."""
     values: dict[str, Sequence[object]] = {}
     for name in defined.key:
         column = defined.column(name)
-        if defined.complete and name == defined.complete.column:
-            values[name] = defined.complete.values
-        elif column.type == "code":
+        printed = next(filter(None, (check.printed(name) for check in checks_of(defined))), None)
+        if printed:
+            values[name] = printed
+        elif column.is_coded:
             values[name] = column.codes
         else:
             return None
@@ -132,10 +133,14 @@ class _Template:
     def __init__(
         self, defined: ReturnDefinition, county: CountyName, period: Period, rows: Sequence[PrefilledRow]
     ) -> None:
+        from pipelines.screening.checks.form import Form  # imports Great Expectations, which takes seconds
+
         self.defined, self.county, self.period = defined, county, period
         self.places = {column.name: place for place, column in enumerate(defined.columns)}
         self.last_column = len(defined.columns) - 1
         self.width = sum(_width(column) for column in defined.columns)
+        self.checks = checks_of(defined)
+        self.form = Form(defined, self.checks, {0: period})
         self.known = known_rows(defined)
         self.rows = self._laid_on_known(rows) if self.known is not None else [dict(row) for row in rows]
         self.target = io.BytesIO()
@@ -285,9 +290,8 @@ class _Template:
     def _asked(self, column: Column) -> list[str]:
         """What is asked of a column, in the words of its rules."""
         asked = [self._cell_rule(column).remedy]
-        asked += [words for identity in self.defined.identities if identity.left == column.name
-                  for words in identity_in_words(self.defined, identity, self.period)]  # fmt: skip
-        return asked
+        return asked + [words for check in self.checks if check.about == column.name
+                        for words in check.in_cells(self.form, self.period)]  # fmt: skip
 
     def _explained(self, column: Column) -> list[str]:
         """What a column holds, where its definition says so."""
@@ -302,7 +306,7 @@ class _Template:
         return zero + "；".join(f"{MISSING_LABELS[code]}：{MISSING_MEANINGS[code]}" for code in column.missing)
 
     def _cell_rule(self, column: Column) -> Rule:
-        return next(rule for rule in suite(self.defined.return_code).rules.values() if rule.state_of == column.name)
+        return next(rule_of(check) for check in self.checks if check.check == "reads_as" and check.about == column.name)
 
     def _body(self, first: int) -> list[_Block]:
         """Total rows and rows; returns the blocks that they make up."""
@@ -336,9 +340,14 @@ class _Template:
             # Labels that the form itself prints are not the county's to change; what is prefilled from the past is.
             printed = self.known is not None and column.name in self.defined.key
             form = self._format(
-                num_format="0" if printed and column.type == "count" else _NUMBER_FORMATS[column.type],
+                num_format="0" if printed and column.type == "count" else _number_format(column),
                 locked=printed,
-                align="left" if column.type == "text" else "right" if column.is_number and not printed else "center",
+                text_wrap=column.type == "note",
+                align="left"
+                if column.type in ("text", "note")
+                else "right"
+                if column.is_number and not printed
+                else "center",
                 **({"bg_color": "#F2F2F2", "border": 1} if printed else {}),
             )
             self._value(row, place, values.get(column.name), form)
@@ -357,7 +366,7 @@ class _Template:
         assert block.total is not None
         for place, column in enumerate(self.defined.columns):
             form = self._format(
-                num_format=_NUMBER_FORMATS[column.type], bold=True, border=1, bg_color="#F2F2F2",
+                num_format=_number_format(column), bold=True, border=1, bg_color="#F2F2F2",
                 align="right" if column.is_number and column.name not in block.labels else "center",
             )  # fmt: skip
             if column.name in block.labels:
@@ -375,59 +384,26 @@ class _Template:
     # --- checks while typing ----------------------------------------------------------------------------------------
 
     def _checks(self, blocks: Sequence[_Block]) -> None:
-        for block in blocks:
-            for place, column in enumerate(self.defined.columns):
-                if not (self.known is not None and column.name in self.defined.key):
-                    self.sheet.data_validation(
-                        block.first, place, block.last, place, self._validation(column, place, block.first)
-                    )
-            self._colours(block)
+        from pipelines.screening.checks.excel import BlockOfRows, show
 
-    def _validation(self, column: Column, place: int, row: int) -> dict[str, Any]:
-        rule = self._cell_rule(column)
+        for block in blocks:
+            printed = self.known is not None
+            rows = BlockOfRows(self.defined, self.period, block.first, block.last, self._list, printed)
+            show(self.checks, rows)
+            for name, validation in rows.validations.items():
+                place, words = self.places[name], self._prompt(self.defined.column(name))
+                self.sheet.data_validation(block.first, place, block.last, place, words | validation)
+            self._colours(rows)
+
+    def _prompt(self, column: Column) -> dict[str, Any]:
+        """What is said while a cell of a column is filled, and when what is typed is refused."""
         asked = [*self._asked(column), *self._explained(column)]
         title = column.label[:_TITLE_LENGTH]
-        wrong = f"“{column.label}”不合要求。{rule.remedy}"
-        check: dict[str, Any] = {
+        wrong = f"“{column.label}”不合要求。{self._cell_rule(column).remedy}"
+        return {
             "input_title": title, "input_message": _cut("\n".join(asked), _PROMPT_LENGTH),
             "error_title": title, "error_message": _cut(wrong, _PROMPT_LENGTH), "error_type": "stop",
         }  # fmt: skip
-        missing = [MISSING_LABELS[code] for code in column.missing]
-        if column.type == "code":
-            return check | {"validate": "list", "source": self._list([*column.codes, *missing])}
-        cell = xl_rowcol_to_cell(row, place)
-        if column.type == "text":
-            digits = _DIGITS_PATTERN.match(column.pattern or "")
-            if not digits:
-                return check | {"validate": "any"}
-            condition = f"AND(LEN({cell})={digits[1]},ISNUMBER(VALUE({cell})))"
-        elif column.type == "date":
-            if not missing:
-                return check | {"validate": "date", "criteria": "between", "minimum": date(1900, 1, 1),
-                                "maximum": date(2199, 12, 31)}  # fmt: skip
-            condition = f"AND(ISNUMBER({cell}),{cell}>=1)"
-        else:
-            least = "-1E+11" if column.signed else column.min
-            limits = f"{cell}>={least}" + (f",{cell}<={column.max}" if column.max is not None else "")
-            places = DECIMAL_PLACES[column.type]
-            if places == 0 and not missing:
-                if column.max is None:
-                    return check | {"validate": "integer", "criteria": ">=", "value": column.min}
-                return check | {"validate": "integer", "criteria": "between", "minimum": column.min,
-                                "maximum": column.max}  # fmt: skip
-            # A number typed with two decimals is no binary number of two decimals: it is compared with a margin.
-            exact = f"{cell}=INT({cell})" if places == 0 else f"ABS({cell}-ROUND({cell},{places}))<0.000001"
-            condition = f"AND(ISNUMBER({cell}),{limits},{exact})"
-        # IF and not AND: in a spreadsheet every argument of AND is evaluated, and a comparison with text is true or an error.
-        included = MISSING_LABELS["included_elsewhere"]
-        codes = ",".join(
-            f'LEFT({cell},{len(included)})="{included}"' if label == included else f'{cell}="{label}"'
-            for label in missing
-        )
-        formula = f"=IF(ISNUMBER({cell}),{condition},{f'OR({codes})' if codes else 'FALSE'})"
-        if column.type == "text":
-            formula = f"={condition}" if not codes else f"=OR({condition},{codes})"
-        return check | {"validate": "custom", "value": formula}
 
     def _list(self, choices: Sequence[str]) -> Any:
         """The choices in the cell itself, or in a hidden column of the notes where they are too long or hold a comma."""
@@ -441,30 +417,17 @@ class _Template:
         letter = xl_col_to_name(place)
         return f"='{NOTES_SHEET}'!${letter}$1:${letter}${len(choices)}"
 
-    def _colours(self, block: _Block) -> None:
-        """Colours that come and go with what is typed; they say nothing that screening would not say."""
-        first, last = block.first, block.last
+    def _colours(self, rows: "BlockOfRows") -> None:
+        """Colours that come and go with what is typed: what kinds of checks show, what is lacking, and lines around rows in use."""
+        first, last = rows.first, rows.last
         wrong = self.book.add_format({"bg_color": "#FFC7CE", "font_color": "#9C0006"})
         lacking = self.book.add_format({"bg_color": "#FFF2CC", "border": 1, "border_color": "#BFBFBF"})
         written = self.book.add_format({"border": 1, "border_color": "#BFBFBF"})
-        for identity in self.defined.identities:
-            place = self.places[identity.left]
-            if formula := self._broken(identity, first):
-                self.sheet.conditional_format(
-                    first, place, last, place, {"type": "formula", "criteria": formula, "format": wrong}
-                )
-        if self.known is None:
-            row = first + 1
-            parts = ",".join(
-                f"${xl_col_to_name(place)}${row}:${xl_col_to_name(place)}${last + 1},${xl_col_to_name(place)}{row}"
-                for place in (self.places[name] for name in self.defined.key)
-            )
-            started = "".join(f'${xl_col_to_name(self.places[name])}{row}<>"",' for name in self.defined.key)
-            place = self.places[self.defined.key[0]]
+        for name, formula, is_lacking in rows.colours:
+            place, form = self.places[name], lacking if is_lacking else wrong
             self.sheet.conditional_format(
-                first, place, last, place,
-                {"type": "formula", "criteria": f"=AND({started}COUNTIFS({parts})>1)", "format": wrong},
-            )  # fmt: skip
+                first, place, last, place, {"type": "formula", "criteria": formula, "format": form}
+            )
         row_cells = f"$A{first + 1}:${xl_col_to_name(self.last_column)}{first + 1}"
         for left, right in runs([place for place, column in enumerate(self.defined.columns) if column.required]):
             empty = f'=AND(COUNTA({row_cells})>0,{xl_col_to_name(left)}{first + 1}="")'
@@ -476,38 +439,6 @@ class _Template:
             first, 0, last, self.last_column,
             {"type": "formula", "criteria": f"=COUNTA({row_cells})>0", "format": written},
         )  # fmt: skip
-
-    def _broken(self, identity: Identity, row: int) -> str | None:
-        """A formula that is true where every term is stated and the identity does not hold."""
-        cell = {name: f"${xl_col_to_name(place)}{row + 1}" for name, place in self.places.items()}
-
-        def summed(names: Sequence[str]) -> str:
-            spans = runs(sorted(self.places[name] for name in names))
-            return f"SUM({','.join(self._span(span, row) for span in spans)})" if names else "0"
-
-        terms = sorted(self.places[name] for name in identity.terms)
-        stated = [f"ISNUMBER({cell[identity.left]})"]
-        stated += [f"COUNTBLANK({self._span(span, row)})=0" for span in runs(terms)]
-        stated += [f'COUNTIF({self._span(span, row)},"{MISSING_LABELS["not_reported"]}")=0' for span in runs(terms)]
-        if identity.period_months:
-            expected = str(self.period.months)
-        elif identity.product:
-            expected = "*".join(cell[name] for name in identity.product)
-        elif identity.selector:
-            column, sums = identity.selector
-            # A code that is in no list leaves the identity unjudged: what is stated then equals itself.
-            expected = cell[identity.left]
-            for code, names in sums.items():
-                expected = f'IF({cell[column]}="{code}",{summed(names)},{expected})'
-        else:
-            expected = f"{summed(identity.sum)}-{summed(identity.minus)}"
-        difference = f"ROUND({cell[identity.left]}-({expected}),4)"
-        beyond = f"ABS({difference})" if identity.relation == "=" else difference
-        return f"=AND({','.join(stated)},{beyond}>{identity.tolerance})"
-
-    def _span(self, span: tuple[int, int], row: int) -> str:
-        left, right = span
-        return f"${xl_col_to_name(left)}{row + 1}:${xl_col_to_name(right)}{row + 1}"
 
     # --- the page -----------------------------------------------------------------------------------------------------
 
@@ -528,7 +459,7 @@ class _Template:
         self.sheet.set_footer(f"&L{self.defined.form} {self.county.name} {self.period.label}&R第 &P 页 共 &N 页")
         self.sheet.center_horizontally()
         self.sheet.set_default_row(18)
-        coded = [place for place, column in enumerate(self.defined.columns) if column.type in ("text", "code")]
+        coded = [place for place, column in enumerate(self.defined.columns) if _number_format(column) == "@"]
         cells = (
             f"{xl_col_to_name(left)}{first + 1}:{xl_col_to_name(right)}{blocks[-1].last + 1}"
             for left, right in runs(coded)
@@ -585,7 +516,7 @@ class _Template:
                 f"二、表中留有 {ROOM_ROWS} 行。行数不够时，在已有的行之间插入行；用不着的行空着即可，不要的行清除内容即可。"
             )
         else:
-            per = self.defined.complete.per if self.defined.complete else ()
+            per = self.defined.total_row.per if self.defined.total_row else ()
             skip = f"；不报的{self.defined.column(per[0]).label}整段空着即可" if per else ""
             yield f"二、各行已经列好，灰色格不能改动{skip}。"
         yield "三、合计行由公式自动计算，不用填。其余各数由县区据实填报，系统不代算、不换算、不改动。"
@@ -596,7 +527,7 @@ class _Template:
         )
 
     def _tables(self) -> Iterator[tuple[str, tuple[str, str, str, str], list[tuple[str, str, str, str]]]]:
-        """Caption, headings and rows of each table: columns, identities, rules of the return, rules of files."""
+        """Caption, headings and rows of each table: columns, relations between them, rules of the return, rules of files."""
         rules = list(suite(self.defined.return_code).rules.values())
         yield (
             "各列怎么填",
@@ -617,15 +548,14 @@ class _Template:
             ("列", "允许相差", "关系", "不符时"),
             [
                 (
-                    self.defined.column(identity.left).label,
-                    f"{identity.tolerance}{self.defined.column(identity.left).unit or ''}"
-                    if identity.tolerance
-                    else "无",
+                    self.defined.column(check.about).label,
+                    f"{check.allowance}{self.defined.column(check.about).unit or ''}" if check.allowance else "无",
                     words,
-                    next((_PLACEHOLDER.sub("××", rule.remedy) for rule in rules if rule.truth == identity.name), ""),
+                    _PLACEHOLDER.sub("××", rule_of(check).remedy),
                 )
-                for identity in self.defined.identities
-                for words in identity_in_words(self.defined, identity, self.period)
+                for check in self.checks
+                if check.about
+                for words in check.in_cells(self.form, self.period)
             ],
         )
         yield "本表怎么审核", ("规则", "等级", "审核内容", "怎么改"), list(self._rules(rules))
@@ -633,9 +563,10 @@ class _Template:
 
     def _rules(self, rules: Sequence[Rule]) -> Iterator[tuple[str, str, str, str]]:
         """The rules in force for the period, gravest first; what is asked of a single cell stands among the columns."""
+        of_columns = {check.rule_id for check in self.checks if check.check == "reads_as"}
         for outcome in OUTCOMES:
             for rule in rules:
-                if rule.outcome == outcome and not rule.state_of and rule.is_valid_for(self.period):
+                if rule.outcome == outcome and rule.rule_id not in of_columns and rule.is_valid_for(self.period):
                     message, remedy = _PLACEHOLDER.sub("××", rule.message), _PLACEHOLDER.sub("××", rule.remedy)
                     yield rule.rule_id, _OUTCOME_LABELS[outcome], message, remedy
 
@@ -654,36 +585,17 @@ class _Template:
         self.hidden.very_hidden()
 
 
-def identity_in_words(defined: ReturnDefinition, identity: Identity, period: Period) -> list[str]:
-    """An identity as a clerk would write it, one line a case: 在校生数 = “按年龄分”各列之和."""
-    left = defined.column(identity.left).label
-    relation = "=" if identity.relation == "=" else "≤"
-
-    def added(names: Sequence[str]) -> str:
-        groups = {defined.column(name).group for name in names}
-        group = groups.pop() if len(groups) == 1 else None
-        if (
-            group
-            and {column.name for column in defined.columns if column.group == group} == set(names)
-            and len(names) > 2
-        ):
-            return f"“{group}”各列之和"
-        return " + ".join(defined.column(name).label for name in names)
-
-    if identity.period_months:
-        return [f"{left} {relation} 报告期的月数（{period.months}）"]
-    if identity.product:
-        return [f"{left} {relation} " + " × ".join(defined.column(name).label for name in identity.product)]
-    if identity.selector:
-        column, sums = identity.selector
-        label = defined.column(column).label
-        return [f"{label}为“{code}”时：{left} {relation} {added(names)}" for code, names in sums.items()]
-    minus = "".join(f" − {defined.column(name).label}" for name in identity.minus)
-    return [f"{left} {relation} {added(identity.sum)}{minus}"]
-
-
 def _header_text(column: Column) -> str:
     return f"{column.heading}\n（{column.unit}）" if column.unit else column.heading
+
+
+def _number_format(column: Column) -> str:
+    if column.type == "date":
+        return "yyyy-mm-dd"
+    if not column.is_number:
+        return "@"
+    whole = "#,##0" if column.type in ("money", "decimal") else "0"
+    return whole + ("." + "0" * column.decimal_places if column.decimal_places else "")
 
 
 def _width(column: Column) -> float:

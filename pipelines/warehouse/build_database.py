@@ -22,7 +22,7 @@ import polars as pl
 
 from pipelines.home import Home
 from pipelines.intake.raw_store import RawStore, RawSubmission
-from pipelines.returns import ReturnDefinition, current_definitions, reference_on
+from pipelines.returns import ReturnVersions, current_definitions, reference_on, return_versions
 from pipelines.screening.findings import Finding
 from pipelines.screening.screen import Screening
 from pipelines.workbooks.personal_data import mask_personal
@@ -53,6 +53,10 @@ _TABLES = {
     "landing.context_finding": f"finding_id VARCHAR, submission_id VARCHAR, evaluation_seq BIGINT, {_PLACE}, {_FINDING_TAIL}",
     "landing.context_rule_result": f"""evaluation_seq BIGINT, submission_id VARCHAR, {_PLACE}, rule_id VARCHAR,
         level VARCHAR, outcome VARCHAR, checked_n BIGINT, failed_n BIGINT""",
+    # Of the rows of a filing, without regard to their order: all of them, and their figures without the schools they belong to;
+    # `cells_n` that are not zero. Equal digests of as many rows: equal figures.
+    "landing.filing_digest": f"""submission_id VARCHAR, screening_seq BIGINT, {_PLACE}, rows_n BIGINT, cells_n BIGINT,
+        rows_digest VARCHAR, figures_digest VARCHAR""",
     "landing.census_2020": """area_code VARCHAR, area_name VARCHAR, age_from INTEGER, age_to INTEGER, male BIGINT,
         female BIGINT, submission_id VARCHAR, sheet VARCHAR, source_row INTEGER""",
     # Since when a source cannot be read, or can again.
@@ -72,6 +76,15 @@ _TABLES = {
         share_before BIGINT, share_of BIGINT""",
     "control.calendar": """return_code VARCHAR, period VARCHAR, period_type VARCHAR, period_start DATE, period_end DATE,
         reference_on DATE, period_label VARCHAR, due_on DATE""",
+    # What the periods are that anything was filed for.
+    "control.period": """period VARCHAR, before_period VARCHAR, before_label VARCHAR, months_n INTEGER, school_year VARCHAR,
+        calendar_year VARCHAR, starts_on DATE, ends_on DATE""",
+    # What the models of rules across filings are told by the catalogue and the definitions: see `warehouse.checks`.
+    "declared.check_rule": """rule_id VARCHAR, return_code VARCHAR, model VARCHAR, question VARCHAR, level VARCHAR,
+        outcome VARCHAR, valid_from DATE, valid_to DATE""",
+    "declared.check_parameter": """return_code VARCHAR, question VARCHAR, name VARCHAR, value DECIMAL(18,4), word VARCHAR""",
+    "declared.check_column": """return_code VARCHAR, column_name VARCHAR, of_member VARCHAR, label VARCHAR, unit VARCHAR,
+        type VARCHAR, units_in_one BIGINT, smallest DECIMAL(3,2), is_additive BOOLEAN, ordinal INTEGER""",
     "control.run": "status_on DATE, withhold_below DECIMAL(5,4)",
     # What stands in the way of skipping work: returns whose marts are out of date, and digests of what was last built.
     "control.dirty_return": "return_code VARCHAR",
@@ -150,9 +163,9 @@ _MISPLACED = f"""
 ALL_RETURNS, FINDINGS_ONLY, FINALITY_ONLY = "*", "finding", "finality"
 
 
-def return_table_columns(defined: ReturnDefinition) -> str:
-    """The column list of a return's landing table."""
-    declared = ", ".join(f'"{column.name}" {column.sql_type}' for column in defined.columns)
+def return_table_columns(versions: ReturnVersions) -> str:
+    """The column list of a return's landing table: what any of its versions has."""
+    declared = ", ".join(f'"{column.name}" {column.sql_type}' for column in versions.columns)
     return f"""submission_id VARCHAR, screening_seq BIGINT, county_code VARCHAR, period VARCHAR, sheet VARCHAR,
         source_row INTEGER, {declared}, missing_codes VARCHAR"""
 
@@ -160,14 +173,49 @@ def return_table_columns(defined: ReturnDefinition) -> str:
 def landing_schema() -> dict[str, str]:
     """Every table of the build database that Python writes → its column list."""
     returns = {
-        f"landing.{return_code}": return_table_columns(defined)
-        for return_code, defined in current_definitions().items()
+        f"landing.{return_code}": return_table_columns(versions) for return_code, versions in return_versions().items()
     }
     return _TABLES | returns
 
 
+def landing_views() -> dict[str, str]:
+    """What any return has, whatever its columns are called: view → its query. Rows of every version that was landed.
+
+    `landing.reported_school`: a row a row of a return by school. `landing.reported_number`: a row a number, in the smallest unit
+    (cents, tenths of heads) as a whole number.
+    """
+    slot = "submission_id, screening_seq, county_code, period, sheet, source_row"
+    schools, numbers = [], []
+    for code, defined in current_definitions().items():
+        key = " || '/' || ".join(f'CAST("{name}" AS VARCHAR)' for name in defined.key)
+        if "school_code" in defined.key:
+            beside = next((name for name in defined.key if name != "school_code"), None)
+            label = f'"{defined.row_label}"' + (f""" || '（' || "{beside}" || '）'""" if beside else "")
+            schools.append(
+                f"SELECT '{code}' AS return_code, {slot}, school_code, {key} AS row_key, {label} AS row_label FROM landing.{code}"
+            )
+        columns = {column.name: 10**column.decimal_places for column in defined.number_columns}
+        if columns:
+            scaled = ", ".join(f'CAST("{name}" * {times} AS BIGINT) AS "{name}"' for name, times in columns.items())
+            names = ", ".join(f'"{name}"' for name in columns)
+            numbers.append(
+                f"""SELECT '{code}' AS return_code, {slot}, row_key, column_name, number
+                    FROM (SELECT {slot}, {key} AS row_key, {scaled} FROM landing.{code})
+                    UNPIVOT (number FOR column_name IN ({names}))"""
+            )
+    nothing = "SELECT CAST(NULL AS VARCHAR) AS return_code, " + slot
+    return {
+        "landing.reported_school": " UNION ALL ".join(schools)
+        or f"{nothing}, CAST(NULL AS VARCHAR) AS school_code, CAST(NULL AS VARCHAR) AS row_key, CAST(NULL AS VARCHAR) AS row_label"
+        " FROM landing.sending AS none, (SELECT '' AS sheet, 0 AS source_row) WHERE false",
+        "landing.reported_number": " UNION ALL ".join(numbers)
+        or f"{nothing}, CAST(NULL AS VARCHAR) AS row_key, CAST(NULL AS VARCHAR) AS column_name, CAST(NULL AS BIGINT) AS number"
+        " FROM landing.sending AS none, (SELECT '' AS sheet, 0 AS source_row) WHERE false",
+    }
+
+
 def _schema_digest() -> str:
-    return hashlib.sha256(json.dumps(landing_schema(), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([landing_schema(), landing_views()], sort_keys=True).encode()).hexdigest()[:16]
 
 
 class BuildDatabaseLost(RuntimeError):
@@ -185,13 +233,16 @@ def open_build_database(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
         remove_build(home)
         connection = duckdb.connect(str(home.build_database))
     try:
-        connection.execute("CREATE SCHEMA IF NOT EXISTS landing; CREATE SCHEMA IF NOT EXISTS control;")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS landing; CREATE SCHEMA IF NOT EXISTS control")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS declared")
         for table, columns in landing_schema().items():
             connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
         connection.execute(_RETURNED)
         connection.execute(_SENT_LAST)
         connection.execute(_IN_FORCE)
         if get_state(connection, "schema") is None:
+            for view, query in landing_views().items():
+                connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
             set_state(connection, "schema", _schema_digest())
             connection.execute("INSERT INTO control.dirty_return VALUES (?)", [ALL_RETURNS])
         if get_state(connection, "identity") is None:
@@ -382,6 +433,7 @@ def land(connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission]
     for return_code, rows in screening.rows.items():
         if not rows.is_empty():
             _insert_rows(connection, return_code, rows, sequence)
+            _land_digests(connection, return_code, sequence)
     # A rejected file changes no figure, unless an earlier screening accepted it: only the boards of findings and status, which are
     # built whenever anything is.
     figures = {
@@ -415,9 +467,8 @@ def insert_findings(
 
 def _insert_rows(connection: duckdb.DuckDBPyConnection, return_code: str, rows: pl.DataFrame, sequence: int) -> None:
     """Scaled integers become exact decimals here: a DuckDB product of integer and decimal is exact, a quotient is not."""
-    defined = current_definitions()[return_code]
     selected = []
-    for column in defined.columns:
+    for column in return_versions()[return_code].columns:
         places = column.decimal_places
         factor = f" * CAST('{10**-places:.{places}f}' AS DECIMAL({places + 1},{places}))" if places else ""
         selected.append(f'CAST("{column.name}"{factor} AS {column.sql_type})')
@@ -428,6 +479,27 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, return_code: str, rows: 
             FROM screened_rows"""
     )
     connection.unregister("screened_rows")
+
+
+def _land_digests(connection: duckdb.DuckDBPyConnection, return_code: str, sequence: int) -> None:
+    """A digest of the figures of every filing of a return that this batch landed."""
+    defined = current_definitions()[return_code]
+    numbers = [column.name for column in defined.number_columns]
+    of_school = dict.fromkeys([*defined.key, *numbers])
+    figures = [name for name in of_school if name != "school_code"]
+
+    def digest(names: Iterable[str]) -> str:
+        texts = ", ".join(f"coalesce(CAST(\"{name}\" AS VARCHAR), '')" for name in names)
+        return f"CAST(sum(md5_number_lower(concat_ws(chr(31), '', {texts}))) AS VARCHAR)"
+
+    cells = " + ".join(["0", *(f'CAST(coalesce("{name}", 0) <> 0 AS INTEGER)' for name in numbers)])
+    connection.execute(
+        f"""INSERT INTO landing.filing_digest
+            SELECT submission_id, screening_seq, '{return_code}', county_code, period, count(*), CAST(sum({cells}) AS BIGINT),
+                   {digest(of_school)}, {digest(figures)}
+            FROM landing.{return_code} WHERE screening_seq = ? GROUP BY ALL""",
+        [sequence],
+    )
 
 
 def insert_rows(

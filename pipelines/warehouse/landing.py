@@ -20,7 +20,7 @@ from pipelines.intake.raw_store import RawDamaged, RawStore, RawSubmission
 from pipelines.intake.source_notes import all_notes, damaged_notes, note_files
 from pipelines.intake.source_notes import as_rows as note_rows
 from pipelines.intake.submission import Submission
-from pipelines.screening.identify import CountyName
+from pipelines.municipality import CountyName
 from pipelines.screening.reference import ReferenceScreening, screen_census
 from pipelines.screening.rules import rule_set_version
 from pipelines.screening.screen import Filing, Screening, screen, told
@@ -43,10 +43,17 @@ from pipelines.warehouse.build_database import (
     to_screen,
     write_control,
 )
-from pipelines.warehouse.context import ContextResult, evaluate_context, store_context
+from pipelines.warehouse.checks import (
+    NEWEST_EVALUATION,
+    CheckFault,
+    ContextResult,
+    evaluate_context,
+    store_context,
+)
 from pipelines.warehouse.landed_decisions import land_decisions
+from pipelines.warehouse.landed_declarations import land_declarations
+from pipelines.warehouse.landed_policy import land_policy
 from pipelines.warehouse.opened import FileUnusable, MartsNotOurs, in_words
-from pipelines.warehouse.policy import policy_version
 from pipelines.workbooks.bounded import NO_BUDGET, Budget
 
 _Made = TypeVar("_Made")
@@ -97,7 +104,8 @@ def land_new(
 
     What `raw/` does not hold is not in the warehouse either: where it came from an older backup, everything is landed anew. `budget`:
     what news may cost; what is over it stays news, and is named. What was published before, or is asked for again, is never split:
-    figures would go and come back. The caller holds `home.writing()`. Raises RawIsEmpty.
+    figures would go and come back. The caller holds `home.writing()`. Raises RawIsEmpty, and PolicyError or DeclarationError before anything is
+    screened.
     """
     store = RawStore(home.raw)
     remarks: list[str] = []
@@ -111,6 +119,8 @@ def land_new(
         landed = Landed(get_state(connection, "identity") or "", remarks=remarks)
         landed.faults |= _damaged(home, connection, store)
         write_control(connection, home, status_on=last_observed_on(home))
+        policy = land_policy(connection, home)
+        land_declarations(connection, home, policy)
         _land_lateness(connection, home)
         _land_source_notes(connection, home)
         decided = land_decisions(connection, settings.decisions, home.decisions)
@@ -122,7 +132,7 @@ def land_new(
                 {entry.submission_id for entry in entries} | decided.submissions | submissions_in(connection, again)
             )
             entries = [entry for entry in store if entry.submission_id in chosen]
-        judged_by = f"{rule_set_version()}/{policy_version()}"
+        judged_by = f"{rule_set_version()}/{dbt.project_digest()}/{policy.digest}"
         rules_changed = get_state(connection, "judged_by") != judged_by
         if not entries and not decided.counties and not rules_changed:
             set_state(connection, "decisions_applied", decided.head)
@@ -135,18 +145,17 @@ def land_new(
         # What we failed at is not landed: it is tried again with every run until we are mended.
         not_judged = batch.screening.faults.keys() | batch.screening.postponed.keys()
         entries = [entry for entry in entries if entry.submission_id not in not_judged]
-        connection.begin()
-        try:
-            # Rules across filings are asked again of everybody when they or the standards they go by have changed; a file's own
-            # verdict stays as it is until it is screened again on purpose.
-            context = land_batch(connection, entries, batch, batch.everyone if rules_changed else decided.counties)
+        # Rules across filings are asked again of everybody when they or the standards they go by have changed; a file's own
+        # verdict stays as it is until it is screened again on purpose.
+        also = batch.everyone if rules_changed else decided.counties
+
+        def settle(context: ContextResult) -> None:
             if not context.faults:  # else everybody is asked again with every run until we are mended
                 set_state(connection, "judged_by", judged_by)
             set_state(connection, "decisions_applied", decided.head)
             connection.commit()
-        except BaseException:
-            connection.rollback()
-            raise
+
+        context = land_batch(connection, home, entries, batch, also, settle)
     landed.submissions_n = len(entries)
     landed.faults |= batch.screening.faults | context.faults
     landed.postponed.update(batch.screening.postponed.values())
@@ -331,17 +340,38 @@ def _is_damage(error: Exception) -> bool:
 
 
 def land_batch(
-    connection: duckdb.DuckDBPyConnection, entries: Sequence[RawSubmission], batch: Batch, also: Iterable[str]
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    entries: Sequence[RawSubmission],
+    batch: Batch,
+    also: Iterable[str],
+    settle: Callable[[ContextResult], object],
 ) -> ContextResult:
-    """Land a batch and judge what it touches, and the counties of `also`, anew. The caller opens and ends the transaction."""
-    land(connection, entries, _together(batch.screening, batch.census))
-    _land_census(connection, batch.census)
+    """Land a batch and ask the rules across filings of what it touches, and of the counties of `also`, in one transaction.
+
+    `settle` ends the transaction; whatever is raised takes everything back. A model that fails takes the transaction with it: then the
+    batch is landed without that model, whose returns are among the faults.
+    """
     touched = {filing.county_code for filing in batch.screening.filings if filing.county_code} | set(also)
     if batch.census:
         touched |= batch.everyone
-    context = evaluate_context(connection, touched)
-    store_context(connection, context)
-    return context
+    left_out: dict[str, str] = {}
+    while True:
+        connection.begin()
+        try:
+            land(connection, entries, _together(batch.screening, batch.census))
+            _land_census(connection, batch.census)
+            context = evaluate_context(connection, home, touched, left_out)
+            store_context(connection, context)
+            settle(context)
+        except CheckFault as fault:
+            connection.rollback()
+            left_out[fault.model] = fault.what
+        except BaseException:
+            connection.rollback()
+            raise
+        else:
+            return context
 
 
 def _together(screening: Screening, census: list[ReferenceScreening]) -> Screening:
@@ -421,9 +451,8 @@ _NEWEST = f"""SELECT filing.submission_id, filing.screening_seq, filing.return_c
         ORDER BY coalesce(sent.sent_at, filing.received_at) DESC, filing.submission_id DESC
     ) = 1"""
 #: The latest evaluation of every version in force: what the rules against other periods and returns are held against.
-_EVALUATED = """SELECT submission_id, return_code, county_code, period, max(evaluation_seq) AS evaluation_seq
-    FROM landing.context_evaluation SEMI JOIN landing.filing_in_force USING (submission_id, return_code, county_code, period)
-    GROUP BY ALL"""
+_EVALUATED = f"""SELECT * FROM ({NEWEST_EVALUATION})
+    SEMI JOIN landing.filing_in_force USING (submission_id, return_code, county_code, period)"""
 
 
 def standing(home: Home) -> dict[str, dict[str, tuple[int, int]]]:

@@ -27,7 +27,12 @@ _SAMPLE, _SAMPLE_LINES = 1 << 16, 200
 
 def read_text(path: Path, name: str, *, max_cells: int) -> Workbook | Refusal:
     """The one sheet of a text file, which the county called `name`."""
-    decoded = _decode(path.read_bytes())
+    return table_of(path.read_bytes(), name, max_cells=max_cells)
+
+
+def table_of(content: bytes, name: str, *, max_cells: int) -> Workbook | Refusal:
+    """As `read_text`, of what stands in the file."""
+    decoded = _decode(content)
     if isinstance(decoded, Refusal):
         return decoded
     text, encoding = decoded

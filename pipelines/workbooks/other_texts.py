@@ -17,7 +17,8 @@ from pipelines.workbooks.archives import ZIP_SIGNATURES, Unsafe, member_name, op
 from pipelines.workbooks.personal_data import Where
 from pipelines.workbooks.second_reading.cells import Contradiction
 from pipelines.workbooks.second_reading.ooxml import read_workbook
-from pipelines.workbooks.second_reading.package import main_part, relations_of
+from pipelines.workbooks.second_reading.package import main_part, relations_in, relations_of
+from pipelines.workbooks.second_reading.records import Biff8, Biff12
 from pipelines.workbooks.second_reading.xls import XlsReading, records8
 from pipelines.workbooks.second_reading.xlsb import read_xlsb_sheets, records12
 from pipelines.workbooks.workbook import cell_position
@@ -196,29 +197,23 @@ def _inner_compound(content: bytes, where: Where) -> Texts:
 
 def _relations(content: bytes, sheet: str, links: dict[str, str]) -> Texts:
     """Where the links of a part lead. `links`: id of a link → the cell it stands in."""
-    for element in re.findall(r"<[^<>]*Relationship\b[^<>]*>", content.decode("utf-8", "replace")):
-        found = dict(re.findall(r"""(\w+)\s*=\s*["']([^"']*)["']""", element))
-        place = "超链接" if found.get("Type", "").endswith("/hyperlink") else "外部链接（数据→编辑链接）"
-        cell = _cell(links.get(found.get("Id", ""), ""))
-        target = found.get("Target", "")
-        yield Where(sheet, *cell, place=place), _unescaped(target)
+    try:
+        relations = relations_in(content)
+    except Contradiction:
+        for text in _characters(content):
+            yield Where(sheet, place="外部链接（数据→编辑链接）"), text
+        return
+    for relation in relations:
+        place = "超链接" if relation.get("Type", "").endswith("/hyperlink") else "外部链接（数据→编辑链接）"
+        cell = _cell(links.get(relation.get("Id", ""), ""))
+        target = relation.get("Target", "")
+        yield Where(sheet, *cell, place=place), target
         if "%" in target:
             yield Where(sheet, *cell, place=place), _decoded(target)
 
 
 def _decoded(target: str) -> str:
     return re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), target)
-
-
-def _unescaped(text: str) -> str:
-    for name, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&")):
-        text = text.replace(name, character)
-    return re.sub(r"&#(x[0-9A-Fa-f]{1,6}|[0-9]{1,7});", _referenced, text)
-
-
-def _referenced(match: re.Match[str]) -> str:
-    code = int(match[1][1:], 16) if match[1].startswith("x") else int(match[1])
-    return chr(code) if code <= 0x10FFFF else ""
 
 
 def _cell(reference: str) -> tuple[int | None, int | None]:
@@ -396,11 +391,31 @@ def _wide(data: bytes) -> Iterator[str]:
 
 
 #: BIFF12 records that are cells, rows or styles of cells, or where a part says more than its name.
-_CELLS12 = frozenset([*range(8), *range(12, 19), 62])
+_CELLS12 = frozenset(
+    [
+        Biff12.ROW_HDR,
+        *range(Biff12.CELL_BLANK, Biff12.FMLA_STRING),
+        *range(Biff12.SHORT_BLANK, Biff12.SHORT_ISST + 1),
+        Biff12.CELL_R_STRING,
+    ]
+)
 _PLACES12 = {
-    39: "名称（公式→名称管理器）", 64: "数据有效性", 479: "页眉或页脚", 494: "超链接", 632: "批注", 635: "批注", 637: "批注",
-    8: "公式", 9: "公式", 10: "公式", 11: "公式", 426: "公式", 427: "公式", 652: "条件格式", 463: "条件格式",
-}  # fmt: skip
+    Biff12.NAME: "名称（公式→名称管理器）",
+    Biff12.D_VAL: "数据有效性",
+    Biff12.BEGIN_HEADER_FOOTER: "页眉或页脚",
+    Biff12.H_LINK: "超链接",
+    Biff12.COMMENT_AUTHOR: "批注",
+    Biff12.BEGIN_COMMENT: "批注",
+    Biff12.COMMENT_TEXT: "批注",
+    Biff12.FMLA_STRING: "公式",
+    Biff12.FMLA_NUM: "公式",
+    Biff12.FMLA_BOOL: "公式",
+    Biff12.FMLA_ERROR: "公式",
+    Biff12.ARR_FMLA: "公式",
+    Biff12.SHR_FMLA: "公式",
+    Biff12.BEGIN_CONDITIONAL_FORMATTING: "条件格式",
+    Biff12.BEGIN_CF_RULE: "条件格式",
+}
 
 
 def _xlsb_texts(content: bytes, where: Where, *, is_sheet: bool) -> Texts:
@@ -419,17 +434,58 @@ def _xlsb_texts(content: bytes, where: Where, *, is_sheet: bool) -> Texts:
 
 
 #: BIFF records that are numbers, styles or pictures; the table of texts is read by itself.
-_NO_TEXT8 = frozenset([
-    0x0203, 0x027E, 0x00BD, 0x00FD, 0x0201, 0x00BE, 0x0208, 0x00D7, 0x0205, 0x00FC, 0x00FF, 0x00EB, 0x00E0, 0x0031, 0x0204,
-    0x00D6, 0x00EC, 0x0089, 0x105B, 0x087D, 0x0892,
-])  # fmt: skip
+_NO_TEXT8 = frozenset(
+    [
+        Biff8.NUMBER,
+        Biff8.RK,
+        Biff8.MUL_RK,
+        Biff8.LABEL_SST,
+        Biff8.BLANK,
+        Biff8.MUL_BLANK,
+        Biff8.ROW,
+        Biff8.DB_CELL,
+        Biff8.BOOL_ERR,
+        Biff8.SST,
+        Biff8.EXT_SST,
+        Biff8.MSO_DRAWING_GROUP,
+        Biff8.XF,
+        Biff8.FONT,
+        Biff8.LABEL,
+        Biff8.R_STRING,
+        Biff8.MSO_DRAWING,
+        Biff8.PUB,
+        Biff8.SER_AUX_ERR_BAR,
+        Biff8.XF_EXT,
+        Biff8.STYLE_EXT,
+    ]
+)
 _PLACES8 = {
-    0x001C: "批注", 0x01B6: "批注或文本框", 0x0014: "页眉或页脚", 0x0015: "页眉或页脚", 0x089C: "页眉或页脚", 0x0018: "名称（公式→名称管理器）",
-    0x0894: "名称（公式→名称管理器）", 0x01B2: "数据有效性", 0x01BE: "数据有效性", 0x01B8: "超链接", 0x0800: "超链接", 0x0006: "公式",
-    0x0207: "公式", 0x04BC: "公式", 0x0221: "公式", 0x041E: "单元格格式或样式", 0x01AE: "外部链接（数据→编辑链接）",
-    0x0023: "外部链接（数据→编辑链接）", 0x005A: "外部链接（数据→编辑链接）", 0x005C: "文件的保存者", 0x005B: "文件的保存者",
-    0x01B1: "条件格式", 0x100D: "图表", 0x0085: "工作表名", 0x00AF: "方案",
-}  # fmt: skip
+    Biff8.NOTE: "批注",
+    Biff8.TXO: "批注或文本框",
+    Biff8.HEADER: "页眉或页脚",
+    Biff8.FOOTER: "页眉或页脚",
+    Biff8.HEADER_FOOTER: "页眉或页脚",
+    Biff8.LBL: "名称（公式→名称管理器）",
+    Biff8.NAME_CMT: "名称（公式→名称管理器）",
+    Biff8.D_VAL: "数据有效性",
+    Biff8.DV: "数据有效性",
+    Biff8.H_LINK: "超链接",
+    Biff8.H_LINK_TOOLTIP: "超链接",
+    Biff8.FORMULA: "公式",
+    Biff8.STRING: "公式",
+    Biff8.SHR_FMLA: "公式",
+    Biff8.ARRAY: "公式",
+    Biff8.FORMAT: "单元格格式或样式",
+    Biff8.SUP_BOOK: "外部链接（数据→编辑链接）",
+    Biff8.EXTERN_NAME: "外部链接（数据→编辑链接）",
+    Biff8.CRN: "外部链接（数据→编辑链接）",
+    Biff8.WRITE_ACCESS: "文件的保存者",
+    Biff8.FILE_SHARING: "文件的保存者",
+    Biff8.CF: "条件格式",
+    Biff8.SERIES_TEXT: "图表",
+    Biff8.BOUND_SHEET_8: "工作表名",
+    Biff8.SCENARIO: "方案",
+}
 
 
 def compound_texts(source: IO[bytes] | str, book: XlsReading | None) -> Texts:
@@ -465,10 +521,10 @@ def _records_texts(content: bytes, within: str, *, is_cells: bool) -> Texts:
     place, skips = "", False
     try:
         for kind, data, _ in records8(content, 0):
-            if kind != 0x003C:
+            if kind != Biff8.CONTINUE:
                 place = within or _PLACES8.get(kind, "工作簿的其他设置")
-                skips = kind in _NO_TEXT8 and not (is_cells and kind in (0x00FC, 0x0204, 0x00D6))
-            if skips or (kind == 0x0006 and len(data) < 32):
+                skips = kind in _NO_TEXT8 and not (is_cells and kind in (Biff8.SST, Biff8.LABEL, Biff8.R_STRING))
+            if skips or (kind == Biff8.FORMULA and len(data) < 32):
                 continue
             for text in _wide(data):
                 yield Where(place=place), text

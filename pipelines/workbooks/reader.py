@@ -36,15 +36,14 @@ from pipelines.workbooks.second_reading.cells import (
 from pipelines.workbooks.second_reading.marks import SharedTexts
 from pipelines.workbooks.second_reading.ods import as_usually_prefixed, read_ods
 from pipelines.workbooks.second_reading.ooxml import (
-    far_corner,
     read_marked_styles,
     read_ooxml_sheet,
     read_shared_strings,
     read_table,
     read_workbook,
-    refuse_entities,
     says_more,
 )
+from pipelines.workbooks.second_reading.ooxml_plain import far_corner, refuse_entities
 from pipelines.workbooks.second_reading.package import (
     active_link,
     is_usual,

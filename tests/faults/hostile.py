@@ -20,8 +20,7 @@ from pipelines.home import Home
 from pipelines.intake.collect import collect
 from pipelines.intake.submission import Submission
 from pipelines.municipality import ConfigurationError
-from pipelines.returns import all_definitions
-from pipelines.returns.definition import DefinitionError
+from pipelines.returns import DefinitionError, all_definitions
 from pipelines.rule_files import definitions_folder, rules_from
 from pipelines.screening.screen import Screening, screen
 from pipelines.screening.settings import ScreenSettings, batch_budget

@@ -350,7 +350,7 @@ def history(folder: Path) -> Outcome:
 def without_yaml(folder: Path) -> Outcome:
     import dagster as dg
 
-    from pipelines.orchestration.definitions import build_defs, county_range
+    from pipelines.orchestration.code_location import build_defs, county_range
 
     home = published_home(folder / "home")
     done = []

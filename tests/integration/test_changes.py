@@ -51,6 +51,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     update(home)
     lines = home.configuration.read_text(encoding="utf-8").splitlines(keepends=True)
     home.configuration.write_text("".join(line for line in lines if "定襄县" not in line), encoding="utf-8")
+    for path in home.policy.glob("*.csv"):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if DINGXIANG.code not in line), encoding="utf-8")
     home = Home(home.root)
     update(home)
     return home
@@ -76,7 +79,7 @@ def steps(changes: Changes, key: tuple[str, ...] = PRIMARY) -> list[tuple]:
 def test_each_cause_has_its_contribution_and_they_add_up(all_three: Changes):
     """Pupils 120 of 7302, then 150 of 7302, then of 7312; without the other county 90 of 3661."""
     changes = all_three
-    assert changes.swapped == ("filings", "population", "counties")
+    assert changes.swapped == ("filings", "population", "calibers", "counties")
     assert steps(changes) == [
         (Decimal("1.6434"), Decimal("2.4583")),
         ("filings", Decimal("0.4108")),
@@ -109,10 +112,12 @@ def test_a_changed_caliber_is_told_from_the_rest_and_what_is_left_is_the_residua
     home = Home(Path(shutil.copytree(home.root, tmp_path / "home")))
     log = ReleaseLog(home)
     before, after = log.find("1"), log.find("2")
-    stages = log.held(after.inputs.seeds["stages.csv"]).decode().replace("小学,Primary,6,11,", "小学,Primary,6,10,")
+    held = home.raw / "policy" / "held"
+    stages = (held / after.inputs.policy["defaults/stages.csv"]).read_text(encoding="utf-8")
+    stages = stages.replace("小学,Primary,6,11,", "小学,Primary,6,10,")
     sha256 = hashlib.sha256(stages.encode()).hexdigest()
-    (log.folder / "held" / sha256).write_text(stages, encoding="utf-8")
-    other = replace(after, inputs=replace(after.inputs, seeds={**after.inputs.seeds, "stages.csv": sha256}))
+    (held / sha256).write_text(stages, encoding="utf-8")
+    other = replace(after, inputs=replace(after.inputs, policy={**after.inputs.policy, "defaults/stages.csv": sha256}))
     assert steps(compare_releases(home, before, other)) == [
         (Decimal("1.6434"), Decimal("2.0514")),
         ("filings", Decimal("0.4108")),

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from pipelines.home import Home
+from pipelines.operations.run_log import KILLED, SUCCEEDED, RunLog
 from tests.homes import PROJECT, deliver, marts_content, small_home, update
 from tests.integration.killed_run import POINTS
 
@@ -100,3 +101,4 @@ def test_a_killed_run_of_the_command_does_not_hold_up_the_next(published_home: P
     again = subprocess.run(command, env=environment, capture_output=True, timeout=240, check=False)
     assert again.returncode == 0, again.stderr.decode()
     assert home.published.exists()
+    assert [run.outcome for run in RunLog(home.run_log).last(5)] == [SUCCEEDED, KILLED]

@@ -15,7 +15,7 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from pipelines.cli.running import dagster_environment
 from pipelines.home import Home
-from pipelines.orchestration.definitions import UPDATE_JOB
+from pipelines.orchestration.code_location import UPDATE_JOB
 from pipelines.orchestration.failures import last_failure
 from pipelines.releases.publish import published_release
 from tests.homes import PROJECT, deliver, rows, small_home

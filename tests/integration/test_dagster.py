@@ -10,8 +10,10 @@ import pytest
 
 from pipelines.home import Home
 from pipelines.intake.collect import collect
+from pipelines.operations.run_log import FAILED, RunLog
+from pipelines.orchestration import assets
 from pipelines.orchestration.assets import MARTS_FILE, TURN
-from pipelines.orchestration.definitions import UPDATE_JOB, build_defs, county_range
+from pipelines.orchestration.code_location import UPDATE_JOB, build_defs, county_range
 from pipelines.orchestration.failures import last_failure
 from pipelines.orchestration.sources import Failure, look_for_news
 from pipelines.warehouse import dbt
@@ -128,7 +130,7 @@ def test_a_county_and_a_period_are_backfilled_by_their_partition(home: Home, sch
         assert result.success
         told = {event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
                 for event in result.get_asset_materialization_events()}  # fmt: skip
-        screened[key] = told["landing/rescreened"]["screened"].value
+        screened[key] = told["landing/rescreened"]["screened_n"].value
     assert screened == {"140926|2024-2025": 1, "140925|2024-2025": 0}
     # What follows from it is built by the run that the sensor asks for.
     assert next(one for one in build_defs(home).sensors or [] if one.name == "backfilled").job_name == "rescreen"
@@ -191,7 +193,7 @@ def test_after_a_quiet_night_there_is_nothing_to_do(home: Home, school_return: P
     assert _run(home, config={"ops": {"marts": {"config": {"everything": True}}}})[0].success
     result, _ = _run(home)
     nodes = [
-        event.step_materialization_data.materialization.metadata["nodes"].value
+        event.step_materialization_data.materialization.metadata["nodes_n"].value
         for event in result.get_asset_materialization_events()
         if event.asset_key == MARTS_FILE
     ]
@@ -233,7 +235,7 @@ def test_rescreening_a_county_judges_its_files_again(home: Home, school_return: 
         "/".join(event.asset_key.path): event.step_materialization_data.materialization.metadata
         for event in result.get_asset_materialization_events()
     }
-    assert screened["landing/submission"]["screened"].value == 1
+    assert screened["landing/submission"]["screened_n"].value == 1
     result, _ = _run(home, "rescreen", {"ops": {"screen": {"config": {"county_code": "140925"}}}}, tags={})
     assert result.success
     assert rows(home, "SELECT count(*) FROM marts.mart_submission_status WHERE versions_n > 1") == [(0,)]
@@ -444,6 +446,17 @@ def _disk_full(*_, **__):
     raise OSError(28, "No space left on device")
 
 
+def test_a_run_that_fails_is_logged_as_far_as_it_came(home: Home, school_return: Path, monkeypatch: pytest.MonkeyPatch):
+    deliver(home, "140926", school_return)
+    monkeypatch.setattr(assets, "build_marts", _disk_full)
+    result, _ = _run(home)
+    assert not result.success
+    run = RunLog(home.run_log).get(result.run_id)
+    assert (run.job, run.outcome, run.collected_n, run.screened_n) == (UPDATE_JOB, FAILED, 1, 1)
+    assert [record.step for record in run.steps] == ["references", "collect", "screen", "models"]
+    assert run.steps[-1].failure.english == "OSError: [Errno 28] No space left on device"
+
+
 def test_a_source_that_is_not_there_is_told_by_name_and_fails_the_check(home: Home):
     shutil.rmtree(home.root / "counties" / "140925")
     result, checks = _run(home)
@@ -466,7 +479,7 @@ def test_what_is_no_file_to_be_collected_is_told(home: Home):
         for event in result.get_asset_materialization_events()
     }
     assert told["raw/submissions"]["passed_over"].value == ["链接.xlsx: 是链接，不收取"]
-    assert told["raw/submissions"]["landed"].value == 0
+    assert told["raw/submissions"]["collected_n"].value == 0
 
 
 def test_one_silent_county_does_not_keep_the_others_waiting(

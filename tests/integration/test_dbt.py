@@ -37,7 +37,7 @@ def test_a_measure_or_dimension_that_nothing_delivers_fails_and_gets_no_numbers(
             "UPDATE seeds.indicators SET measure = 'per_class' WHERE indicator_code = 'gross_enrolment_junior'"
         )
         connection.execute(
-            "UPDATE seeds.caliber_members SET dimension = 'post' WHERE dimension = 'teacher_stage' AND member = '初中'"
+            "UPDATE policy.caliber_members SET dimension = 'post' WHERE dimension = 'teacher_stage' AND member = '初中'"
         )
     with pytest.raises(dbt.DbtFault, match=r"every_measure_is_delivered: Got 3 results"):
         dbt._invoke(home, "test", ["--select", "every_measure_is_delivered"])

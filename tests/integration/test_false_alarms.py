@@ -45,9 +45,7 @@ def test_the_quiet_is_not_for_want_of_asking(home: Home):
                    WHERE checked_n > 0 GROUP BY rule_id"""
             ).fetchall()
         )
-    declared = {
-        rule.rule_id for code in current_definitions() for rule in suite(code).rules.values() if rule.scope == "context"
-    }
+    declared = {rule.rule_id for code in current_definitions() for rule in suite(code).rules.values() if rule.is_across}
     if not CENSUS.exists():
         declared -= {"XB03-5-census-2020"}
     # The category's allowance is paid in the eleven counties that have one.

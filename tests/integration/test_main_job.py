@@ -133,7 +133,7 @@ def test_the_release_names_what_it_was_built_from(home: Home):
 def test_a_second_run_with_nothing_new_does_nothing_and_says_so(home: Home):
     before = home.published.stat()
     ran = run_in_own_instance(home)
-    assert (ran.failure, ran.landed_n, ran.screened_n, ran.nodes_n, ran.changed) == (None, 0, 0, 0, False)
+    assert (ran.failure, ran.collected_n, ran.screened_n, ran.nodes_n, ran.is_changed) == (None, 0, 0, 0, False)
     after = home.published.stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import duckdb
@@ -22,7 +23,7 @@ import pytest
 from pipelines.exports.postgres import MARK, CopyFault, copy_to_postgres, postgres_type, short_name
 from pipelines.home import PROJECT, Home
 from pipelines.municipality import Postgres
-from pipelines.orchestration.assets import TURN, postgres_asset, turn_resource
+from pipelines.orchestration.assets import TURN, postgres, turn_resource
 from pipelines.releases.presentation import SCHEMA, catalogue
 from tests.servers import postgres_server
 
@@ -358,12 +359,15 @@ def test_our_mark_is_in_the_comment_of_both_schemas(settings: Postgres, small: P
     assert len(marks) == 2 and all(mark.startswith(MARK) for (mark,) in marks)
 
 
-def test_a_copy_that_cannot_be_made_warns_and_leaves_the_run_green(settings: Postgres, small: Path, tmp_path: Path):
+def test_a_copy_that_cannot_be_made_warns_and_leaves_the_run_green(
+    settings: Postgres, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     home = Home(tmp_path)
     home.warehouse.mkdir()
     shutil.copyfile(small, home.published)
     for there in (settings, settings.model_copy(update={"host": "/nowhere"})):
-        ran = dg.materialize([postgres_asset(home, there)], resources={TURN: turn_resource(home)})
+        monkeypatch.setattr(Home, "municipality", SimpleNamespace(publish=SimpleNamespace(postgres=there)))
+        ran = dg.materialize([postgres], resources={TURN: turn_resource(home)})
         (check,) = ran.get_asset_check_evaluations()
         assert ran.success and check.severity == dg.AssetCheckSeverity.WARN
         assert check.passed == (there is settings)

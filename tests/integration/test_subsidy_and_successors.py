@@ -9,8 +9,8 @@ import pytest
 
 from pipelines.home import Home
 from pipelines.intake.raw_store import Arrival, RawStore
+from pipelines.municipality import CountyName
 from pipelines.releases.publish import publish
-from pipelines.screening.identify import CountyName
 from pipelines.warehouse.landing import build_marts, land_new
 from tests.homes import rows, small_home
 from tests.unit.builders import DINGXIANG, XINFU, YUANPING, Draft

@@ -104,11 +104,11 @@ def _wrong_total(return_code: str, column: str) -> Made:
     return draft, draft.total_cell(len(draft.totals) - 1, column)
 
 
-def _changed(return_code: str, at: str, **values: Any) -> Made:
-    """The first row with other values; the finding stands at the column `at`."""
+def _changed(return_code: str, at: str, *, row: int = 0, **values: Any) -> Made:
+    """A row with other values; the finding stands at its column `at`."""
     draft = Draft(return_code)
-    draft.rows[0].update(values)
-    return draft, draft.cell(0, at)
+    draft.rows[row].update(values)
+    return draft, draft.cell(row, at)
 
 
 def _dated_twice() -> Made:
@@ -184,11 +184,16 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ("enrolment", "XB02-1c-entrants-within-grade-1"): lambda: _changed("enrolment", "new_entrants", new_entrants=11),
     ("enrolment", "XB02-1c-repeaters-within-total"): lambda: _changed("enrolment", "repeaters", repeaters=61),
     ("enrolment", "XB02-1c-boarders-within-total"): lambda: _changed("enrolment", "boarders", boarders=61),
+    ("enrolment", "XB02-1c-grades-of-stage"): lambda: _changed("enrolment", "grade_5", row=1, grade_3=10, grade_5=10),
+    ("enrolment", "XB02-4-age-outlier"): lambda: _changed(
+        "enrolment", "age_5", row=1, age_12=19, age_5=1, students_official_age=59
+    ),
     ("enrolment", "XB02-1c-total-row"): lambda: _wrong_total("enrolment", "age_7"),
     ("enrolment", "FILE-1a-text-number"): lambda: _full_width("enrolment", "boarders"),
     ("school", "XB01-1c-opened-before-closed"): lambda: _changed(
         "school", "opened_on", opened_on="2020-09-01", closed_on="2019年7月"
     ),
+    ("school", "XB01-4-location"): lambda: _changed("school", "location_code", school_type="教学点"),
     ("school", "XB01-4-opened-on"): lambda: _changed("school", "opened_on", opened_on=date(1905, 7, 1)),
     ("school", "XB01-4-closed-on"): lambda: _changed("school", "closed_on", closed_on="2025-09-01"),
     ("population", "XB03-4-vintage"): lambda: _changed("population", "vintage_on", vintage_on="2024-06-29"),
@@ -198,6 +203,9 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
         "population", "population_total", population_total=601
     ),
     ("population", "XB03-1c-total-row"): lambda: _wrong_total("population", "population_male"),
+    ("population", "XB03-4-smooth"): lambda: _changed(
+        "population", "population_total", row=5, population_total=1210, population_male=605, population_female=605
+    ),
     ("population", "XB03-4-sex-ratio"): lambda: _changed(
         "population", "population_male", population_total=1200, population_male=900
     ),
@@ -238,6 +246,12 @@ ROWS: dict[tuple[str, str], Callable[[], Made]] = {
     ),
     ("rural_subsidy", "XB06-1c-due-equals-heads-by-standard"): lambda: _changed(
         "rural_subsidy", "due_yuan", due_yuan=9600, arrears_yuan=600
+    ),
+    ("rural_subsidy", "XB06-4-due-of-graded"): lambda: _changed(
+        "rural_subsidy", "due_yuan", row=1, due_yuan=4200, arrears_yuan=600
+    ),
+    ("rural_subsidy", "XB06-1c-months-of-entitled"): lambda: _changed(
+        "rural_subsidy", "months", months=0, due_yuan=0, paid_yuan=0, arrears_yuan=0
     ),
     ("rural_subsidy", "XB06-1c-arrears-equal-due-less-paid"): lambda: _changed(
         "rural_subsidy", "arrears_yuan", arrears_yuan=500

@@ -20,9 +20,10 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from pipelines.decisions import Decision
 from pipelines.intake.submission import Receipt, Submission
+from pipelines.municipality import CountyName
 from pipelines.periods import parse_period
 from pipelines.returns import ReturnDefinition, definition
-from pipelines.screening.identify import CountyName, Table
+from pipelines.screening.identify import Table
 from pipelines.screening.settings import ScreenSettings
 from pipelines.workbooks.bounded import ReadLimits
 from pipelines.workbooks.workbook import Sheet, cell_address
@@ -126,7 +127,7 @@ def faultless_rows(return_code: str, county_code: str) -> list[dict[str, Any]]:
             {**one, "school_type": "小学", "location_code": "111", "subsidy_tier": "不适用", **kept},
             {
                 **two,
-                "school_type": "初中",
+                "school_type": "教学点",
                 "location_code": "220",
                 "subsidy_tier": "一档",
                 **kept,
@@ -374,5 +375,5 @@ def table_of(
         data_rows=list(range(1, len(rows) + 1)),
         total_rows=list(range(len(rows) + 1, len(body) + 1)),
     )
-    table.period = parse_period(DEFAULT_PERIOD[defined.return_code])
+    table.period = parse_period(DEFAULT_PERIOD.get(defined.return_code, "2024"))
     return table

@@ -28,6 +28,7 @@ from pipelines.screening.explanations import read_explanations, token
 from pipelines.screening.identify import sheets_of_the_county
 from pipelines.screening.screen import screen
 from pipelines.workbooks.bounded import ReadLimits, task_process
+from pipelines.workbooks.editing.trees import NotEditable, Tree
 from pipelines.workbooks.reader import read_file
 from pipelines.workbooks.workbook import (
     FINDINGS_SHEET,
@@ -408,6 +409,48 @@ def test_everything_of_the_county_is_still_there(mark):
     book = book_of(made.content)
     assert "$A$1:$B$2" in book["附表"].print_area
     assert "合计格" in book.defined_names
+
+
+def test_a_part_keeps_prefixes_and_what_only_ignorable_needs():
+    part = (
+        '<x:workbook xmlns:x="urn:main" xmlns:mc="urn:mc" xmlns:v15="urn:15" mc:Ignorable="v15 later">'
+        '<x:name comment="二行&#10;&quot;&amp;">a &lt;b&gt; c</x:name><x:ext xmlns:later="urn:later"><later:one/></x:ext>'
+        "</x:workbook>"
+    )
+    again = Tree(Tree(part.encode(), "x").xml().encode(), "x").xml()
+    assert 'mc:Ignorable="v15 later"' in again and 'xmlns:v15="urn:15"' in again and "<later:one/>" in again
+    assert 'comment="二行&#10;&quot;&amp;"' in again and "a &lt;b&gt; c</x:name>" in again
+
+
+def test_a_prefix_that_means_two_namespaces_still_means_both():
+    tree = Tree(b'<a xmlns="urn:a"><b xmlns="urn:b" xmlns:p="urn:p" p:c="1"/><d xmlns:p="urn:q" p:c="2"/></a>', "x")
+    again = Tree(tree.xml().encode(), "x").root
+    assert [(one.tag, one.get("{urn:p}c"), one.get("{urn:q}c")) for one in again] == [
+        ("{urn:b}b", "1", None),
+        ("{urn:a}d", None, "2"),
+    ]
+
+
+@pytest.mark.parametrize("part", ['<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "<!DOCTYPE a><a/>", "<a>", "<a:b/>"])
+def test_a_part_with_entities_or_no_xml_is_not_edited(part):
+    with pytest.raises(NotEditable):
+        Tree(part.encode(), "xl/workbook.xml")
+
+
+@pytest.mark.parametrize("prefix", ["", "x:"])
+def test_an_extension_by_the_name_of_a_property_stays_as_it_is(mark, prefix):
+    draft = Draft("enrolment")
+    content = parts(draft.xlsx())
+    workbook = content["xl/workbook.xml"].decode()
+    workbook = re.sub(r"<workbookPr[^>]*/>", "", workbook).replace("<sheets>", '<workbookPr date1904="1"/><sheets>')
+    extension = '<extLst><ext uri="{1}" xmlns:x15="urn:15"><x15:workbookPr chartTrackingRefBase="1"/></ext></extLst>'
+    workbook = workbook.replace("</workbook>", extension + "</workbook>")
+    if prefix:
+        workbook = re.sub(r"<(/?)(?=[a-z]\w*[\s/>])(?!/?x15:)", r"<\1x:", workbook).replace("xmlns=", "xmlns:x=")
+    made = mark(zipped({**content, "xl/workbook.xml": workbook.encode()}), place(draft, "D4"))
+    assert made.is_own and not made.lost
+    after = parts(made.content)["xl/workbook.xml"].decode()
+    assert f'<{prefix}workbookPr date1904="1"/>' in after and '<x15:workbookPr chartTrackingRefBase="1"/>' in after
 
 
 def test_a_note_of_the_county_stays_above_ours(mark):

@@ -5,6 +5,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from hypothesis import strategies as st
 from pipelines.intake.raw_store import Arrival, RawStore
 from pipelines.intake.submission import Submission
 from pipelines.periods import parse_period
-from pipelines.returns import DefinitionError, ReturnDefinition
+from pipelines.returns import DefinitionError, ReturnDefinition, all_definitions
 from pipelines.returns.definition import MISSING_LABELS, TAKEN_RETURNS
-from pipelines.rule_files import forget
+from pipelines.rule_files import forget, rules_from
 from pipelines.screening import screen as screening_module
 from pipelines.screening.screen import screen
 from pipelines.screening.settings import ScreenSettings
@@ -29,7 +30,9 @@ from pipelines.warehouse.build_database import landing_schema, open_build_databa
 from pipelines.warehouse.landing import land_batch, screen_batch
 from tests.homes import small_home
 
-PERIODS = {"school_year": "2024-2025", "calendar_year": "2024", "quarter": "2024Q3", "month": "2024-10"}
+PERIODS = {"school_year": "2024-2025", "calendar_year": "2024", "quarter": "2024Q3", "month": "2024-10",
+           "semester": "2024-2025S1"}  # fmt: skip
+NUMBERS = ["count", "headcount", "money", "decimal", "percent"]
 CODES = ["甲类", "乙类（含丙）", "1", "有,逗号", "一" * 90]
 UNITS = [None, "人", "个", "元", "平方米", "课时/人·学期"]
 LABELS = ["班级数", "其中：女", "说明事项", "合计数", "面积（建筑）", "2岁及以下", "县区数", "x" * 300]
@@ -57,8 +60,9 @@ def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, 
     """A legal definition as its file holds it; `plain`: without anything that compares figures."""
     columns = []
     for place in range(draw(st.integers(1, 6))):
-        kind = draw(st.sampled_from(["text", "code", "count", "headcount", "money", "date"]))
+        kind = draw(st.sampled_from([*NUMBERS, "text", "note", "code", "flag", "ref", "date"]))
         unit = draw(st.sampled_from(UNITS)) if kind in ("count", "headcount", "money") else None
+        unit = "平方米" if kind == "decimal" else unit
         columns.append(
             {
                 "name": f"c{place}",
@@ -69,21 +73,21 @@ def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, 
                 **({"unit": unit} if unit else {}),
                 **({"codes": draw(st.lists(st.sampled_from(CODES), min_size=1, unique=True))} if kind == "code" else {}),
                 **({"group": draw(st.sampled_from(["组", "另一组"]))} if draw(st.booleans()) else {}),
-                **({"signed": True} if kind == "money" and draw(st.booleans()) else {}),
-                **({"additive": False} if draw(st.booleans()) else {}),
+                **({"signed": True} if kind in ("money", "decimal") and draw(st.booleans()) else {}),
+                **({"places": draw(st.integers(0, 4))} if kind == "decimal" else {}),
+                **({"ref": f"return_{'abcdefgh'[number]}.c0"} if kind == "ref" else {}),
+                **({"additive": False} if kind != "percent" and draw(st.booleans()) else {}),
                 **({"min": 1, "max": 100} if kind == "count" and draw(st.booleans()) else {}),
                 **({"pattern": "^[0-9]{4}$"} if kind == "text" and draw(st.booleans()) else {}),
             }
         )  # fmt: skip
     names = [column["name"] for column in columns]
-    numbers = [column["name"] for column in columns if column["type"] in ("count", "headcount", "money")]
-    kinds = {column["name"]: column["type"] for column in columns}
     some = st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)
     defined: dict[str, Any] = {
         "return": f"return_{'abcdefgh'[number]}", "form": f"XB{50 + number}", "version": 1,
         "title": f"任意报表{'一二三四五六七八'[number]}", "title_en": "Any", "columns": columns,
         "period_types": draw(st.lists(st.sampled_from(sorted(PERIODS)), min_size=1, unique=True)),
-        "key": draw(some), "row_label": draw(st.sampled_from(names)),
+        "key": ["c0", *(name for name in draw(some) if name != "c0")][:2], "row_label": draw(st.sampled_from(names)),
     }  # fmt: skip
     if plain:
         return defined
@@ -95,62 +99,74 @@ def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, 
             "labels": ["合计", "总计"],
             "per": [one for one in per if one not in at],
         }
+    defined["rules"] = draw(rules(defined["form"], columns))
+    return defined
+
+
+@st.composite
+def rules(draw: st.DrawFn, form: str, columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Entries of a catalogue on any of a form's columns."""
+    kinds = {column["name"]: column["type"] for column in columns}
+    names, numbers = list(kinds), [name for name, kind in kinds.items() if kind in NUMBERS]
+    coded = [column for column in columns if column["type"] == "code"]
+    found: list[dict[str, Any]] = []
     counts = [name for name in numbers if kinds[name] == "count"]
     if counts and draw(st.booleans()):
-        per = draw(st.lists(st.sampled_from(names), max_size=1))
-        column = draw(st.sampled_from(counts))
-        defined["complete"] = {"per": [one for one in per if one != column], "column": column, "values": [1, 2, 3]}
-    if numbers:
-        of_some = st.lists(st.sampled_from(numbers), min_size=1, max_size=2, unique=True)
-        identities: list[dict[str, Any]] = []
-        for place in range(draw(st.integers(0, 2))):
-            right: dict[str, Any] = draw(
+        column, per = draw(st.sampled_from(counts)), draw(st.lists(st.sampled_from(names), max_size=1))
+        found.append(
+            {"check": "complete", "per": [one for one in per if one != column], "column": column, "values": "1..3"}
+        )
+    if not numbers:
+        return _named(form, found)
+    of_some, number = st.lists(st.sampled_from(numbers), min_size=1, max_size=2, unique=True), st.sampled_from(numbers)
+    for _ in range(draw(st.integers(0, 2))):
+        column = draw(number)
+        found.append(
+            draw(
                 st.sampled_from(
                     [
-                        {"sum": draw(of_some), "minus": draw(of_some)},
-                        {"product": draw(of_some)},
-                        {"period_months": True},
+                        {"check": "equals_sum", "parts": draw(of_some), "less": draw(of_some), "tolerance": 0.05},
+                        {"check": "equals_product", "of": draw(of_some)},
+                        {"check": "within_period"},
+                        {"check": "between", "low": 1, "high": 100, "least": 1, "per": draw(number)},
+                        {"check": "between", "low": 0.5, "high": 2},
+                        {"check": "above_zero", "beside": draw(number)},
+                        {"check": "not_null"},
+                        {"check": "smooth", "along": draw(number), "share": 0.25},
+                        {"check": "present", "per": draw(st.lists(st.sampled_from(names), max_size=1))},
                     ]
                 )
             )
-            coded = [column for column in columns if column["type"] == "code"]
-            if coded and draw(st.booleans()):
-                chosen = draw(st.sampled_from(coded))
-                right = {"sum_by": {"column": chosen["name"], "sums": {chosen["codes"][0]: draw(of_some)}}}
-            left, relation = draw(st.sampled_from(numbers)), draw(st.sampled_from(["=", "<="]))
-            identities.append(
-                {"name": f"identity_{place}", "left": left, "relation": relation, "tolerance": "0.05", **right}
-            )
-        defined["identities"] = identities
-        if draw(st.booleans()):
-            per = draw(st.sampled_from([None, *numbers]))
-            defined["ratios"] = [
-                {"name": "ratio", "of": draw(st.sampled_from(numbers)), **({"per": per} if per else {})}
-            ]
-        if draw(st.booleans()):
-            coded = [column for column in columns if column["type"] == "code"]
-            where = {coded[0]["name"]: coded[0]["codes"][0]} if coded and draw(st.booleans()) else {}
-            present = {
-                "name": "there",
-                "column": draw(st.sampled_from(numbers)),
-                "where": where,
-                "per": draw(st.lists(st.sampled_from(names), max_size=1)),
-            }
-            defined["present"] = [present]
-    return defined
+            | {"column": column}
+        )
+    if coded and draw(st.booleans()):
+        chosen = draw(st.sampled_from(coded))
+        by, code = chosen["name"], chosen["codes"][0]
+        found += [
+            {"check": "equals_sum", "column": draw(number), "by": by, "parts": {code: draw(of_some)}},
+            {"check": "present", "column": draw(number), "where": {by: [code]}},
+            {"check": "in_set", "column": by, "values": [code]},
+            {"check": "required_when", "column": draw(st.sampled_from(names)), "when": {by: [code]}},
+            {"check": "zero_in", "by": by, "columns": {code: draw(of_some)}},
+        ]
+    return _named(form, found)
+
+
+def _named(form: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"rule": f"{form}-4-rule-{number}", "outcome": "query", **one} for number, one in enumerate(entries)]
 
 
 def truthful(column: Any, row: int, *, is_key: bool) -> Any:
     """A value that the column holds; keys differ from row to row."""
-    if column.type == "text":
+    if column.type in ("text", "note", "ref"):
         return f"{1000 + row}"
-    if column.type == "code":
+    if column.codes:
         return column.codes[row % len(column.codes)]
     if column.type == "date":
         return date(2024, 9, 1 + row)
     if column.missing and not is_key and row == 1:
         return MISSING_LABELS[column.missing[0]]
-    return max(column.min, 1) + row + (0.5 if column.type != "count" else 0)
+    return max(column.min, 1) + row + (0.5 if column.decimal_places else 0)
 
 
 def filled(defined: ReturnDefinition, period: str, rows: list[dict[str, Any]], name: str = "") -> bytes:
@@ -195,9 +211,7 @@ def landed(
     config = ScreenSettings(COUNTIES, periods)
     with home.writing(), open_build_database(home) as connection:
         batch = screen_batch(home, store, entries, config, None)
-        connection.begin()
-        context = land_batch(connection, entries, batch, [])
-        connection.commit()
+        context = land_batch(connection, home, entries, batch, [], lambda _: connection.commit())
         assert context.faults == {}
         rows = {
             one.return_code: connection.execute(f"FROM landing.{one.return_code}").fetchall() for one in definitions
@@ -241,7 +255,7 @@ def _crashes_nothing(data: st.DataObject) -> None:
                 ]
                 files[f"{defined.return_code}-{kind}.xlsx"] = filled(defined, period, rows, kind)
         screening, _ = landed(Path(name), found, files)
-        assert screening.faults == {}
+        assert list(screening.faults.values()) == []
         assert {filing.file_name for filing in screening.filings} == set(files)
         # What is recognised is recognised as what it is.
         for filing in screening.filings:
@@ -260,12 +274,8 @@ def _lands_as_it_is(data: st.DataObject) -> None:
         files, sent = {}, {}
         for defined in found:
             # As many rows as the key can tell apart; where the form prints its rows, all of them are its own.
-            texts = [column for column in map(defined.column, defined.key) if column.type != "code"]
-            least = (
-                min(len(column.codes) for column in map(defined.column, defined.key) if column.type == "code")
-                if not texts
-                else 3
-            )
+            texts = [column for column in map(defined.column, defined.key) if not column.codes]
+            least = min(len(column.codes) for column in map(defined.column, defined.key)) if not texts else 3
             rows = [
                 {column.name: truthful(column, row, is_key=column.name in defined.key) for column in defined.columns}
                 for row in range(least)
@@ -275,7 +285,7 @@ def _lands_as_it_is(data: st.DataObject) -> None:
             files[f"{defined.return_code}.xlsx"] = filled(defined, PERIODS[defined.period_types[0]], rows)
             sent[defined.return_code] = rows
         screening, rows_of = landed(Path(name), found, files)
-        assert screening.faults == {}
+        assert list(screening.faults.values()) == []
         told = [
             f"{finding.rule_id} {finding.cell} {finding.message}"
             for finding in screening.findings
@@ -310,32 +320,33 @@ def changed(column: str | None = None, **values: Any) -> dict[str, Any]:
         (changed(key=[]), "key"),
         (changed(period_types=[]), "period_types"),
         (changed(title=" "), "title"),
-        (changed(**{"return": "finding"}), "taken"),
-        (changed("staff", name="entry"), "taken"),
-        (changed("staff", name="staff__state"), "taken"),
-        (changed("staff", label="　"), "blank"),
-        (changed("staff", unit="人（次）"), "unit"),
-        (changed("staff", min=5, max=4), "max is below min"),
-        (changed("staff", max=10**9), "above"),
-        (changed("kind", codes=["甲", "甲 "]), "twice"),
-        (changed("kind", codes=["不适用"]), "called"),
-        (changed("kind", codes=[]), "codes"),
-        (changed("school_code", pattern="(?<=a)b"), "pattern"),
+        (changed(**{"return": "finding"}), "系统自用"),
+        (changed("staff", name="entry"), "系统自用"),
+        (changed("staff", name="staff__state"), "两条下划线"),
+        (changed("staff", label="　"), "label 是空白"),
+        (changed("staff", unit="人（次）"), "单位“人（次）”"),
+        (changed("staff", min=5, max=4), "max 小于 min"),
+        (changed("staff", max=10**9), "最大数 10,000,000"),
+        (changed("kind", codes=["甲", "甲 "]), "重复"),
+        (changed("kind", codes=["不适用"]), "不能叫“不适用”"),
+        (changed("kind", codes=[]), "没有写可选项"),
+        (changed("school_code", pattern="(?<=a)b"), "不是可用的正则表达式"),
         (changed(total_row={"label_columns": [], "labels": ["合计"]}), "label_columns"),
         (changed(total_row={"label_columns": ["school_code"], "labels": []}), "labels"),
-        (changed(complete={"per": [], "column": "school_code", "values": [1]}), "count"),
-        (changed(complete={"per": [], "column": "staff", "values": []}), "values"),
-        (changed(identities=[{"name": "a", "left": "staff", "relation": "="}]), "right-hand side"),
-        (changed(identities=[{"name": "a", "left": "kind", "relation": "=", "sum": ["staff"]}]), "no numbers"),
-        (changed(identities=[{"name": "total_row", "left": "staff", "relation": "=", "sum": ["staff"]}]), "taken"),
-        (changed(identities=[{"name": "a", "left": "staff", "relation": "=", "product": ["staff"] * 6}]), "too large"),
-        (changed(identities=[{"name": "a", "left": "staff", "relation": "=",
-                              "sum_by": {"column": "kind", "sums": {"丙": ["staff"]}}}]), "丙"),
-        (changed(ratios=[{"name": "r", "of": "kind"}]), "no numbers"),
-        (changed(present=[{"name": "p", "column": "kind"}]), "no numbers"),
-        (changed(present=[{"name": "p", "column": "staff", "where": {"kind": "丙"}}]), "丙"),
-        (changed(identities=[{"name": "a", "left": "staff", "relation": "=", "sum": ["staff"]}], ratios=[{"name": "a", "of": "staff"}]),
-         "one name"),
+        (changed("staff", type="decimal"), "几位小数"),
+        (changed("staff", type="decimal", places=5), "places “5”过大"),
+        (changed("staff", places=2), "不能写 places"),
+        (changed("staff", type="percent"), "单位只能是 %"),
+        (changed("staff", signed=True), "不能写 signed"),
+        (changed("kind", type="flag"), "只能是是、否"),
+        (changed("school_code", type="ref"), "哪张表的哪一列"),
+        (changed("school_code", type="ref", ref="scool.school_code"), "没有“scool”这张报表"),
+        (changed("school_code", type="ref", ref="staffing.code"), "没有“code”这一列"),
+        (changed("school_code", type="ref", ref="staffing.staff"), "不在它那张表的主键里"),
+        (changed("school_code", pattern=12), "pattern 应是文字"),
+        (changed(kind="legder"), "可填：table、ledger"),
+        (changed(period_type=["month"]), "不认识的配置项“period_type”.*period_types"),
+        (changed(kind="ledger", key=["school_code", "staff"], columns=[{**one, "required": one["name"] == "school_code"} for one in PLAIN["columns"]]), "台账"),
     ],
 )  # fmt: skip
 def test_a_definition_that_could_not_be_used_is_refused_by_its_file_and_reason(
@@ -352,10 +363,94 @@ def test_versions_of_a_form_agree_on_what_a_column_is(tmp_path: Path):
     # A landed figure carries no version: 75 tenths and 75 whole ones would stand in one column.
     second = {**changed("staff", type="headcount"), "version": 2}
     with (
-        pytest.raises(DefinitionError, match="staff has another type or unit"),
+        pytest.raises(DefinitionError, match=r"v2\.yaml 第 \d+ 行：staff 的类型、单位或小数位数"),
         declared(tmp_path / "rules", [PLAIN, second]),
     ):
         pass
+
+
+def test_all_mistakes_of_all_definitions_are_told_at_once_each_at_its_line(tmp_path: Path):
+    folder = tmp_path / "definitions"
+    folder.mkdir()
+    first = """return: staffing
+form: XB57
+version: 1
+title: 教职工编制统计表
+title_en: Staffing
+period_types: [school_year, term]
+key: [school_code]
+row_label: school_code
+columns:
+  - {name: school_code, label: 学校标识码, type: text, required: true}
+  - {name: staff, label: 在编教职工数, type: number, required: true}
+  - {name: kind, label: 类别, type: code, required: yes please}
+"""
+    second = """return: other
+form: XB57
+version: 1
+title: 另一张表
+title_en: Other
+period_types: [month]
+key: [school_cod]
+row_label: staff
+columns:
+  - {name: staff, label: 人数, type: count, min: 5, max: 4, required: true}
+  - {name: kind, label: 人数, type: code, required: true}
+"""
+    (folder / "staffing.v1.yaml").write_text(first, encoding="utf-8")
+    (folder / "other.v1.yaml").write_text(second, encoding="utf-8")
+    (folder / "third.v1.yaml").write_text("return: third\nform：XB59\n", encoding="utf-8")
+    with rules_from(tmp_path), pytest.raises(DefinitionError) as refused:
+        all_definitions()
+    told = [(Path(problem.file).name, problem.line) for problem in refused.value.problems]
+    assert told == [
+        ("other.v1.yaml", 7), ("other.v1.yaml", 10), ("other.v1.yaml", 11), ("other.v1.yaml", 11),
+        ("staffing.v1.yaml", 6), ("staffing.v1.yaml", 11), ("staffing.v1.yaml", 12), ("third.v1.yaml", 2),
+    ]  # fmt: skip
+    assert all(problem.remedy for problem in refused.value.problems)
+    assert "没有“school_cod”这一列" in str(refused.value)
+
+
+def test_a_reference_is_read_by_the_pattern_of_what_it_names(tmp_path: Path):
+    columns = [
+        {"name": "school_code", "label": "学校标识码", "type": "text", "pattern": "^[0-9]{10}$", "pattern_hint": "10 位数字",
+         "required": True},
+        {"name": "parent_code", "label": "中心校标识码", "type": "ref", "ref": "staffing.school_code", "required": False},
+    ]  # fmt: skip
+    with declared(tmp_path / "rules", [{**PLAIN, "columns": columns}]) as (defined,):
+        parent = defined.column("parent_code")
+        assert (parent.pattern, parent.pattern_hint, parent.sql_type) == ("^[0-9]{10}$", "10 位数字", "VARCHAR")
+
+
+def test_a_template_of_every_type_filled_is_landed_as_it_was_filled(tmp_path: Path):
+    columns = [
+        {"name": "school_code", "label": "学校标识码", "type": "text", "pattern": "^[0-9]{4}$", "required": True},
+        {"name": "parent_code", "label": "中心校标识码", "type": "ref", "ref": "staffing.school_code", "required": False},
+        {"name": "area", "label": "校舍面积", "type": "decimal", "places": 2, "unit": "平方米", "required": True},
+        {"name": "gain", "label": "面积增减", "type": "decimal", "places": 4, "unit": "公顷", "signed": True, "required": True},
+        {"name": "share", "label": "楼房占比", "type": "percent", "required": True, "missing": ["not_applicable"]},
+        {"name": "leased", "label": "是否租用", "type": "flag", "required": True},
+        {"name": "remark", "label": "情况说明", "type": "note", "required": False},
+    ]  # fmt: skip
+    defined = {**PLAIN, "period_types": ["semester"], "kind": "ledger", "columns": columns}
+    rows = [
+        {"school_code": "1001", "area": 1200.25, "gain": -0.0125, "share": 96.25, "leased": "是", "remark": "借用，年底归还。"},
+        {"school_code": "1002", "parent_code": "1001", "area": 80, "gain": 0, "share": "不适用", "leased": "否"},
+    ]  # fmt: skip
+    with declared(tmp_path / "rules", [defined]) as (found,):
+        content = filled(found, "2024-2025S1", rows)
+        sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+        kinds = {one.type for one in sheet.data_validations.dataValidation}
+        assert {"custom", "list", "textLength"} <= kinds
+        formats = [sheet.cell(sheet.max_row, place).number_format for place in range(1, 8)]
+        assert formats == ["@", "@", "#,##0.00", "#,##0.0000", "0.00", "@", "@"]
+        screening, landed_rows = landed(tmp_path, [found], {"a.xlsx": content})
+        assert [finding.message for finding in screening.findings if finding.outcome == "error"] == []
+    values = [row[6:] for row in sorted(landed_rows["staffing"], key=lambda row: row[6])]
+    assert values == [
+        ("1001", None, Decimal("1200.25"), Decimal("-0.0125"), Decimal("96.25"), "是", "借用，年底归还。", "{}"),
+        ("1002", "1001", Decimal("80.00"), Decimal("0.0000"), None, "否", None, '{"share":"not_applicable"}'),
+    ]
 
 
 def test_two_returns_share_no_form_number(tmp_path: Path):
@@ -379,9 +474,9 @@ def test_a_product_is_rounded_as_a_clerk_rounds(tmp_path: Path):
         {"name": "rate_yuan", "label": "标准", "type": "money", "required": True},
         {"name": "due_yuan", "label": "金额", "type": "money", "required": True},
     ]
-    identity = {"name": "product", "left": "due_yuan", "relation": "=", "product": ["heads", "rate_yuan"]}
+    rule = {"rule": "XB57-1c-product", "check": "equals_product", "column": "due_yuan", "of": ["heads", "rate_yuan"]}
     rows = [{"school_code": "1", "heads": 7.5, "rate_yuan": 33.33, "due_yuan": due} for due in (249.98,)]
-    with declared(tmp_path / "rules", [{**PLAIN, "columns": columns, "identities": [identity]}]) as (defined,):
+    with declared(tmp_path / "rules", [{**PLAIN, "columns": columns, "rules": [rule]}]) as (defined,):
         screening, _ = landed(tmp_path, [defined], {"a.xlsx": filled(defined, "2024-2025", rows)})
         assert [finding.message for finding in screening.findings if finding.outcome == "error"] == []
 
@@ -401,14 +496,14 @@ def test_a_fault_in_judging_one_file_takes_no_other_down(tmp_path: Path, monkeyp
                 path.write_bytes(content)
                 sent.append(Submission(path.name, path, f"{path.name}.xlsx"))
         alone = screen([one for one in sent if one.submission_id != "3-staffing"], ScreenSettings(COUNTIES))
-        original = screening_module.derive
+        original = screening_module.judged
 
-        def fail(defined: ReturnDefinition, frame: Any, months: Any) -> Any:
+        def fail(defined: ReturnDefinition, frame: Any, periods: Any) -> Any:
             if defined.return_code == "staffing" and (frame["school_code"] == "3").any():
                 raise ZeroDivisionError("ours")
-            return original(defined, frame, months)
+            return original(defined, frame, periods)
 
-        monkeypatch.setattr(screening_module, "derive", fail)
+        monkeypatch.setattr(screening_module, "judged", fail)
         result = screen(sent, ScreenSettings(COUNTIES))
     assert result.faults == {"3-staffing": "XB57 v1: ZeroDivisionError: ours"}
 
@@ -428,9 +523,9 @@ def test_a_return_whose_rules_cannot_be_used_takes_no_other_down(tmp_path: Path)
             path = tmp_path / defined.return_code
             path.write_bytes(filled(defined, "2024-2025", [{"school_code": "1", "staff": 1, "kind": "甲"}]))
         sent = [Submission(one, tmp_path / one, f"{one}.xlsx") for one in ("staffing", "other")]
-        suite = tmp_path / "rules" / "expectations" / "staffing.json"
-        suite.write_text(suite.read_text(encoding="utf-8").replace("ok__unique_key", "ok__uniqe_key"), encoding="utf-8")
+        catalogue = tmp_path / "rules" / "expectations" / "staffing.yaml"
+        catalogue.write_text(catalogue.read_text(encoding="utf-8").replace("unique_key", "uniqe_key"), encoding="utf-8")
         forget()
         result = screen(sent, ScreenSettings(COUNTIES))
     assert [filing.submission_id for filing in result.filings] == ["other"]
-    assert list(result.faults) == ["staffing"] and "ok__uniqe_key" in result.faults["staffing"]
+    assert list(result.faults) == ["staffing"] and "uniqe_key" in result.faults["staffing"]

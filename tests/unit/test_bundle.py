@@ -1,7 +1,6 @@
 """The rule bundle: what goes in, what does not, what is refused; and that checking by it needs nothing but screening."""
 
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -9,7 +8,6 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 from builders import COUNTIES, PERIODS, SETTINGS, Draft, xlsx
@@ -19,9 +17,9 @@ from pipelines.intake.submission import Submission
 from pipelines.municipality import load_municipality
 from pipelines.periods import parse_period
 from pipelines.returns import all_definitions, current_definitions, definition
-from pipelines.rule_files import definitions_folder, expectations_folder
+from pipelines.rule_files import definitions_folder, expectations_folder, rules_from
 from pipelines.sample import write_sample_municipality
-from pipelines.screening.rules import file_rules, rule_set_version
+from pipelines.screening.rules import CatalogueError, file_rules, rule_set_version
 from pipelines.screening.screen import screen
 from pipelines.screening.settings import ScreenSettings
 from pipelines.templates.template import template_workbook
@@ -65,12 +63,10 @@ def test_a_bundle_brings_counties_calendar_limits_returns_and_rules_and_gives_th
 
 def test_the_rules_of_a_bundle_are_those_that_judge(bundle: Path, tmp_path: Path):
     contents = members(bundle)
-    rules = json.loads(contents["expectations/file.json"])
-    for rule in rules["rules"]:
-        rule["message"] = rule["message"].replace("表头下没有任何数据行。", "一行数据也没有。")
+    rules = contents["expectations/file.yaml"].decode().replace("表头下没有任何数据行。", "一行数据也没有。")
     edited = tmp_path / "expectations"
     shutil.copytree(expectations_folder(), edited)
-    (edited / "file.json").write_text(json.dumps(rules, ensure_ascii=False), encoding="utf-8")
+    (edited / "file.yaml").write_text(rules, encoding="utf-8")
     before = file_rules()["FILE-0-no-rows"].message
     environment = {**os.environ, "XIANBAO_EXPECTATIONS": str(edited), "PYTHONPATH": str(PROJECT)}
     other = tmp_path / "other.zip"
@@ -135,18 +131,6 @@ def _added(name: str, content: bytes = b"x") -> Callable[[dict[str, bytes]], Non
     return lambda contents: contents.__setitem__(name, content)
 
 
-def _row_condition(contents: dict[str, bytes]) -> None:
-    suite = json.loads(contents["expectations/enrolment.json"])
-    suite["expectations"][0]["kwargs"] |= {"row_condition": "__import__('os')", "condition_parser": "pandas"}
-    contents["expectations/enrolment.json"] = json.dumps(suite).encode()
-
-
-def _other_type(contents: dict[str, bytes]) -> None:
-    suite = json.loads(contents["expectations/enrolment.json"])
-    suite["expectations"][0] |= {"type": "unexpected_rows_expectation"}
-    contents["expectations/enrolment.json"] = json.dumps(suite).encode()
-
-
 _BOMB = b"a: &a [1,1]\nb: &b [*a,*a]\nc: &c [*b,*b]\n"
 
 HOSTILE = {
@@ -159,17 +143,24 @@ HOSTILE = {
     "path out of the folder": _added("definitions/../../evil.v1.yaml"),
     "absolute path": _added("/tmp/evil.yaml"),
     "program": _added("expectations/evil.py"),
-    "too large": _added("expectations/large.json", b" " * (2 << 20)),
+    "too large": _added("expectations/large.yaml", b" " * (2 << 20)),
     "aliases in a definition": _added("definitions/bomb.v1.yaml", _BOMB),
     "definition that is none": _added("definitions/other.v1.yaml", b"return: 1\n"),
-    "broken JSON": _added("expectations/enrolment.json", b"{"),
-    "nested without end": _added("expectations/file.json", b"[" * 100_000),
-    "expectation with a condition that is evaluated": _row_condition,
-    "expectation of another type": _other_type,
-    "message with a format that is more than a placeholder": _edited(
-        "expectations/file.json", "{detail}", "{detail:>99999999}"
+    "broken YAML": _added("expectations/enrolment.yaml", b"rules: {"),
+    "nested without end": _added("expectations/file.yaml", b"[" * 100_000),
+    "aliases in a catalogue": _added("expectations/bomb.yaml", _BOMB),
+    "parameter that no kind has": _edited(
+        "expectations/enrolment.yaml",
+        "    check: at_most\n",
+        "    check: at_most\n    row_condition: __import__('os')\n",
     ),
-    "message altered": _edited("expectations/file.json", "文件是空的", "文件很好"),
+    "kind of check that the program does not have": _edited(
+        "expectations/enrolment.yaml", "check: at_most", "check: unexpected_rows_expectation"
+    ),
+    "message with a format that is more than a placeholder": _edited(
+        "expectations/file.yaml", "{detail}", "{detail:>99999999}"
+    ),
+    "message altered": _edited("expectations/file.yaml", "文件是空的", "文件很好"),
 }
 
 
@@ -190,7 +181,7 @@ def test_a_bundle_that_unpacks_to_much_is_read_no_further_than_allowed(tmp_path:
     target = io.BytesIO()
     with (
         zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("expectations/x.json", "w") as stream,
+        archive.open("expectations/x.yaml", "w") as stream,
     ):
         for _ in range(mebibytes):
             stream.write(bytes(1 << 20))
@@ -200,16 +191,12 @@ def test_a_bundle_that_unpacks_to_much_is_read_no_further_than_allowed(tmp_path:
         pass
 
 
-def test_a_suite_that_no_bundle_could_carry_is_refused_when_the_bundle_is_written(monkeypatch):
-    def hostile(_code: str) -> object:
-        class Suite:
-            expectations = ({"type": "unexpected_rows_expectation", "kwargs": {}},)
-            rules = MappingProxyType({})
-
-        return Suite()
-
-    monkeypatch.setattr("pipelines.bundle.suite", hostile)
-    with pytest.raises(ValueError, match="unexpected_rows"):
+def test_a_catalogue_with_a_mistake_is_refused_when_the_bundle_is_written(tmp_path: Path):
+    shutil.copytree(definitions_folder(), tmp_path / "definitions")
+    shutil.copytree(expectations_folder(), tmp_path / "expectations")
+    wrong = tmp_path / "expectations" / "school.yaml"
+    wrong.write_text(wrong.read_text(encoding="utf-8").replace("unique_key", "uniqe_key"), encoding="utf-8")
+    with rules_from(tmp_path), pytest.raises(CatalogueError, match="unique_key"):
         bundle_bytes(*CITY, SETTINGS)
 
 

@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines.home import PROJECT
+from pipelines.policy.tables import policy_tables
 from pipelines.releases.labels import labels
 from pipelines.releases.presentation import unit_of, write_chinese_layer
 from pipelines.returns import current_definitions
@@ -129,7 +130,7 @@ def test_both_views_describe_the_verdict_as_their_table_does(written: duckdb.Duc
 
 
 def test_every_code_that_may_stand_in_a_published_column_has_a_wording():
-    """Codes as the seeds allow them and as the conditions of the marts list them, whether the data has them or not."""
+    """Codes as the tables of policy and the seeds allow them and as the conditions of the marts list them, whether the data has them or not."""
     allowed: set[tuple[str, str, str]] = set()
     for columns in described("seeds", "seeds").values():
         for name, column in columns.items():
@@ -142,6 +143,12 @@ def test_every_code_that_may_stand_in_a_published_column_has_a_wording():
                 for condition in test.get("holds", {}).get("arguments", {}).get("conditions", {}).values():
                     for name, codes in re.findall(r"(?<![\w'])(\w+) in \(('[^)]*')\)", condition):
                         allowed |= {(model["name"], name, code) for code in re.findall(r"'([^']*)'", codes)}
+    allowed |= {
+        (f"dim_{table.removesuffix('s')}", name, value)
+        for table, declared in policy_tables().items()
+        for name, column in declared.columns.items()
+        for value in column.value_labels
+    }
     coded = [(table, name, code) for table, name, code in allowed if labels().words(table, name)]
     assert {name for _, name, _ in coded} >= {"direction", "status", "outcome", "state"}
     assert [one for one in coded if one[2] not in labels().words(*one[:2])] == []

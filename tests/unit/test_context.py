@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from pipelines.returns import current_definitions
 from pipelines.sample import write_sample_municipality
 from pipelines.screening.rules import suite
 from pipelines.warehouse.build_database import open_build_database
+from pipelines.warehouse.checks import rules_across
+from pipelines.warehouse.dbt import compiled_checks
 from pipelines.warehouse.landing import Landed, Scope, land_new
 from tests.homes import small_home
 
@@ -415,8 +418,21 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
             [d("enrolment", a, school), _people(d("population", a, "2024"), range(12, 15), 0.8)],
             [("XB02-4-gross-junior", ""), ("XB02-4-net-compulsory", ""), ("XB02-4-net-junior", "")],
         ),
-        "XB02-4-gross-senior": lambda a, _: Case(
-            [d("enrolment", a, school), _people(d("population", a, "2024"), range(15, 18), 0.42)], [("XB02-4-gross-senior", "")]
+        "XB01-2b-reopened": lambda a, _: Case(
+            [_closed(d("school", a, year[0]), last, "2023-08-31"), d("school", a, school)],
+            [("XB01-2b-reopened", cell("school", last, "school_code"))],
+        ),
+        "XB02-2-graduates": lambda a, _: Case(
+            [d("enrolment", a, year[0]), _changed(d("enrolment", a, school), 1, graduates_last_year=700)],
+            [("XB02-2-graduates", cell("enrolment", 1, "graduates_last_year"))],
+        ),
+        "XB02-2b-boarders": lambda a, _: Case(
+            [d("school", a, school), _changed(d("enrolment", a, school), 1, boarders=60)],
+            [("XB02-2b-boarders", cell("enrolment", 1, "boarders"))],
+        ),
+        "XB04-4-school-staffing": lambda a, _: Case(
+            [d("enrolment", a, school), _pay(d("teacher_pay", a, "2024"), _RURAL, 0.5, 71_234)],
+            [("XB04-4-school-staffing", cell("teacher_pay", _RURAL, "teachers_average"))],
         ),
         "XB02-4-net-compulsory": lambda a, _: Case(
             [d("enrolment", a, school), _people(d("population", a, "2024"), range(6, 15), 0.98)],
@@ -463,7 +479,7 @@ def _cases() -> dict[str, Callable[[str, str], Case]]:
             [("XB03-4-registers", cells("population", 18, 35, "population_total"))],
         ),
         "XB04-2b-register": lambda a, _: Case(
-            [d("school", a, school), _without(d("teacher_pay", a, "2024"), missing)], [("XB04-2b-register", "")]
+            [d("school", a, school), _without(d("teacher_pay", a, "2024"), towns.PRIMARY)], [("XB04-2b-register", "")]
         ),
         "XB04-2b-not-in-register": lambda a, _: Case(
             [_without(d("school", a, school), missing), d("teacher_pay", a, "2024")],
@@ -665,9 +681,7 @@ def _landed(folder: Path, drafts: list[Draft]) -> Desk:
 
 
 def test_every_context_rule_has_a_bad_file_and_a_good_one(played):
-    declared = {
-        rule.rule_id for code in current_definitions() for rule in suite(code).rules.values() if rule.scope == "context"
-    }
+    declared = {rule.rule_id for code in current_definitions() for rule in suite(code).rules.values() if rule.is_across}
     assert {rule for found in played.expected.values() for rule, _ in found} == declared
     # Good: judged in counties in which nothing is wrong, and found to hold.
     held = played.query(
@@ -675,6 +689,71 @@ def test_every_context_rule_has_a_bad_file_and_a_good_one(played):
             WHERE checked_n > 0 AND failed_n = 0 AND county_code IN {SOUND}"""
     )
     assert {rule for (rule,) in held} == declared
+
+
+def test_every_question_of_a_model_has_its_rule_and_every_rule_its_question():
+    asked = {
+        (model.name, question)
+        for model in compiled_checks()
+        for question in re.findall(r"cast\('(\w+)' as string\) as question", model.sql)
+        # Which question is asked depends on the stage.
+        + re.findall(r"then '((?:gross|net)_\w+)'", model.sql)
+    }
+    declared = {
+        (f"check_{rule.model}", question)
+        for code in current_definitions()
+        for question, rule in rules_across(code).items()
+    }
+    assert asked == declared
+
+
+def test_a_question_of_many_rows_with_one_cause_is_asked_once(desk):
+    draft = Draft("rural_subsidy", county=XINFU, period="2024Q4", rows=towns.rows("rural_subsidy", "140902", "2024Q4"))
+    for row in draft.rows[:12]:
+        row |= towns.subsidy("140902", row["school_code"][-4:], row["programme"], row["tier"], 12, 320)
+    desk.send(draft.csv(), name="报表.csv")
+    desk.land()
+    assert [finding[3] for finding in desk.findings("XB06-5-standard")] == [draft.cell(0, "standard_yuan_per_month")]
+    rows = desk.query(
+        "SELECT message, subject, failed_n FROM landing.context_finding JOIN landing.context_rule_result USING (rule_id) "
+        "WHERE rule_id = 'XB06-5-standard'"
+    )
+    assert rows == [
+        (
+            "乡村教师生活补助（一档）月标准为 320 元，政策标准为 300 元，相差 +20 元。本栏另有 11 行有同样的问题，一并按此处理。",
+            "",
+            1,
+        )
+    ]
+
+
+def test_a_school_that_takes_in_a_closed_one_is_not_asked_about_its_growth(desk):
+    """The first school has 60 pupils more; the second, which had 60, was closed in between."""
+    before, now = enrolment("2023-2024"), enrolment("2024-2025", 20)
+    before.rows[1] |= {key: value for key, value in before.rows[0].items() if not key.startswith("school")}
+    desk.send(before.xlsx())
+    now.rows = now.rows[:1]
+    desk.send(now.xlsx())
+    desk.land()
+    assert len(desk.findings(CHANGE)) == 1
+    register = Draft("school", period="2024-2025")
+    register.rows[1]["closed_on"] = "2024-08-01"
+    desk.send(register.xlsx())
+    desk.land()
+    assert desk.findings(CHANGE) == []
+
+
+def test_children_who_join_a_kindergarten_late_are_no_question(desk):
+    for period, middle in (("2023-2024", 100), ("2024-2025", 300)):
+        draft = enrolment(period)
+        ages = {"age_3": 100, "age_4": middle, "age_5": 100, "grade_1": 100, "grade_2": middle, "grade_3": 100}
+        draft.rows[0] |= (
+            {f"age_{age}": 0 for age in range(6, 12)} | {f"grade_{grade}": 0 for grade in range(1, 7)} | ages
+        )
+        draft.rows[0] |= {"stage": "学前", "students_total": 200 + middle, "students_official_age": 200 + middle}
+        desk.send(draft.xlsx())
+    desk.land()
+    assert desk.findings("XB02-2-cohort-flow") == []
 
 
 def test_no_file_of_the_cases_is_rejected(played):

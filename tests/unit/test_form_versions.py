@@ -1,6 +1,5 @@
 """A new version of a form is a new data file; files of the old version are still read, by its own columns."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +8,8 @@ import openpyxl
 import pytest
 
 from pipelines.intake.submission import Submission
-from pipelines.returns import all_definitions, current_definitions
-from pipelines.screening import identify, rules
-from pipelines.screening.identify import CountyName
+from pipelines.municipality import CountyName
+from pipelines.rule_files import forget
 from pipelines.screening.screen import screen
 from pipelines.screening.settings import ScreenSettings
 from tests.homes import PROJECT
@@ -19,14 +17,9 @@ from tests.homes import PROJECT
 SETTINGS = ScreenSettings((CountyName("140902", "忻府区"),), {"population": {"2023", "2024"}})
 
 
-def _forget() -> None:
-    for cached in (all_definitions, identify._owners, rules.suite, rules.rule_set_version):
-        cached.cache_clear()
-
-
 @pytest.fixture
 def second_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """XB03 version 2: `source` is gone, `migrants` is new, with an identity of its own."""
+    """XB03 version 2: `source` is gone, `migrants` is new, with a rule of its own."""
     returns, expectations = tmp_path / "definitions", tmp_path / "expectations"
     shutil.copytree(PROJECT / "pipelines" / "returns" / "definitions", returns)
     shutil.copytree(PROJECT / "expectations", expectations)
@@ -34,25 +27,20 @@ def second_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     text = text.replace("version: 1", "version: 2")
     text = "\n".join(line for line in text.splitlines() if not line.strip().startswith(("- {name: source,", "source:")))
     text = text.replace(
-        "identities:\n",
-        "  - {name: migrants, label: 其中随迁, type: count, unit: 人, required: true, missing: [not_reported]}\n"
-        "identities:\n  - {name: migrants_within_total, left: migrants, relation: '<=', sum: [population_total]}\n",
+        "# 指标解释",
+        "  - {name: migrants, label: 其中随迁, type: count, unit: 人, required: true, missing: [not_reported]}\n# 指标解释",
     )
     (returns / "population.v2.yaml").write_text(text)
-    suite = json.loads((expectations / "population.json").read_text())
-    (model,) = [one for one in suite["expectations"] if one["meta"].get("truth") == "total_equals_sexes"]
-    added = json.loads(json.dumps(model).replace("total_equals_sexes", "migrants_within_total"))
-    added["meta"] |= {"rule": "XB03-1c-migrants-within-total", "column": "migrants"}
-    suite["expectations"].append(added)
-    (expectations / "population.json").write_text(json.dumps(suite))
+    with (expectations / "population.yaml").open("a") as stream:
+        stream.write(
+            "  - {rule: XB03-1c-migrants-within-total, check: at_most, column: migrants, of: population_total}\n"
+        )
     monkeypatch.setenv("XIANBAO_RETURNS", str(returns))
     monkeypatch.setenv("XIANBAO_EXPECTATIONS", str(expectations))
-    _forget()
-    rules.write_suites()
-    rules.suite.cache_clear()
+    forget()
     yield
     monkeypatch.undo()
-    _forget()
+    forget()
 
 
 def _workbook(path: Path, period: str, header: list[str], tail: list) -> Path:
@@ -78,10 +66,9 @@ def test_both_versions_are_read_by_their_own_columns(second_version: None, tmp_p
     assert verdicts == {"old": (1, "accepted"), "new": (2, "accepted"), "bad": (2, "rejected")}
     assert {finding.rule_id for finding in result.findings} == {"XB03-1c-migrants-within-total"}
     landed = result.rows["population"]
-    assert landed.columns.count("migrants") == 1
-    assert "source" not in landed.columns
-    assert [column.name for column in current_definitions()["population"].columns][-1] == "migrants"
+    assert landed.columns[-3:] == ["migrants", "source", "missing_codes"]
     by_submission = {
-        key[0]: group["migrants"].to_list() for key, group in landed.group_by(["submission_id"], maintain_order=True)
+        key[0]: [*zip(*(group[name].to_list() for name in ("migrants", "source")), strict=True)]
+        for key, group in landed.group_by(["submission_id"], maintain_order=True)
     }
-    assert by_submission == {"new": [7] * 18, "old": [None] * 18}
+    assert by_submission == {"new": [(7, None)] * 18, "old": [(None, "统计局")] * 18}

@@ -2,34 +2,28 @@
 unit is given at all."""
 
 from fractions import Fraction
-from typing import Any
 
-import polars as pl
 import pytest
-from builders import faultless_rows, table_of
+from builders import faultless_rows
+from checked import Asked, Row, asked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.periods import parse_period
 from pipelines.returns import definition
-from pipelines.screening.derive import derive
-from pipelines.screening.rules import bounds_of
-from pipelines.screening.tabulate import tabulate
 from pipelines.screening.units import FACTORS, NEAR, off_by, suspected, suspected_within
 
-Row = dict[str, Any]
 PAY_COLUMNS = [column.name for column in definition("teacher_pay").number_columns if column.type == "money"]
 
 
-def judged(return_code: str, rows: list[Row]) -> pl.DataFrame:
-    table = table_of(return_code, rows)
-    defined = definition(return_code)
-    return derive(defined, tabulate(defined, [(0, table)]), {0: parse_period("2024Q1")}).sort("source_row")
+def judged(return_code: str, rows: list[Row]) -> Asked:
+    return asked(return_code, rows, period=parse_period("2024Q1"))
 
 
-def said(frame: pl.DataFrame) -> list[tuple[int, str, str]]:
-    """(row, column, words) of the findings about the level of the table."""
-    return frame.filter(~pl.col("ok__level")).select("source_row", "level__column", "level__words").rows()
+def said(found: Asked) -> list[tuple[int, str, str]]:
+    """(row, column, words) of the findings about the unit of the table."""
+    cells = found.cells(f"{found.defined.form}-1c-level")
+    return cells.select("source_row", "column", "detail").rows()
 
 
 def many(return_code: str, rows_n: int) -> list[Row]:
@@ -54,7 +48,7 @@ def test_a_table_is_off_when_a_fifth_of_its_rows_is(off_n, is_off):
         assert f"10 行中有 {off_n} 行的人均年工资（工资总额 ÷ 年平均人数）" in words
         assert "疑似以万元填报（相差约 10000 倍）" in words
     # Single rows are asked about each; those of a table that is off are not.
-    assert frame["ok__pay_per_head"].to_list().count(False) == (0 if is_off else off_n)
+    assert frame.holds("XB04-4-pay-per-head").count(False) == (0 if is_off else off_n)
 
 
 def test_one_of_two_rows_that_is_off_is_an_error_and_a_truthful_extreme_is_none():
@@ -63,7 +57,7 @@ def test_one_of_two_rows_that_is_off_is_an_error_and_a_truthful_extreme_is_none(
     # A tenth of what is plausible, or ten times as much: asked about, not refused.
     for factor in (10, Fraction(1, 10)):
         frame = judged("civil_servant_pay", [divided(row, factor, *PAY_COLUMNS) for row in rows])
-        assert said(frame) == [] and set(frame["ok__pay_per_head"]) == {False}
+        assert said(frame) == [] and set(frame.holds("XB05-4-pay-per-head")) == {False}
 
 
 def test_a_table_of_nothing_is_off_no_level():
@@ -81,9 +75,9 @@ def test_what_follows_from_the_unit_of_one_column_is_not_said_row_by_row():
     frame = judged("rural_subsidy", amounts)
     ((_, column, words),) = said(frame)
     assert column == "due_yuan" and "每人每月应发金额" in words and "每人每月实发金额" in words and "万元" in words
-    for truth in ("due_equals_heads_by_standard", "arrears_equal_due_less_paid", "paid_of_due"):
-        assert frame[f"ok__{truth}"].to_list() == [None] * 6, truth
-    assert frame["ok__paid_within_entitled"].to_list() == [True] * 6
+    for rule in ("1c-due-equals-heads-by-standard", "1c-arrears-equal-due-less-paid", "4-paid-of-due"):
+        assert frame.holds(f"XB06-{rule}") == [None] * 6, rule
+    assert frame.holds("XB06-1c-paid-within-entitled") == [True] * 6
 
 
 def test_people_in_thousands_are_one_error_though_no_cell_is_a_whole_number():
@@ -92,18 +86,15 @@ def test_people_in_thousands_are_one_error_though_no_cell_is_a_whole_number():
         frame = judged(return_code, [divided(row, 1_000, *names) for row in faultless_rows(return_code, "140902")])
         ((_, _, words),) = said(frame)
         assert unit in words and "相差约 1000" in words
-        assert {state for name in names for state in frame[f"{name}__state"]} <= {
-            "unit_in_doubt",
-            "value",
-            "not_applicable",
-        }
+        assert {held for name in names for held in frame.holds(f"{frame.defined.form}-1a-{name}")} == {True}
 
 
-def test_the_bounds_lie_twenty_times_outside_of_what_is_asked_about():
+def test_a_table_is_held_to_the_bounds_of_its_rows():
     for return_code in ("teacher_pay", "civil_servant_pay"):
-        level, row = bounds_of(return_code, "level"), bounds_of(return_code, "pay_per_head")
-        assert (level["pay_per_head_low"], level["pay_per_head_high"]) == (row["low"], row["high"])
-        assert level["times"] == 20
+        kinds = {check.check: check for check in asked(return_code, faultless_rows(return_code, "140902")).form.checks}
+        (figure,), row = kinds["unit_of_column"].figures, kinds["between"]
+        assert (figure.low, figure.high) == (row.min_value, row.max_value)
+        assert kinds["unit_of_column"].times == 20
 
 
 # --- hints ------------------------------------------------------------------------------------------------------------
@@ -144,15 +135,10 @@ def test_beside_a_range_a_hint_brings_the_figure_inside_by_one_factor_alone(valu
     ],
 )
 def test_more_paid_than_due_is_another_unit_only_where_it_is_a_power_of_ten(paid, hint):
-    from pipelines.screening.rules import suite
-    from pipelines.screening.screen import explain
-
     row = faultless_rows("rural_subsidy", "140902")[0]
     assert row["due_yuan"] == 9_000
     rows = many("rural_subsidy", 9)
     rows[0] |= {"paid_yuan": paid, "arrears_yuan": 9_000 - paid}
-    frame = judged("rural_subsidy", rows)
-    assert frame["ok__paid_of_due"].to_list() == [False] + [True] * 8
-    rule = suite("rural_subsidy").rules["XB06-4-paid-of-due"]
-    ((*_, detail, _),) = explain(definition("rural_subsidy"), rule, frame.row(0, named=True))
-    assert detail == hint
+    found = judged("rural_subsidy", rows)
+    assert found.holds("XB06-4-paid-of-due") == [False] + [True] * 8
+    assert found.cells("XB06-4-paid-of-due")["detail"].to_list() == [hint]

@@ -6,7 +6,7 @@ import openpyxl
 import pytest
 
 from pipelines.intake.submission import Submission
-from pipelines.screening.identify import CountyName
+from pipelines.municipality import CountyName
 from pipelines.screening.screen import Screening, screen
 from pipelines.screening.settings import ScreenSettings
 

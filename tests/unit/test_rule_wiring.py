@@ -1,31 +1,26 @@
 """Every rule of the catalogue is broken by a file of its own, at the cell of the mistake, and by no faultless file."""
 
-import json
 import re
+import shutil
 
 import pytest
 from bad_files import BadFile, bad_files
+from ruamel.yaml import YAML
 
 from pipelines.returns import current_definitions
-from pipelines.screening.rules import (
-    OUTCOMES,
-    cell_states,
-    expectations_folder,
-    file_rules,
-    rule_set_version,
-    suite,
-    with_cell_expectations,
-)
+from pipelines.rule_files import expectations_folder
+from pipelines.screening.checks import KINDS, MADE_FROM_DEFINITIONS
+from pipelines.screening.rules import OUTCOMES, SEVERITIES, cell_states, checks_of, file_rules, rule_set_version, suite
 from pipelines.screening.tabulate import READ_STATES, REPORTED_ELSEWHERE, CellState
 
 CASES = bad_files()
 RETURNS = sorted(current_definitions())
 
 
-def catalogue(scope: str = "file") -> set[tuple[str, str]]:
-    """(whose catalogue, rule id) of every rule that a file alone can break."""
+def catalogue(*, across: bool = False) -> set[tuple[str, str]]:
+    """(whose catalogue, rule id) of every rule that a file alone can break, or that only several can (`across`)."""
     return {("file", rule_id) for rule_id in file_rules()} | {
-        (code, rule.rule_id) for code in RETURNS for rule in suite(code).rules.values() if rule.scope == scope
+        (code, rule.rule_id) for code in RETURNS for rule in suite(code).rules.values() if rule.is_across == across
     }
 
 
@@ -128,12 +123,12 @@ def test_a_remedy_says_what_to_do_and_a_query_both_ways_out():
 
 def test_choices_stand_once_and_codes_in_words():
     for rule in suite("school").rules.values():
-        if rule.state_of == "location_code":
+        if rule.rule_id == "XB01-1a-location_code":
             assert "111" not in rule.message and "111（主城区）" in rule.remedy and "220（村庄）" in rule.remedy
 
 
 def test_a_rule_says_its_level_and_outcome_in_known_terms():
-    for owner, rule_id in catalogue() | catalogue("context"):
+    for owner, rule_id in catalogue() | catalogue(across=True):
         rule = file_rules()[rule_id] if owner == "file" else suite(owner).rules[rule_id]
         assert rule.outcome in OUTCOMES
         assert rule_id.split("-")[1] == rule.level
@@ -142,36 +137,29 @@ def test_a_rule_says_its_level_and_outcome_in_known_terms():
 
 
 def test_the_severity_that_great_expectations_sees_is_the_outcome():
-    severities = {"error": "critical", "query": "warning", "info": "info"}
     for code in RETURNS:
-        for expectation in suite(code).expectations:
-            assert expectation["severity"] == severities[expectation["meta"]["outcome"]], expectation["meta"]["rule"]
+        for check in checks_of(current_definitions()[code]):
+            assert check.severity == SEVERITIES[suite(code).rules[check.rule_id].outcome], check.rule_id
 
 
-@pytest.mark.parametrize("return_code", RETURNS)
-def test_the_cell_rules_of_a_suite_are_those_of_its_definition(return_code):
-    path = expectations_folder() / f"{return_code}.json"
-    written = json.loads(path.read_text(encoding="utf-8"))["expectations"]
-    assert written == with_cell_expectations(return_code, written)
-
-
-@pytest.mark.parametrize("return_code", RETURNS)
-def test_every_identity_total_and_key_of_a_definition_has_its_rule(return_code):
-    defined = current_definitions()[return_code]
-    truths = {rule.truth for rule in suite(return_code).rules.values() if rule.scope == "file"} - {None}
-    wanted = {identity.name for identity in defined.identities} | {"unique_key"}
-    wanted |= {"total_row"} if defined.total_row else set()
-    wanted |= {ratio.name for ratio in defined.ratios} | {one.over_zero for one in defined.ratios if one.per}
-    wanted |= {present.name for present in defined.present} | {check.name for check in defined.dates}
-    wanted |= {"level"} if defined.levels else set()
-    wanted |= {"complete"} if defined.complete else set()
-    wanted |= {"text_number", "not_reported"} if defined.number_columns else set()
-    assert truths == wanted
-
-
-def test_a_rule_id_stands_once_in_a_suite():
+def test_every_entry_is_a_check_or_a_rule_across_filings_and_ids_are_unique():
+    seen: dict[str, str] = {}
     for code in RETURNS:
-        assert len(suite(code).expectations) == len(suite(code).rules), code
+        entries = YAML(typ="safe").load(expectations_folder() / f"{code}.yaml")["rules"]
+        defined = current_definitions()[code]
+        generated = [check for check in checks_of(defined) if check.check in MADE_FROM_DEFINITIONS]
+        assert len(generated) == len(defined.columns) + (2 if defined.number_columns else 0)
+        assert len(suite(code).rules) == len(entries) + len(generated), code
+        for entry in entries:
+            assert seen.setdefault(entry["rule"], code) == code, entry["rule"]
+            assert entry["check"] in KINDS or entry["check"] == "across", entry["rule"]
+
+
+def test_every_kind_says_itself_what_it_computes_shows_and_says():
+    for kind in KINDS.values():
+        own = vars(kind)
+        assert {"holds", "cells", "words", "excel"} <= set(own), kind.check
+        assert own["holds"].__doc__ or kind.__doc__
 
 
 def test_every_state_of_a_cell_that_can_be_refused_has_words():
@@ -181,9 +169,9 @@ def test_every_state_of_a_cell_that_can_be_refused_has_words():
 
 def test_the_rule_set_version_changes_with_a_message(tmp_path, monkeypatch):
     before = rule_set_version()
-    for path in expectations_folder().glob("*.json"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    changed = tmp_path / "file.json"
+    for path in expectations_folder().glob("*.yaml"):
+        shutil.copy(path, tmp_path)
+    changed = tmp_path / "file.yaml"
     changed.write_text(changed.read_text(encoding="utf-8").replace("文件是空的", "文件为空"), encoding="utf-8")
     monkeypatch.setenv("XIANBAO_EXPECTATIONS", str(tmp_path))
     rule_set_version.cache_clear()

@@ -363,3 +363,68 @@ def test_a_row_of_nothing_may_be_included_like_the_others():
 def test_a_column_that_cannot_be_included_says_so_whatever_is_named():
     assert typed(COUNT, "并入") == [(None, "included_elsewhere")]
     assert included({"boarders": "并入在校生数"}, "enrolment") == {"boarders": ("included_elsewhere", "students_total")}
+
+
+OF_NEW_TYPES = ReturnDefinition.model_validate(
+    {
+        "return": "enrolment", "form": "XB98", "version": 1, "title": "校舍", "title_en": "Rooms", "period_types": ["semester"],
+        "key": ["code"], "row_label": "code",
+        "columns": [
+            {"name": "code", "label": "中心校", "type": "ref", "ref": "school.school_code", "pattern": "^[0-9]{4}$", "required": True},
+            {"name": "area", "label": "面积", "type": "decimal", "places": 3, "unit": "平方米", "required": True},
+            {"name": "change", "label": "增减", "type": "decimal", "places": 0, "unit": "间", "signed": True, "required": True},
+            {"name": "share", "label": "占比", "type": "percent", "required": True},
+            {"name": "leased", "label": "是否租用", "type": "flag", "required": True},
+            {"name": "remark", "label": "说明", "type": "note", "required": True},
+        ],
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value", "state"),
+    [
+        ("code", "1402", "1402", "value"),
+        ("code", "１４０２", "1402", "value"),
+        ("code", "14020", None, "pattern"),
+        ("code", "—", None, "dash"),
+        ("area", "1200.125", 1_200_125, "value"),
+        ("area", "1,200.5", 1_200_500, "text_number"),
+        ("area", "0.1234", None, "too_precise"),
+        ("area", "-1", None, "negative"),
+        ("area", "100000000000.001", None, "above_maximum"),
+        ("area", "不适用", None, "not_applicable"),
+        ("change", "-12", -12, "value"),
+        ("change", "1.5", None, "not_integer"),
+        ("share", "96.25", 9_625, "value"),
+        ("share", "96.25%", 9_625, "text_number"),
+        ("share", "９６.２％", 9_620, "text_number"),
+        ("share", "0", 0, "value"),
+        ("share", "100.01", None, "above_maximum"),
+        ("share", "-1%", None, "negative"),
+        ("share", "33.333", None, "too_precise"),
+        ("share", "九成", None, "not_number"),
+        ("share", "%", None, "not_number"),
+        ("leased", "是", "是", "value"),
+        ("leased", " 否 ", "否", "value"),
+        ("leased", "√", None, "not_in_list"),
+        ("leased", "-", None, "dash"),
+        ("remark", "因道路改造，9 月起借用县职教中心教室。\n恢复日期未定", "因道路改造，9 月起借用县职教中心教室。 恢复日期未定", "value"),
+        ("remark", "无", "无", "value"),
+        ("remark", "字" * 500, "字" * 500, "value"),
+        ("remark", "字" * 501, None, "too_long"),
+        ("remark", "", None, "blank"),
+    ],
+)  # fmt: skip
+def test_a_cell_of_each_further_type_is_read_or_says_why_not(name: str, text: str, value: object, state: str):
+    table = table_of(OF_NEW_TYPES, [{name: text}])
+    frame = tabulate(OF_NEW_TYPES, [(0, table)])
+    assert list(frame.select(name, f"{name}__state").iter_rows()) == [(value, state)]
+
+
+def test_what_is_landed_of_each_type_is_exact():
+    types = {column.name: column.sql_type for column in OF_NEW_TYPES.columns}
+    assert types == {
+        "code": "VARCHAR", "area": "DECIMAL(18,3)", "change": "DECIMAL(18,0)", "share": "DECIMAL(5,2)",
+        "leased": "VARCHAR", "remark": "VARCHAR",
+    }  # fmt: skip

@@ -21,12 +21,12 @@ from pipelines.answers.annotated import Heading, Issue, annotate
 from pipelines.intake.submission import Submission
 from pipelines.periods import parse_period
 from pipelines.returns import current_definitions, definition, split_unit
-from pipelines.screening.rules import file_rules, suite
+from pipelines.screening.checks.form import Form
+from pipelines.screening.rules import checks_of, file_rules, suite
 from pipelines.screening.screen import Screening, screen
 from pipelines.templates.prefill import STAGES, TIER_PROGRAMME, prefilled
 from pipelines.templates.template import (
     ROOM_ROWS,
-    identity_in_words,
     known_rows,
     template_hash,
     template_name,
@@ -303,7 +303,7 @@ def test_header_cells_are_locked_and_explained_and_cells_for_input_are_checked(r
         row, place = places[column.name]
         header = sheet.cell(row, place)
         assert header.protection.locked
-        rule = next(rule for rule in suite(return_code).rules.values() if rule.state_of == column.name)
+        rule = suite(return_code).rules[f"{defined.form}-1a-{column.name}"]
         assert rule.remedy in header.comment.text
         printed = known_rows(defined) is not None and column.name in defined.key
         assert (place in validated) is not printed
@@ -361,9 +361,11 @@ def test_the_notes_hold_every_column_every_identity_and_every_rule_of_the_period
     texts = {cell.value for row in book[NOTES_SHEET].iter_rows() for cell in row if cell.value}
     defined, period = definition(return_code), parse_period(DEFAULT_PERIOD[return_code])
     assert {column.heading for column in defined.columns} <= texts
-    for identity in defined.identities:
-        assert set(identity_in_words(defined, identity, period)) <= texts
-    asked = [rule for rule in suite(return_code).rules.values() if not rule.state_of and rule.is_valid_for(period)]
+    for check in checks_of(defined):
+        assert set(check.in_cells(Form(defined), period)) <= texts
+    asked = [
+        rule for rule in suite(return_code).rules.values() if "-1a-" not in rule.rule_id and rule.is_valid_for(period)
+    ]
     assert {rule.rule_id for rule in asked} <= texts
     assert {re.sub(r"{\w+}", "××", rule.remedy) for rule in asked} <= texts
     assert set(file_rules()) <= texts
@@ -390,14 +392,17 @@ def test_a_kindergarten_is_asked_for_classes_and_codes_stand_in_words():
     assert "111（主城区）" in over and "220（村庄）" in over
 
 
-def test_identities_are_said_in_the_labels_of_the_form():
+def test_relations_are_said_in_the_labels_of_the_form():
     defined, period = definition("rural_subsidy"), parse_period("2024Q3")
-    said = {identity.name: identity_in_words(defined, identity, period) for identity in defined.identities}
-    assert said == {
-        "paid_within_entitled": ["实发人数 ≤ 应发人数"],
-        "due_equals_heads_by_standard": ["应发金额 = 应发人数 × 月标准 × 发放月数"],
-        "arrears_equal_due_less_paid": ["拖欠金额 = 应发金额 − 实发金额"],
-        "months_within_period": ["发放月数 ≤ 报告期的月数（3）"],
+    said = {check.rule_id[5:]: check.in_cells(Form(defined), period) for check in checks_of(defined)}
+    assert {rule: words for rule, words in said.items() if words} == {
+        "1c-paid-within-entitled": ["实发人数 ≤ 应发人数"],
+        "1c-due-equals-heads-by-standard": [
+            "补助项目为“乡村教师生活补助”、“三区人才计划”时：应发金额 = 应发人数 × 月标准 × 发放月数"
+        ],
+        "4-due-of-graded": ["补助项目为“乡镇工作补贴”、“艰苦边远地区津贴”时：应发金额 = 应发人数 × 月标准 × 发放月数"],
+        "1c-arrears-equal-due-less-paid": ["拖欠金额 = 应发金额 − 实发金额"],
+        "1c-months-within-period": ["发放月数 ≤ 报告期的月数（3）"],
     }
 
 

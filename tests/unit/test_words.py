@@ -15,6 +15,7 @@ READ_BY_PEOPLE = [
     *sorted((ROOT / "dbt_project" / "models").rglob("*.*")),
     *sorted((ROOT / "dbt_project" / "macros").rglob("*.sql")),
     *sorted((ROOT / "dbt_project" / "seeds").rglob("*.*")),
+    *sorted((ROOT / "pipelines").rglob("*.csv")),
 ]
 
 

@@ -4,12 +4,15 @@ Belongs here: the figures of a whole county, small enough to be sent as files, a
 `test_context`. Which figures a county has follows from its code, so that no two are alike.
 """
 
-from datetime import date
+from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from builders import CountyName, Draft, _pupils
 
-from pipelines.warehouse.policy import load_policy
+from pipelines.home import Home
+from pipelines.policy.in_force import PolicyFiles, lay_over, shipped
+from tests.homes import PROJECT
 
 RURAL_N = 16  # rural schools, enough for a share of round numbers to mean something
 PRIMARY, JUNIOR, KINDERGARTEN, SENIOR = "0001", "0002", "0003", "0004"
@@ -78,7 +81,19 @@ def rows(return_code: str, code: str, period: str) -> list[dict[str, Any]]:
 
 def township(code: str) -> int:
     """The standard that policy sets for the county itself; 0 for the made-up ones."""
-    return int(load_policy().yuan_per_month(code, TOWNSHIP, "不分档", date(2024, 12, 31)) or 0)
+    return _township_standards().get(code, 0)
+
+
+@cache
+def _township_standards() -> dict[str, int]:
+    """Those of the sample's policy over the shipped defaults."""
+    files = PolicyFiles(shipped(PROJECT / "pipelines" / "sample" / "policy"), shipped(Home(PROJECT).policy_defaults))
+    found = {
+        str(row.values["scope_code"]): row.values["yuan_per_month"]
+        for row in lay_over(files).rows["subsidy_tiers"]
+        if row.values["programme"] == TOWNSHIP
+    }
+    return {code: int(yuan) for code, yuan in found.items() if isinstance(yuan, Decimal)}
 
 
 def entitled(code: str, school: str, quarter: int) -> int:

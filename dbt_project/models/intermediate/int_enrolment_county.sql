@@ -21,7 +21,7 @@ enrolment as (
         enrolment.*,
         reported_stages.level
     from {{ ref('stg_enrolment') }} as enrolment
-    inner join {{ ref('reported_stages') }} as reported_stages on enrolment.stage = reported_stages.reported_stage
+    inner join {{ source('policy', 'reported_stages') }} as reported_stages on enrolment.stage = reported_stages.reported_stage
 ),
 
 level_total as (
@@ -67,7 +67,7 @@ gross as (
         sum(level_total.female_n) as female_n,
         sum(level_total.students_n) - sum(level_total.female_n) as male_n
     from level_total
-    inner join {{ ref('stages') }} as stages on level_total.level between stages.level_from and stages.level_to
+    inner join {{ source('policy', 'stages') }} as stages on level_total.level between stages.level_from and stages.level_to
     group by all
 ),
 
@@ -80,7 +80,7 @@ net as (
         bool_or(level_age.pupils_n is null) as is_of_age_missing,
         sum(level_age.pupils_n) as of_age_n
     from level_age
-    inner join {{ ref('stages') }} as stages
+    inner join {{ source('policy', 'stages') }} as stages
         on level_age.level >= stages.level_from and level_age.age between stages.age_from and stages.age_to
     where stages.has_net_rate
     group by all
@@ -93,7 +93,7 @@ offered as (
         school.period,
         types.reported_stage
     from {{ ref('stg_school') }} as school
-    inner join {{ ref('school_type_stages') }} as types on school.school_type = types.school_type
+    inner join {{ source('policy', 'school_type_stages') }} as types on school.school_type = types.school_type
     where {{ open_on('school', "cast(left(school.period, 4) || '-09-01' as date)") }}
     group by all
 ),
@@ -129,7 +129,7 @@ stage_of_filing as (
             ))
         ) as is_unreported
     from filing
-    cross join {{ ref('reported_stages') }} as reported_stages
+    cross join {{ source('policy', 'reported_stages') }} as reported_stages
     left join register on filing.county_code = register.county_code and filing.period = register.period
     left join offered
         on
@@ -159,7 +159,7 @@ presence as (
             stage_of_filing.reported_stage, '、' order by stage_of_filing.level asc, stage_of_filing.reported_stage desc
         ) filter (where stage_of_filing.is_unreported) as unreported_here_and_above
     from stage_of_filing
-    inner join {{ ref('stages') }} as stages on stage_of_filing.level >= stages.level_from
+    inner join {{ source('policy', 'stages') }} as stages on stage_of_filing.level >= stages.level_from
     group by all
 )
 
@@ -208,7 +208,7 @@ select
     ) as of_age_n
 from filing
 inner join presence on filing.county_code = presence.county_code and filing.period = presence.period
-inner join {{ ref('stages') }} as stages on presence.stage = stages.stage
+inner join {{ source('policy', 'stages') }} as stages on presence.stage = stages.stage
 left join gross
     on filing.county_code = gross.county_code and filing.period = gross.period and stages.stage = gross.stage
 left join net

@@ -25,8 +25,8 @@ with indicator as (
         calibers.valid_to,
         caliber_members.member as register
     from {{ ref('indicators') }} as indicators
-    inner join {{ ref('calibers') }} as calibers on indicators.caliber_kind = calibers.caliber_kind
-    left join {{ ref('caliber_members') }} as caliber_members
+    inner join {{ source('policy', 'calibers') }} as calibers on indicators.caliber_kind = calibers.caliber_kind
+    left join {{ source('policy', 'caliber_members') }} as caliber_members
         on calibers.caliber_id = caliber_members.caliber_id and caliber_members.dimension = 'population_register'
 ),
 

@@ -37,10 +37,10 @@ unreported_stage as (
         stage_member.caliber_id,
         types.reported_stage as stage
     from {{ ref('stg_school') }} as school
-    inner join {{ ref('school_type_stages') }} as types on school.school_type = types.school_type
-    inner join {{ ref('caliber_members') }} as stage_member
+    inner join {{ source('policy', 'school_type_stages') }} as types on school.school_type = types.school_type
+    inner join {{ source('policy', 'caliber_members') }} as stage_member
         on stage_member.dimension = 'teacher_stage' and types.reported_stage = stage_member.member
-    inner join {{ ref('caliber_members') }} as organiser_member
+    inner join {{ source('policy', 'caliber_members') }} as organiser_member
         on
             stage_member.caliber_id = organiser_member.caliber_id
             and organiser_member.dimension = 'teacher_organiser'
@@ -75,7 +75,7 @@ unreported as (
         members.caliber_id,
         '未报' || string_agg(members.member, '和' order by members.member) as lacking
     from {{ ref('stg_filing') }} as filing
-    inner join {{ ref('caliber_members') }} as members on members.dimension = 'civil_servant_category'
+    inner join {{ source('policy', 'caliber_members') }} as members on members.dimension = 'civil_servant_category'
     left join civil_servant_row as reported
         on
             filing.county_code = reported.county_code
@@ -134,9 +134,9 @@ across_the_border as (
             when {{ included_in('cell.landed_code') }} is null then '（没有写明栏目）' else other.component_name
         end as words
     from included_cell as cell
-    inner join {{ ref('pay_components') }} as own
+    inner join {{ source('policy', 'pay_components') }} as own
         on cell.caliber_id = own.caliber_id and cell.component = own.component
-    inner join {{ ref('pay_components') }} as other
+    inner join {{ source('policy', 'pay_components') }} as other
         on
             cell.caliber_id = other.caliber_id
             and cell.component != other.component
@@ -174,7 +174,7 @@ side_total as (
             and component_sum.county_code = side_included.county_code
             and component_sum.period = side_included.period
             and component_sum.caliber_id = side_included.caliber_id
-    inner join {{ ref('pay_components') }} as pay_components
+    inner join {{ source('policy', 'pay_components') }} as pay_components
         on
             component_sum.caliber_id = pay_components.caliber_id
             and component_sum.component = pay_components.component

@@ -25,7 +25,7 @@ by_stage as (
         max(population.vintage_on) as vintage_to,
         string_agg(distinct left(trim(population.source), 60), '、' order by left(trim(population.source), 60)) as source
     from {{ ref('stg_population') }} as population
-    inner join {{ ref('stages') }} as stages on population.age between stages.age_from and stages.age_to
+    inner join {{ source('policy', 'stages') }} as stages on population.age between stages.age_from and stages.age_to
     group by all
 )
 

@@ -22,28 +22,30 @@ with area_year as (
 
 nearest as (
     select
-        thresholds.indicator_code,
+        standards.indicator_code,
         area_year.area_code,
         area_year.calendar_year,
-        thresholds.standard,
-        thresholds.comparison,
-        coalesce(thresholds.judged_at, '') != 'municipal' or area_year.is_city as is_judged
+        standards.value as standard,
+        standards.comparison,
+        standards.is_sample as standard_is_sample,
+        coalesce(standards.judged_at, '') != 'municipal' or area_year.is_city as is_judged
     from area_year
-    inner join {{ ref('thresholds') }} as thresholds
+    inner join {{ source('policy', 'standards') }} as standards
         on
-            thresholds.scope_code in (area_year.area_code, area_year.city_code, area_year.province_code, 'CN')
-            and cast(area_year.calendar_year as integer) >= thresholds.year_from
-            and (thresholds.year_to is null or cast(area_year.calendar_year as integer) <= thresholds.year_to)
+            standards.level = 'area'
+            and standards.scope_code in (area_year.area_code, area_year.city_code, area_year.province_code, 'CN')
+            and cast(area_year.calendar_year as integer) >= standards.year_from
+            and (standards.year_to is null or cast(area_year.calendar_year as integer) <= standards.year_to)
     qualify row_number() over (
-        partition by thresholds.indicator_code, area_year.area_code, area_year.calendar_year
+        partition by standards.indicator_code, area_year.area_code, area_year.calendar_year
         order by
-            case thresholds.scope_code
+            case standards.scope_code
                 when area_year.area_code then 1
                 when area_year.city_code then 2
                 when area_year.province_code then 3
                 else 4
             end,
-            thresholds.year_from desc
+            standards.year_from desc
     ) = 1
 )
 
@@ -53,5 +55,6 @@ select
     calendar_year,
     is_judged,
     case when is_judged then standard end as standard,
-    comparison
+    comparison,
+    case when is_judged then standard_is_sample end as standard_is_sample
 from nearest

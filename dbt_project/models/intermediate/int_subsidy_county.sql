@@ -29,12 +29,12 @@ month_standard as (
         ) as yuan_per_month,
         bool_or(tiers.scope_code != filing.city_code) as is_of_county
     from filing_month as filing
-    left join {{ ref('hardship_categories') }} as hardship
+    left join {{ source('policy', 'hardship_categories') }} as hardship
         on
             filing.county_code = hardship.county_code
             and filing.month_end >= hardship.valid_from
             and (hardship.valid_to is null or filing.month_end < hardship.valid_to)
-    inner join {{ ref('subsidy_tiers') }} as tiers
+    inner join {{ source('policy', 'subsidy_tiers') }} as tiers
         on
             tiers.scope_code in (
                 filing.county_code, filing.city_code, 'hardship:' || coalesce(hardship.category, '')
@@ -65,7 +65,7 @@ remoteness as (
         programme,
         tier,
         max(remoteness_rank) as remoteness_rank
-    from {{ ref('subsidy_tiers') }}
+    from {{ source('policy', 'subsidy_tiers') }}
     group by all
 ),
 
@@ -249,7 +249,7 @@ known_tier as (
         programme,
         tier,
         false as is_total
-    from {{ ref('subsidy_tiers') }}
+    from {{ source('policy', 'subsidy_tiers') }}
     union distinct
     select
         programme,
@@ -261,7 +261,7 @@ known_tier as (
         programme,
         '合计' as tier,
         true as is_total
-    from {{ ref('subsidy_tiers') }}
+    from {{ source('policy', 'subsidy_tiers') }}
     union distinct
     -- An indicator's programme, though no standard is set and nobody reports it.
     select

@@ -11,7 +11,7 @@ with member as (
             end || member,
             '；' order by dimension, member
         ) as members
-    from {{ ref('caliber_members') }}
+    from {{ source('policy', 'caliber_members') }}
     group by caliber_id
 ),
 
@@ -20,7 +20,7 @@ component as (
         caliber_id,
         string_agg(component_name, '、' order by component) filter (where is_included) as included,
         string_agg(component_name, '、' order by component) filter (where not is_included) as excluded
-    from {{ ref('pay_components') }}
+    from {{ source('policy', 'pay_components') }}
     group by caliber_id
 )
 
@@ -39,7 +39,7 @@ select
     || coalesce('；计入：' || component.included, '')
     || coalesce('；不计入：' || component.excluded, '') as scope,
     calibers.remark
-from {{ ref('calibers') }} as calibers
+from {{ source('policy', 'calibers') }} as calibers
 left join member on calibers.caliber_id = member.caliber_id
 left join component on calibers.caliber_id = component.caliber_id
 order by calibers.caliber_id

@@ -22,11 +22,16 @@ select
     period,
     period_type,
     case period_type
-        when 'school_year' then '学年' when 'calendar_year' then '年度' when 'quarter' then '季度' when 'month' then '月度'
+        when 'school_year' then '学年'
+        when 'semester' then '学期'
+        when 'calendar_year' then '年度'
+        when 'quarter' then '季度'
+        when 'month' then '月度'
     end as period_type_name,
     period_label,
     case period_type
         when 'school_year' then 'School year ' || period
+        when 'semester' then 'Semester ' || right(period, 1) || ', ' || left(period, 9)
         when 'calendar_year' then 'Year ' || period
         when 'quarter' then 'Quarter ' || right(period, 1) || ', ' || left(period, 4)
         when 'month' then 'Month ' || period

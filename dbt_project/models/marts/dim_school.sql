@@ -16,8 +16,8 @@ select
     school.sheet,
     school.source_row
 from {{ ref('stg_school') }} as school
-left join {{ ref('calibers') }} as calibers on calibers.caliber_kind = 'rural' and calibers.is_default
-left join {{ ref('caliber_members') }} as caliber_members
+left join {{ source('policy', 'calibers') }} as calibers on calibers.caliber_kind = 'rural' and calibers.is_default
+left join {{ source('policy', 'caliber_members') }} as caliber_members
     on
         calibers.caliber_id = caliber_members.caliber_id
         and caliber_members.dimension = 'rural_location_code'

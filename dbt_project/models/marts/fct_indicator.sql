@@ -200,6 +200,7 @@ judged as (
         indicators.zero_denominator,
         standard.standard,
         standard.comparison,
+        standard.standard_is_sample,
         {{ coverage_status(
             'rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned',
             'rolled_up.is_undefined'
@@ -321,6 +322,8 @@ select
                 'formula.factor'
             ) }}
     end as is_standard_met,
+    coalesce(basis.policy_is_sample, false) as policy_is_sample,
+    formula.standard_is_sample,
     formula.population_vintage_on,
     formula.population_source,
     cast(coalesce(asked.open_queries_n, 0) as integer) as open_queries_n,
@@ -330,6 +333,8 @@ select
     formula.denominator_submission_id,
     formula.known_at
 from formula
+left join {{ ref('int_policy_basis') }} as basis
+    on formula.indicator_code = basis.indicator_code and formula.caliber_id = basis.caliber_id
 left join asked
     on
         formula.indicator_code = asked.indicator_code

@@ -139,6 +139,8 @@ select
     standard,
     comparison,
     is_standard_met,
+    policy_is_sample,
+    standard_is_sample,
     gap,
     counted as gap_unit,
     case

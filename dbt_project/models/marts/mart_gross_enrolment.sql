@@ -66,7 +66,9 @@ pivoted as (
             any_value(value) filter (where measure = '{{ name }}') as {{ name }}_value,
             any_value(standard) filter (where measure = '{{ name }}') as {{ name }}_standard,
             any_value(status) filter (where measure = '{{ name }}') as {{ name }}_status,
+            any_value(standard_is_sample) filter (where measure = '{{ name }}') as {{ name }}_standard_is_sample,
         {% endfor %}
+        bool_or(policy_is_sample) as policy_is_sample,
         any_value(formula) filter (where measure = 'gross') as formula,
         any_value(population_vintage_on) filter (where measure = 'gross') as population_vintage_on,
         any_value(population_source) filter (where measure = 'gross') as population_source,
@@ -118,12 +120,15 @@ select
     expected_n,
     missing_areas,
     gross_status as status,
+    policy_is_sample,
     gross_standard as gross_standard_percent,
+    gross_standard_is_sample,
     case
         when gross_value is not null
             then {{ persons_short('gross_numerator', 'gross_denominator', 'gross_standard') }}
     end as gross_gap_persons,
     net_standard as net_standard_percent,
+    net_standard_is_sample,
     -- What cannot be is not judged, as in mart_gap.
     case
         when net_value is not null and net_status != 'implausible'

@@ -1,6 +1,6 @@
 -- Of which terms each figure is the sum: indicator, caliber and period on one side, and on the other the name of a term
 -- that cells carry in mart_lineage_cell, with its sign. No county and no number stands here, so that it stays small;
--- which rows count (registers, stages, organisers, ages) is in the name of the term and comes from the same seeds.
+-- which rows count (registers, stages, organisers, ages) is in the name of the term and comes from the same tables of policy.
 --
 -- A term reads return.column|member|member. An indicator of indicators has the term indicator.<code> and no cells.
 with part as (
@@ -25,13 +25,13 @@ indicator as (
         part.calendar_year,
         part.period_type
     from {{ ref('indicators') }} as indicators
-    inner join {{ ref('calibers') }} as calibers on indicators.caliber_kind = calibers.caliber_kind
+    inner join {{ source('policy', 'calibers') }} as calibers on indicators.caliber_kind = calibers.caliber_kind
     inner join part
         on
             indicators.return_code = part.return_code
             and calibers.valid_from <= part.period_start
             and (calibers.valid_to is null or calibers.valid_to > part.period_start)
-    left join {{ ref('caliber_members') }} as register
+    left join {{ source('policy', 'caliber_members') }} as register
         on calibers.caliber_id = register.caliber_id and register.dimension = 'population_register'
 ),
 
@@ -81,8 +81,8 @@ pay_member as (
         stage.caliber_id,
         'teacher_pay' as return_code,
         stage.member || '|' || organiser.member as members
-    from {{ ref('caliber_members') }} as stage
-    inner join {{ ref('caliber_members') }} as organiser
+    from {{ source('policy', 'caliber_members') }} as stage
+    inner join {{ source('policy', 'caliber_members') }} as organiser
         on stage.caliber_id = organiser.caliber_id and organiser.dimension = 'teacher_organiser'
     where stage.dimension = 'teacher_stage'
     union all
@@ -90,7 +90,7 @@ pay_member as (
         caliber_id,
         'civil_servant_pay' as return_code,
         member as members
-    from {{ ref('caliber_members') }}
+    from {{ source('policy', 'caliber_members') }}
     where dimension = 'civil_servant_category'
 ),
 
@@ -100,7 +100,7 @@ pay_column as (
         return_of_side.return_code,
         pay_components.component as column_name,
         false as is_heads
-    from {{ ref('pay_components') }} as pay_components
+    from {{ source('policy', 'pay_components') }} as pay_components
     cross join (values ('teacher_pay'), ('civil_servant_pay')) as return_of_side (return_code)
     where pay_components.is_included
     union all
@@ -109,7 +109,7 @@ pay_column as (
         heads.return_code,
         heads.column_name,
         true as is_heads
-    from {{ ref('calibers') }} as calibers
+    from {{ source('policy', 'calibers') }} as calibers
     cross join (
         values ('teacher_pay', 'teachers_average'), ('civil_servant_pay', 'civil_servants_average')
     ) as heads (return_code, column_name)
@@ -137,8 +137,8 @@ term as (
         indicator.part_period as source_period
     from indicator
     inner join enrolment_column on indicator.measure = enrolment_column.measure
-    inner join {{ ref('stages') }} as stages on indicator.stage = stages.stage
-    inner join {{ ref('reported_stages') }} as reported_stages
+    inner join {{ source('policy', 'stages') }} as stages on indicator.stage = stages.stage
+    inner join {{ source('policy', 'reported_stages') }} as reported_stages
         on reported_stages.level between stages.level_from and stages.level_to
     where enrolment_column.column_name != 'age_2_and_under' or stages.under_3_excluded
     union all
@@ -150,8 +150,8 @@ term as (
         1 as sign,
         indicator.part_period as source_period
     from indicator
-    inner join {{ ref('stages') }} as stages on indicator.stage = stages.stage
-    inner join {{ ref('reported_stages') }} as reported_stages on stages.level_from <= reported_stages.level
+    inner join {{ source('policy', 'stages') }} as stages on indicator.stage = stages.stage
+    inner join {{ source('policy', 'reported_stages') }} as reported_stages on stages.level_from <= reported_stages.level
     inner join single_age as official on official.age between stages.age_from and stages.age_to
     where indicator.measure = 'net'
     union all
@@ -164,7 +164,7 @@ term as (
         indicator.calendar_year as source_period
     from indicator
     inner join population_column on indicator.measure = population_column.measure
-    inner join {{ ref('stages') }} as stages on indicator.stage = stages.stage
+    inner join {{ source('policy', 'stages') }} as stages on indicator.stage = stages.stage
     inner join single_age as official on official.age between stages.age_from and stages.age_to
     union all
     select

@@ -74,6 +74,8 @@ select
     cast(sequence.value - sequence.previous_value as decimal(38, 4)) as change,
     sequence.standard,
     sequence.is_standard_met,
+    sequence.policy_is_sample,
+    sequence.standard_is_sample,
     case
         when sequence.value is null then '无数据'
         when sequence.status = 'implausible' then '不判定'

@@ -4,6 +4,7 @@ with compared as (
         published.*,
         fact.value,
         fact.status,
+        fact.policy_is_sample,
         fact.coverage_n,
         fact.expected_n,
         -- Rounded once, from the terms: rounding the four-decimal value again could step over a half.
@@ -12,7 +13,7 @@ with compared as (
         {{ cross_numerator('fact.numerator_sum', 'fact.denominator_base_sum') }} * indicators.factor * 10000
             as dividend,
         {{ cross_denominator('fact.numerator_base_sum', 'fact.denominator_sum') }} as divisor
-    from {{ ref('published_figures') }} as published
+    from {{ source('policy', 'published_figures') }} as published
     inner join {{ ref('indicators') }} as indicators on published.indicator_code = indicators.indicator_code
     inner join {{ ref('fct_indicator') }} as fact
         on
@@ -47,6 +48,7 @@ select
     -- Null where we have no figure: there is nothing to compare.
     computed_value = published_value as is_agreed,
     status,
+    policy_is_sample,
     coverage_n,
     expected_n,
     source

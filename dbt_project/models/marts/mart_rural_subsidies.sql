@@ -82,7 +82,7 @@ county_part as (
         ) as is_teacher_covered
     from {{ ref('stg_expected_filing') }} as expected
     cross join tier
-    inner join {{ ref('calibers') }} as calibers on calibers.caliber_kind = 'rural' and calibers.is_default
+    inner join {{ source('policy', 'calibers') }} as calibers on calibers.caliber_kind = 'rural' and calibers.is_default
     left join {{ ref('int_subsidy_county') }} as subsidy
         on
             expected.county_code = subsidy.county_code
@@ -305,6 +305,7 @@ select
     seed_yuan_per_month as standard_yuan_per_month,
     off_standard_rows_n,
     off_standard_rows_n = 0 as is_standard_agreed,
+    {{ subsidy_policy_is_sample('shown') }} as policy_is_sample,
     is_tier_order_respected,
     coverage_n,
     expected_n,

@@ -40,7 +40,7 @@ paid_tier as (
         subsidy.paid_yuan,
         subsidy.paid_teacher_months_n
     from {{ ref('int_subsidy_county') }} as subsidy
-    inner join {{ ref('calibers') }} as calibers on subsidy.caliber_id = calibers.caliber_id and calibers.is_default
+    inner join {{ source('policy', 'calibers') }} as calibers on subsidy.caliber_id = calibers.caliber_id and calibers.is_default
     where not subsidy.is_total and subsidy.paid_teacher_months_n > 0 and subsidy.paid_yuan is not null
 ),
 
@@ -74,14 +74,14 @@ exclusive as (
         programme_b as other_programme,
         valid_from,
         valid_to
-    from {{ ref('exclusive_programmes') }}
+    from {{ source('policy', 'exclusive_programmes') }}
     union distinct
     select
         programme_b as programme,
         programme_a as other_programme,
         valid_from,
         valid_to
-    from {{ ref('exclusive_programmes') }}
+    from {{ source('policy', 'exclusive_programmes') }}
 ),
 
 -- Without a rule, which is how it is shipped, no row below is looked at.
@@ -208,7 +208,7 @@ county_part as (
         ) as is_covered
     from part
     cross join tier
-    inner join {{ ref('calibers') }} as calibers on calibers.caliber_kind = 'rural' and calibers.is_default
+    inner join {{ source('policy', 'calibers') }} as calibers on calibers.caliber_kind = 'rural' and calibers.is_default
     left join {{ ref('int_subsidy_county') }} as subsidy
         on
             part.county_code = subsidy.county_code
@@ -408,6 +408,7 @@ select
     standard_max_yuan,
     cast(off_standard_rows_n as integer) as off_standard_rows_n,
     off_standard_rows_n = 0 as is_standard_agreed,
+    {{ subsidy_policy_is_sample('reckoned') }} as policy_is_sample,
     cast(months_min_n as integer) as months_min_n,
     cast(months_max_n as integer) as months_max_n,
     entitled_teacher_months_n,

@@ -90,6 +90,8 @@ select
     ) as shortfall_yuan,
     ratio.standard,
     ratio.is_standard_met as is_average_compliant,
+    ratio.policy_is_sample,
+    ratio.standard_is_sample,
     -- A city complies when every county does, fails when one fails, and is not judged while a county could still fail.
     case
         when city_of_counties.area_code is null then ratio.is_standard_met

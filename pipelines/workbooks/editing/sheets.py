@@ -1,27 +1,31 @@
-"""Edits of a workbook's list of sheets, of one sheet's cells, and of the notes on them, as text: see `ooxml` for why.
+"""Edits of a workbook's list of sheets, of one sheet's cells, and of the notes on them, the cells as text and the rest
+as trees: `package` says why.
 
-Belongs here: adding, replacing and removing sheets; filling cells and clearing fills; writing notes beside those of the county.
+Belongs here: adding, replacing and removing sheets; filling cells and clearing fills; writing notes beside those of the
+county.
 """
 
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+from xml.sax.saxutils import unescape
 
-from pipelines.workbooks.editing.package import (
+from pipelines.workbooks.editing.package import Package
+from pipelines.workbooks.editing.styles import Styles
+from pipelines.workbooks.editing.trees import (
     MAIN,
-    RELATIONS,
+    OFFICE,
+    XML,
     NotEditable,
-    Package,
-    Styles,
-    attributes,
-    children,
-    elements,
-    plain,
+    Tree,
+    fragment,
+    local_name,
+    main,
     quoted,
-    tag_pattern,
-    with_attribute,
     xml_text,
 )
 from pipelines.workbooks.workbook import cell_address, cell_position
@@ -32,7 +36,9 @@ _COMMENTS_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.co
 _VML_TYPE = "application/vnd.openxmlformats-officedocument.vmlDrawing"
 _MAX_ROWS, _MAX_COLUMNS = 1_048_576, 16_384
 
-_BLANK_END = re.compile(r"(?:\s|&#(?:10|13|x[aAdD]);)+$")
+_ID = f"{{{OFFICE}}}id"
+_ATTRIBUTE = re.compile(r"([^\s=<>/]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_ANY_TAG = re.compile(r"<(/?)([A-Za-z_][^\s/>]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>")
 
 Cell = tuple[int, int]  # row and column, from 0
 
@@ -67,6 +73,78 @@ def lines_of(text: str, width: int) -> int:
     return sum(max(1, -(-width_of(line) // max(1, width))) for line in text.split("\n"))
 
 
+# Text and tags --------------------------------------------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    """Element content or attribute value back as text."""
+    text = re.sub(r"&#(x[0-9A-Fa-f]+|\d+);", _character, text)
+    return unescape(text, {"&quot;": '"', "&apos;": "'"})
+
+
+def _character(match: re.Match[str]) -> str:
+    code = int(match[1][1:], 16) if match[1].startswith("x") else int(match[1])
+    return chr(code) if 0 < code < 0x110000 else ""
+
+
+def attributes(tag: str) -> dict[str, str]:
+    """The attributes of a start tag, unescaped."""
+    return {
+        match[1]: plain(match[2] if match[2] is not None else match[3])
+        for match in _ATTRIBUTE.finditer(tag, tag.find(" ") if " " in tag else len(tag))
+    }
+
+
+def with_attribute(tag: str, name: str, value: str | None) -> str:
+    """A start tag with one attribute set; None takes it away."""
+    bare = re.sub(rf"\s{re.escape(name)}\s*=\s*(?:\"[^\"]*\"|'[^']*')", "", tag)
+    if value is None:
+        return bare
+    end = "/>" if bare.endswith("/>") else ">"
+    return f'{bare[: -len(end)].rstrip()} {name}="{quoted(value)}"{end}'
+
+
+def tag_pattern(name: str, prefix: str) -> re.Pattern[str]:
+    """Start tags of one element name, attribute values holding `>` included."""
+    return re.compile(rf"<{prefix}{name}(?=[\s/>])(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
+
+
+def elements(text: str, name: str, prefix: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of each element of a name that never holds another of the same name."""
+    end_tag = f"</{prefix}{name}>"
+    position = 0
+    pattern = tag_pattern(name, prefix)
+    while match := pattern.search(text, position):
+        position = match.end()
+        if not match[0].endswith("/>"):
+            position = text.find(end_tag, position) + len(end_tag)
+            if position < len(end_tag):
+                raise NotEditable(f"{name} 元素没有结束")
+        yield match.start(), position
+
+
+def children(text: str, start: int, end: int) -> list[tuple[str, int, int]]:
+    """(local name, start, end) of each element at the top level between two positions."""
+    found: list[tuple[str, int, int]] = []
+    depth, opened = 0, 0
+    for match in _ANY_TAG.finditer(text, start, end):
+        if match[1]:
+            depth -= 1
+            if depth == 0:
+                found.append((match[2].rpartition(":")[2], opened, match.end()))
+        else:
+            if depth == 0:
+                opened = match.start()
+            if match[3].endswith("/"):
+                if depth == 0:
+                    found.append((match[2].rpartition(":")[2], opened, match.end()))
+            else:
+                depth += 1
+        if depth < 0:
+            break
+    return found
+
+
 # The workbook ---------------------------------------------------------------------------------------------------------
 
 
@@ -75,7 +153,7 @@ class _Entry:
     name: str
     sheet_id: int
     part: str
-    tag: str
+    element: Element
     kind: str
     before: int | None  # position among the sheets as they came
 
@@ -85,47 +163,37 @@ class Book:
 
     def __init__(self, package: Package) -> None:
         self.package = package
-        main = next((relation for relation in package.relations("") if relation.kind == "officeDocument"), None)
-        named = package.target("", main) if main else ""
+        stated = next((relation for relation in package.relations("") if relation.kind == "officeDocument"), None)
+        named = package.target("", stated) if stated else ""
         self.part = next((name for name in (named, "xl/workbook.xml", "workbook.xml") if name and name in package), "")
         if not self.part:
             raise NotEditable("找不到工作簿部件")
-        self.text = package.text(self.part)
-        root = re.search(r"<((?:\w+:)?)workbook(?=[\s>])[^>]*>", self.text)
-        if root is None or MAIN not in root[0]:
+        self.tree = package.tree(self.part)
+        self.root = self.tree.root
+        if self.root.tag != main("workbook"):
             raise NotEditable("是“严格”格式的 OOXML")
-        self.prefix = root[1]
-        targets = {relation.get("Id", ""): relation for relation in package.relations(self.part)}
+        listed = self.root.find(main("sheets"))
+        if listed is None:
+            raise NotEditable("工作簿没有工作表清单")
+        self._listed = listed
+        relations = package.relations(self.part)
+        targets = {relation.get("Id", ""): relation for relation in relations}
         self.sheets: list[_Entry] = []
-        start, end = self._span("sheets")
-        for number, match in enumerate(tag_pattern("sheet", self.prefix).finditer(self.text, start, end)):
-            given = attributes(match[0])
-            relation = targets.get(next((value for key, value in given.items() if key.endswith(":id")), ""))
+        for number, element in enumerate(listed.findall(main("sheet"))):
+            relation = targets.get(element.get(_ID, ""))
             part = package.target(self.part, relation) if relation else ""
             kind = relation.kind if relation else ""
-            sheet_id = int(given.get("sheetId", "0")) if given.get("sheetId", "0").isdigit() else 0
-            self.sheets.append(_Entry(given.get("name", ""), sheet_id, part, match[0], kind, number))
-        styles = next(
-            (relation for relation in package.relations(self.part) if relation.kind == "styles"),
-            None,
-        )
+            sheet_id = element.get("sheetId", "0")
+            sheet_number = int(sheet_id) if sheet_id.isdigit() else 0
+            self.sheets.append(_Entry(element.get("name", ""), sheet_number, part, element, kind, number))
+        styles = next((relation for relation in relations if relation.kind == "styles"), None)
         self.styles_part = package.target(self.part, styles) if styles else ""
         if self.styles_part not in package and "xl/styles.xml" in package:
             raise NotEditable("样式表没有登记")
         if self.styles_part not in package:
             self.styles_part = ""
-        self.styles = Styles(package.text(self.styles_part)) if self.styles_part else Styles()
-        self._names: list[str] = []
-
-    def _span(self, name: str) -> tuple[int, int]:
-        root = tag_pattern("workbook", self.prefix).search(self.text)
-        assert root
-        for child, start, end in children(self.text, root.end(), len(self.text)):
-            if child == name:
-                return start, end
-        if name == "sheets":
-            raise NotEditable("工作簿没有工作表清单")
-        return -1, -1
+        self.styles = Styles(package.tree(self.styles_part) if self.styles_part else None)
+        self._names: list[Element] = []
 
     def add_sheet(self, name: str, xml: str, *, first: bool = False, state: str = "") -> str:
         """Add a sheet of ours; returns the name of its part."""
@@ -134,12 +202,9 @@ class Book:
         self.package.set_type(part, _SHEET_TYPE)
         relation_id = self.package.relate(self.part, "worksheet", part)
         sheet_id = max((entry.sheet_id for entry in self.sheets), default=0) + 1
-        shown = f' state="{state}"' if state else ""
-        tag = (
-            f'<{self.prefix}sheet name="{quoted(name)}" sheetId="{sheet_id}"{shown} '
-            f'xmlns:r="{RELATIONS}" r:id="{relation_id}"/>'
-        )
-        entry = _Entry(name, sheet_id, part, tag, "worksheet", None)
+        shown = {"state": state} if state else {}
+        element = Element(main("sheet"), {"name": name, "sheetId": str(sheet_id), **shown, _ID: relation_id})
+        entry = _Entry(name, sheet_id, part, element, "worksheet", None)
         self.sheets.insert(0 if first else len(self.sheets), entry)
         return part
 
@@ -158,12 +223,12 @@ class Book:
         local = next(number for number, entry in enumerate(self.sheets) if entry.name == sheet)
         shown = ' hidden="1"' if hidden else ""
         self._names.append(
-            f'<{self.prefix}definedName name="{name}" localSheetId="{local}"{shown}>{xml_text(refers_to)}</{self.prefix}definedName>'
+            fragment(f'<definedName name="{name}" localSheetId="{local}"{shown}>{xml_text(refers_to)}</definedName>')
         )
 
     def save(self) -> None:
         """Write the workbook part and the styles. The first sheet is the one that opens, and no other is selected."""
-        package, prefix = self.package, self.prefix
+        package = self.package
         for entry in self.sheets:
             if entry.before is not None and entry.part in package:
                 content = package.read(entry.part)
@@ -172,50 +237,44 @@ class Book:
                     package.write_bytes(
                         entry.part, re.sub(rb"\stabSelected\s*=\s*[\"'](?:1|true)[\"']", b"", head) + data + tail
                     )
-        moved = {entry.before: number for number, entry in enumerate(self.sheets) if entry.before is not None}
-        start, end = self._span("sheets")
-        sheets = f"<{prefix}sheets>{''.join(entry.tag for entry in self.sheets)}</{prefix}sheets>"
-        views = tag_pattern("workbookView", prefix)
-        if views.search(self.text):
-            text = self.text[:start] + sheets + self.text[end:]
-            text = views.sub(
-                lambda match: with_attribute(with_attribute(match[0], "activeTab", "0"), "firstSheet", None), text
-            )
-        else:
-            view = f'<{prefix}bookViews><{prefix}workbookView activeTab="0"/></{prefix}bookViews>'
-            text = self.text[:start] + view + sheets + self.text[end:]
-        self.text = text
-        start, end = self._span("definedNames")
-        names = []
-        if start >= 0:
-            held = text[start:end]
-            names = [self._moved(held[a:b], moved) for a, b in elements(held, "definedName", prefix)]
-        names = [name for name in names if name] + self._names
-        block = f"<{prefix}definedNames>{''.join(names)}</{prefix}definedNames>" if names else ""
-        if start >= 0:
-            text = text[:start] + block + text[end:]
-        elif block:
-            # After functionGroups and externalReferences, as the schema orders them.
-            place = max(self._span(name)[1] for name in ("sheets", "functionGroups", "externalReferences"))
-            text = text[:place] + block + text[place:]
-        self.text = text
-        package.write(self.part, text)
+        self._listed[:] = [entry.element for entry in self.sheets]
+        views = self.root.findall(f"{main('bookViews')}/{main('workbookView')}")
+        if not views:
+            shown = fragment("<bookViews><workbookView/></bookViews>")
+            self.root.insert(list(self.root).index(self._listed), shown)
+            views = list(shown)
+        for view in views:
+            view.set("activeTab", "0")
+            view.attrib.pop("firstSheet", None)
+        self._save_names()
+        package.write(self.part, self.tree)
         if not self.styles_part:
             self.styles_part = "xl/styles.xml"
             package.relate(self.part, "styles", self.styles_part)
             package.set_type(self.styles_part, _STYLES_TYPE)
-        package.write(self.styles_part, self.styles.xml())
+        package.write(self.styles_part, self.styles.tree)
 
-    @staticmethod
-    def _moved(name: str, moved: Mapping[int, int]) -> str:
-        """A defined name whose sheet stands elsewhere now; "" when the sheet is gone."""
-        tag = name[: name.index(">") + 1]
-        local = attributes(tag).get("localSheetId")
-        if local is None or not local.isdigit():
-            return name
-        if int(local) not in moved:
-            return ""
-        return with_attribute(tag, "localSheetId", str(moved[int(local)])) + name[len(tag) :]
+    def _save_names(self) -> None:
+        """Names that belong to a sheet go with it: where it stands now, or nowhere when it is gone."""
+        moved = {str(entry.before): str(number) for number, entry in enumerate(self.sheets) if entry.before is not None}
+        listed = self.root.find(main("definedNames"))
+        names = []
+        for name in listed if listed is not None else []:
+            local = name.get("localSheetId", "")
+            if local in moved:
+                name.set("localSheetId", moved[local])
+            if local in moved or not local.isdigit():
+                names.append(name)
+        names += self._names
+        if listed is None and names:
+            listed = Element(main("definedNames"))
+            # After functionGroups and externalReferences, as the schema orders them.
+            before = (main("sheets"), main("functionGroups"), main("externalReferences"))
+            self.root.insert(max(at for at, one in enumerate(self.root, start=1) if one.tag in before), listed)
+        if names and listed is not None:
+            listed[:] = names
+        elif listed is not None:
+            self.root.remove(listed)
 
 
 # One sheet ------------------------------------------------------------------------------------------------------------
@@ -288,7 +347,8 @@ class SheetText:
     ) -> None:
         """Give cells other formats, in one pass.
 
-        `ours`: formats to be taken away, by `cleared` (cell, format → format). `marks`: cell → (format → format), applied after.
+        `ours`: formats to be taken away, by `cleared` (cell, format → format). `marks`: cell → (format → format),
+        applied after.
         """
         by_row: dict[int, dict[int, Callable[[int], int]]] = {}
         for (row, column), change in marks.items():
@@ -445,7 +505,7 @@ class SheetText:
         place = next((start for name, start, _ in tail if name in after), None)
         if place is None:
             place = tail[-1][2] if tail else self._data[1] + len(f"</{self.prefix}sheetData>")
-        drawing = f'<{self.prefix}legacyDrawing xmlns:r="{RELATIONS}" r:id="{relation_id}"/>'
+        drawing = f'<{self.prefix}legacyDrawing xmlns:r="{OFFICE}" r:id="{relation_id}"/>'
         self.text = self.text[:place] + drawing + self.text[place:]
 
     def notes_drawing(self) -> str | None:
@@ -481,7 +541,7 @@ def _tag_end(element: str) -> int:
 class _Note:
     cell: Cell
     author: str
-    text: str  # what stands inside <text>
+    text: Element
     touched: bool = False
 
 
@@ -508,42 +568,29 @@ class Notes:
             if relation.kind == "vmlDrawing" and relation.get("Id") == wanted:
                 self._drawing = package.target(part, relation)
         if self._part and self._part in package:
-            self._read(package.text(self._part))
+            self._read(package.tree(self._part).root)
         else:
             self._part = ""
 
-    def _read(self, text: str) -> None:
-        root = re.search(r"<((?:\w+:)?)comments(?=[\s>])", text)
-        prefix = root[1] if root else ""
-        authors = []
-        for start, end in elements(text, "author", prefix):
-            whole = text[start:end]
-            inner = whole[_tag_end(whole) :]
-            authors.append(plain(inner[: inner.rfind("<")]) if inner else "")
-        for start, end in elements(text, "comment", prefix):
-            whole = text[start:end]
-            tag = whole[: _tag_end(whole)]
-            given = attributes(tag)
-            cell = position(given.get("ref", ""))
-            if cell is None or tag.endswith("/>"):
+    def _read(self, root: Element) -> None:
+        authors = [author.text or "" for author in root.iter(main("author"))]
+        for comment in root.iter(main("comment")):
+            cell, text = position(comment.get("ref", "")), comment.find(main("text"))
+            if cell is None:
                 continue
-            number = int(given["authorId"]) if given.get("authorId", "").isdigit() else -1
-            author = authors[number] if 0 <= number < len(authors) else ""
-            body = next(elements(whole, "text", prefix), None)
-            inner = whole[body[0] : body[1]] if body else ""
-            inner = inner[_tag_end(inner) : inner.rfind("<")] if inner and not inner.endswith("/>") else ""
-            inner = re.sub(rf"<(/?){re.escape(prefix)}(?=[A-Za-z])", r"<\1", inner) if prefix else inner
-            inner = _ours_cut(inner, self.mark)
-            words = _words(whole[body[0] : body[1]] if body else "", prefix)
-            if author == self.author or not inner:
-                if self.mark in words or author == self.author:
-                    self.removed[cell] = words
-                    continue
+            text = Element(main("text")) if text is None else text
+            number = comment.get("authorId", "")
+            author = authors[int(number)] if number.isdigit() and int(number) < len(authors) else ""
+            words = _words(text)
+            if author == self.author:
+                self.removed[cell] = words
             elif self.mark in words:
                 self.removed[cell] = words[words.index(self.mark) :]
-                self.notes[cell] = _Note(cell, author, inner, touched=True)
-                continue
-            self.notes[cell] = _Note(cell, author, inner)
+                _cut_ours(text, self.mark)
+                if len(text):
+                    self.notes[cell] = _Note(cell, author, text, touched=True)
+            else:
+                self.notes[cell] = _Note(cell, author, text)
 
     @property
     def unchanged(self) -> bool:
@@ -552,17 +599,19 @@ class Notes:
     def add(self, cell: Cell, text: str) -> None:
         """Put a note of ours on a cell, below the county's own if it has one. The first line is set in bold."""
         first, _, rest = text.partition("\n")
-        runs = _run(f"{self.mark}{first}\n", bold=True) + _run(rest)
-        known = self.notes.get(cell)
-        if known is None:
-            self.notes[cell] = _Note(cell, self.author, runs, touched=True)
-        else:
-            kept = known.text if "<r>" in known.text or "<r " in known.text else f"<r>{known.text}</r>"
-            if known.author.startswith("tc={"):
-                known.author = "批注"
-                self._end_thread(cell)
-            known.text = kept + _run("\n\n") + runs
-            known.touched = True
+        runs = [*_run(f"{self.mark}{first}\n", bold=True), *_run(rest)]
+        known = self.notes.setdefault(cell, _Note(cell, self.author, Element(main("text"))))
+        known.touched = True
+        if len(known.text):
+            for bare in known.text.findall(main("t")):
+                run = Element(main("r"))
+                run.append(bare)
+                known.text[list(known.text).index(bare)] = run
+            runs = [*_run("\n\n"), *runs]
+        if known.author.startswith("tc={"):
+            known.author = "批注"
+            self._end_thread(cell)
+        known.text.extend(runs)
 
     def _end_thread(self, cell: Cell) -> None:
         """Take the thread of a cell away: where there is one, Excel shows it instead of the note that stands for it."""
@@ -570,15 +619,11 @@ class Notes:
         for relation in package.relations(self.sheet.part):
             part = package.target(self.sheet.part, relation)
             if relation.kind == "threadedComment" and part in package:
-                text = package.text(part)
-                gone = [
-                    (start, end)
-                    for start, end in elements(text, "threadedComment", "")
-                    if attributes(text[start : start + _tag_end(text[start:end])]).get("ref") == address
-                ]
-                for start, end in reversed(gone):
-                    text = text[:start] + text[end:]
-                package.write(part, text)
+                tree = package.tree(part)
+                for thread in list(tree.root):
+                    if local_name(thread) == "threadedComment" and thread.get("ref") == address:
+                        tree.root.remove(thread)
+                package.write(part, tree)
         self.converted.append(address)
 
     def save(self) -> None:
@@ -597,15 +642,14 @@ class Notes:
             package.relate(part, "comments", self._part)
         authors = list(dict.fromkeys(note.author for note in self.notes.values()))
         number = {author: index for index, author in enumerate(authors)}
-        listed = "".join(
-            f'<comment ref="{cell_address(*note.cell)}" authorId="{number[note.author]}"><text>{note.text}</text></comment>'
-            for note in sorted(self.notes.values(), key=lambda note: note.cell)
-        )
-        package.write(
-            self._part,
-            f'<comments xmlns="{MAIN}"><authors>{"".join(f"<author>{xml_text(a)}</author>" for a in authors)}</authors>'
-            f"<commentList>{listed}</commentList></comments>",
-        )
+        tree = Tree(f'<comments xmlns="{MAIN}"><authors/><commentList/></comments>'.encode(), self._part)
+        named, listed = tree.root
+        for author in authors:
+            ElementTree.SubElement(named, main("author")).text = author
+        for note in sorted(self.notes.values(), key=lambda note: note.cell):
+            given = {"ref": cell_address(*note.cell), "authorId": str(number[note.author])}
+            ElementTree.SubElement(listed, main("comment"), given).append(note.text)
+        package.write(self._part, tree)
         self._save_drawing()
 
     def _save_drawing(self) -> None:
@@ -673,7 +717,7 @@ class Notes:
 
     def _shape(self, number: int, note: _Note, heights: Mapping[int, float]) -> str:
         row, column = note.cell
-        words = _words(note.text, "")
+        words = _words(note.text)
         # 9-point text: a half-width character takes about 6.2 pixels, a line 16.
         longest = max((width_of(line) for line in words.split("\n")), default=10)
         width = min(400, max(180, int(longest * 6.2) + 24))
@@ -703,40 +747,40 @@ class Notes:
         return round(characters * 7 + 5) if characters else 0
 
 
-def _run(text: str, *, bold: bool = False) -> str:
+def _run(text: str, *, bold: bool = False) -> list[Element]:
     if not text:
-        return ""
-    return (
-        f'<r><rPr>{"<b/>" if bold else ""}<sz val="9"/><color indexed="81"/><rFont val="微软雅黑"/><charset val="134"/></rPr>'
-        f'<t xml:space="preserve">{xml_text(text)}</t></r>'
-    )
+        return []
+    return [
+        fragment(
+            f'<r><rPr>{"<b/>" if bold else ""}<sz val="9"/><color indexed="81"/><rFont val="微软雅黑"/><charset val="134"/></rPr>'
+            f'<t xml:space="preserve">{xml_text(text)}</t></r>'
+        )
+    ]
 
 
-def _words(text: str, prefix: str) -> str:
+def _words(text: Element) -> str:
     """The plain text of a note."""
-    found = []
-    for start, end in elements(text, "t", prefix):
-        whole = text[start:end]
-        if not whole.endswith("/>"):
-            found.append(plain(whole[_tag_end(whole) : whole.rfind("<")]))
-    return "".join(found)
+    return "".join(words.text or "" for words in text.iter(main("t")))
 
 
-def _ours_cut(text: str, mark: str) -> str:
-    """What the county wrote in a note: everything before our mark, in its own runs."""
-    if mark not in text:
-        return text
-    before = text[: text.index(mark)]
-    run = max(before.rfind("<r>"), before.rfind("<r "))
-    inside = before.rfind("<t")
-    words = before[inside:]
-    words = words[words.find(">") + 1 :]
-    words = re.sub(_BLANK_END, "", words)
-    if not words:
-        kept = before[: max(run, 0)]
-    else:
-        tail = "</t></r>" if run >= 0 else "</t>"
-        kept = before[:inside] + f'<t xml:space="preserve">{words}' + tail
-    # The blank lines that we put between the county's text and ours, in a run of their own or, once saved elsewhere, in its last.
-    kept = re.sub(r"(?:<r>(?:(?!</r>).)*?<t[^>]*>(?:\s|&#(?:10|13|x[aAdD]);)*</t></r>)+$", "", kept, flags=re.S)
-    return re.sub(r"(?:\s|&#(?:10|13|x[aAdD]);)+(</t>(?:</r>)?)$", r"\1", kept)
+def _cut_ours(text: Element, mark: str) -> None:
+    """Leave what the county wrote in a note: everything before our mark, in its own runs.
+
+    The blank lines that we put between the county's text and ours go too: they are a run of their own or, once the file
+    was saved elsewhere, the end of the county's last run.
+    """
+    runs = list(text)
+    cut = next((number for number, run in enumerate(runs) if mark in _words(run)), None)
+    if cut is None:
+        return
+    for run in runs[cut + 1 :]:
+        text.remove(run)
+    for run in reversed(runs[: cut + 1]):
+        words = run if run.tag == main("t") else run.find(main("t"))
+        if words is None:
+            return
+        words.text = (words.text or "").split(mark)[0].rstrip()
+        words.set(f"{{{XML}}}space", "preserve")
+        if words.text:
+            return
+        text.remove(run)

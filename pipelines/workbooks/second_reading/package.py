@@ -31,17 +31,18 @@ class Relation:
 
 
 class _Relations(Walk):
+    """Found holds the attributes of each relation."""
+
     namespaces = frozenset([f"{_PACKAGE}/relationships"])
 
-    def __init__(self, part: str) -> None:
-        super().__init__()
-        self.part = part
-
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "Relationship" and attributes.get("TargetMode") != "External":
-            kind = attributes.get("Type", "").rpartition("/")[2]
-            part = target_part(self.part, attributes.get("Target", ""))
-            self.found.append(Relation(attributes.get("Id", ""), kind, part))
+        if name == "Relationship":
+            self.found.append(attributes)
+
+
+def relations_in(content: bytes) -> list[dict[str, str]]:
+    """The attributes of every relation in a part of relations, external ones too. Raises Contradiction for what is no XML."""
+    return list(_Relations().over(content))
 
 
 def relations_of(archive: zipfile.ZipFile, names: dict[str, str], part: str) -> list[Relation]:
@@ -53,7 +54,11 @@ def relations_of(archive: zipfile.ZipFile, names: dict[str, str], part: str) -> 
     member = stored(names, f"{folder}/_rels/{name}.rels" if folder else f"_rels/{name}.rels")
     if member is None:
         raise Contradiction(f"缺少 {part or '整个文件'} 的关系表")
-    return list(_Relations(part).over(archive.read(names[member])))
+    return [
+        Relation(one.get("Id", ""), one.get("Type", "").rpartition("/")[2], target_part(part, one.get("Target", "")))
+        for one in relations_in(archive.read(names[member]))
+        if one.get("TargetMode") != "External"
+    ]
 
 
 def stored(names: dict[str, str], part: str) -> str | None:

@@ -18,7 +18,10 @@ from pipelines.workbooks.second_reading.cells import (
     shared_text,
 )
 from pipelines.workbooks.second_reading.marks import Runs, SharedTexts, counted_runs, mark_of, marked_text
+from pipelines.workbooks.second_reading.records import Biff8
 
+#: The version that a BOF record states.
+_BIFF8 = 0x0600
 #: Where the characters of a text take on a font: (first character, number of the font).
 _FontRuns = list[tuple[int, int]]
 
@@ -37,7 +40,7 @@ class XlsReading:
     from_1904: bool = False
     is_encrypted: bool = False
     has_dde: bool = False
-    version: int = 0x0600
+    version: int = _BIFF8
 
     def mark_of_font(self, number: int) -> str:
         """The mark of a font as runs and styles count them: there is no fourth."""
@@ -47,7 +50,7 @@ class XlsReading:
     def runs(self, text: str, fonts: _FontRuns) -> Runs:
         """The runs of a text of which is told where which font begins."""
         marks = [(start, self.mark_of_font(font)) for start, font in fonts]
-        return counted_runs(text, marks) if self.version == 0x0600 else counted_runs(text, marks, "gb18030", 1)
+        return counted_runs(text, marks) if self.version == _BIFF8 else counted_runs(text, marks, "gb18030", 1)
 
     def marked(self, style: int, text: Value, fonts: _FontRuns | None = None) -> str:
         """What is marked in a cell that holds a text of its own, or no text at all."""
@@ -65,31 +68,31 @@ def read_xls_globals(stream: bytes) -> XlsReading:
     fonts_of_styles: list[int] = []
     fonts_of_texts: dict[int, _FontRuns] = {}
     for kind, data, following in records8(stream, 0):
-        if kind == 0x0809 and len(data) >= 4 and not found.sheets:
+        if kind == Biff8.BOF and len(data) >= 4 and not found.sheets:
             (found.version,) = struct.unpack_from("<H", data, 0)
-        elif kind == 0x002F:
+        elif kind == Biff8.FILE_PASS:
             found.is_encrypted = True
-        elif kind == 0x0022 and data[:2] == b"\x01\x00":
+        elif kind == Biff8.DATE_1904 and data[:2] == b"\x01\x00":
             found.from_1904 = True
-        elif kind == 0x0085 and len(data) >= 6:
+        elif kind == Biff8.BOUND_SHEET_8 and len(data) >= 6:
             offset, _, sheet_type = struct.unpack_from("<IBB", data, 0)
             found.sheets.append((sheet_type, offset))
-        elif kind == 0x00FC:
+        elif kind == Biff8.SST:
             texts, fonts_of_texts = _sst([data, *_continued(stream, following)])
             found.strings = SharedTexts(texts)
-        elif kind == 0x0031 and len(data) >= 10:
+        elif kind == Biff8.FONT and len(data) >= 10:
             flags, raised_or_lowered = struct.unpack_from("<2xH4xH", data, 0)
             found.font_marks.append(
                 mark_of(struck=bool(flags & 8), raised=raised_or_lowered == 1, lowered=raised_or_lowered == 2)
             )
-        elif kind == 0x00E0 and len(data) >= 2:
+        elif kind == Biff8.XF and len(data) >= 2:
             fonts_of_styles.append(struct.unpack_from("<H", data, 0)[0])
-        elif kind == 0x01AE and len(data) > 4 and found.version == 0x0600:
+        elif kind == Biff8.SUP_BOOK and len(data) > 4 and found.version == _BIFF8:
             # A DDE or OLE link names its program and topic apart by \x03; a workbook's name stands alone.
             count, length, flags = struct.unpack_from("<HHB", data, 0)
             name = data[5:].decode("utf-16-le", "replace") if flags & 1 else data[5:].decode("latin-1")
             found.has_dde |= count == 0 and "\x03" in name[:length]
-        elif kind == 0x000A:
+        elif kind == Biff8.EOF:
             break
     if any(found.font_marks):
         marks = ((style, found.mark_of_font(font)) for style, font in enumerate(fonts_of_styles))
@@ -116,7 +119,7 @@ def records8(stream: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
 
 def _continued(stream: bytes, at: int) -> Iterator[bytes]:
     for kind, data, _ in records8(stream, at):
-        if kind != 0x003C:
+        if kind != Biff8.CONTINUE:
             return
         yield data
 
@@ -172,7 +175,7 @@ def _sst(pieces: list[bytes]) -> tuple[list[str], dict[int, _FontRuns]]:
 
 
 #: Records of one number, truth value or formula; their style follows row and column.
-_NUMBERS = frozenset([0x0203, 0x027E, 0x0205, 0x0006, 0x0206, 0x0406])
+_NUMBERS = frozenset([Biff8.NUMBER, Biff8.RK, Biff8.BOOL_ERR, Biff8.FORMULA, Biff8.FORMULA_3, Biff8.FORMULA_4])
 
 
 def read_xls_sheet(stream: bytes, offset: int, book: XlsReading, reading: SheetReading) -> Iterator[Cell]:
@@ -181,28 +184,28 @@ def read_xls_sheet(stream: bytes, offset: int, book: XlsReading, reading: SheetR
     awaits: tuple[int, int, int] | None = None
     may_be_marked = any(book.font_marks)
     for kind, data, _ in records8(stream, offset):
-        if kind == 0x0809:
+        if kind == Biff8.BOF:
             depth += 1
-        elif kind == 0x000A:
+        elif kind == Biff8.EOF:
             depth -= 1
             if depth <= 0:
                 return
         elif depth != 1:
             continue  # a chart within the sheet
-        elif kind == 0x0208 and len(data) >= 14:
+        elif kind == Biff8.ROW and len(data) >= 14:
             if data[12] & 0x20:
                 reading.hide_row(struct.unpack_from("<H", data, 0)[0], folded=bool(data[12] & 0x07))
-        elif kind == 0x007D and len(data) >= 10:
+        elif kind == Biff8.COL_INFO and len(data) >= 10:
             first, last, _, _, flags = struct.unpack_from("<HHHHH", data, 0)
             if flags & 1:
                 reading.hide_columns(first, last, folded=bool(flags & 0x0700))
-        elif kind == 0x009B:  # a filter hides rows; where it stands is said elsewhere
+        elif kind == Biff8.FILTER_MODE:  # a filter hides rows; where it stands is said elsewhere
             reading.filters.append((0, 0xFFFF))
-        elif kind == 0x00E5 and len(data) >= 2:
+        elif kind == Biff8.MERGE_CELLS and len(data) >= 2:
             for at in range(2, len(data) - 7, 8):
                 top, bottom, left, right = struct.unpack_from("<HHHH", data, at)
                 reading.merged.append((top, left, bottom, right))
-        elif kind == 0x0207 and awaits:
+        elif kind == Biff8.STRING and awaits:
             value = _xls_text(data, book)
             row, column, style = awaits
             if value:
@@ -214,37 +217,37 @@ def read_xls_sheet(stream: bytes, offset: int, book: XlsReading, reading: SheetR
             row, column, style = struct.unpack_from("<HHH", data, 0)
             if style in book.styles and kind in _NUMBERS:
                 reading.mark(row, column, book.styles[style])
-            if kind == 0x0203:
+            if kind == Biff8.NUMBER:
                 yield row, column, float(struct.unpack_from("<d", data, 6)[0])
-            elif kind == 0x027E:
+            elif kind == Biff8.RK:
                 yield row, column, packed_number(struct.unpack_from("<I", data, 6)[0])
-            elif kind == 0x00BD:
+            elif kind == Biff8.MUL_RK:
                 for number in range((len(data) - 6) // 6):
                     if may_be_marked:
                         (style,) = struct.unpack_from("<H", data, 4 + 6 * number)
                         reading.mark(row, column + number, book.styles.get(style, ""))
                     yield row, column + number, packed_number(struct.unpack_from("<I", data, 4 + 6 * number + 2)[0])
-            elif kind == 0x00FD:
+            elif kind == Biff8.LABEL_SST:
                 index = struct.unpack_from("<I", data, 6)[0]
                 text = shared_text(book.strings, str(index), row, column)
                 if text:
                     if may_be_marked:
                         reading.mark(row, column, book.strings.marked(index, book.styles.get(style, "")))
                     yield row, column, text
-            elif kind in (0x0204, 0x00D6):
+            elif kind in (Biff8.LABEL, Biff8.R_STRING):
                 text_or_some = _xls_text(data[6:], book)
                 if text_or_some:
                     if may_be_marked:
-                        fonts = _own_fonts(data[6:], book) if kind == 0x00D6 else None
+                        fonts = _own_fonts(data[6:], book) if kind == Biff8.R_STRING else None
                         reading.mark(row, column, book.marked(style, _readable(text_or_some, data[6:]), fonts))
                     yield row, column, text_or_some
-            elif kind == 0x0205:
+            elif kind == Biff8.BOOL_ERR:
                 if data[7]:
                     reading.errors[(row, column)] = ERROR_TEXTS.get(data[6], "#ERROR!")
                     yield row, column, SOME
                 else:
                     yield row, column, bool(data[6])
-            elif kind in (0x0006, 0x0206, 0x0406) and len(data) >= 14:
+            elif kind in (Biff8.FORMULA, Biff8.FORMULA_3, Biff8.FORMULA_4) and len(data) >= 14:
                 result = data[6:14]
                 if result[6:8] != b"\xff\xff":
                     yield row, column, float(struct.unpack("<d", result)[0])
@@ -268,7 +271,7 @@ def _readable(text: Value, data: bytes) -> str:
 def _own_fonts(data: bytes, book: XlsReading) -> _FontRuns | None:
     """The runs that follow a text which stands in its cell."""
     (length,) = struct.unpack_from("<H", data, 0)
-    if book.version == 0x0600:
+    if book.version == _BIFF8:
         at, count, one = 3 + length * (2 if data[2] & 1 else 1), "<H", "<HH"
     else:
         at, count, one = 2 + length, "<B", "<BB"
@@ -284,7 +287,7 @@ def _xls_text(data: bytes, book: XlsReading) -> Value | None:
     (length,) = struct.unpack_from("<H", data, 0)
     if not length:
         return None
-    if book.version != 0x0600:
+    if book.version != _BIFF8:
         return SOME  # in the code page of whoever wrote it
     if data[2] & 1:
         text = data[3 : 3 + 2 * length].decode("utf-16-le", "replace")

@@ -14,6 +14,7 @@ from pipelines.workbooks.second_reading.cells import (
     shared_text,
 )
 from pipelines.workbooks.second_reading.marks import Runs, SharedTexts, counted_runs, mark_of, marked_text
+from pipelines.workbooks.second_reading.records import Biff12
 
 
 def records12(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -60,7 +61,7 @@ class Xlsb:
         self._read_styles(styles)
         self.strings = SharedTexts()
         for kind, data in records12(strings):
-            if kind == 19:
+            if kind == Biff12.SST_ITEM:
                 text, runs = self.rich_text(data, 0)
                 if runs:
                     self.strings.runs[len(self.strings)] = runs
@@ -70,14 +71,14 @@ class Xlsb:
         used: list[int] = []
         in_cell_styles = False
         for kind, data in records12(content):
-            if kind == 43 and len(data) >= 8:
+            if kind == Biff12.FONT and len(data) >= 8:
                 flags, raised_or_lowered = struct.unpack_from("<2xH2xH", data, 0)
                 self.fonts.append(
                     mark_of(struck=bool(flags & 8), raised=raised_or_lowered == 1, lowered=raised_or_lowered == 2)
                 )
-            elif kind in (617, 618):
-                in_cell_styles = kind == 617
-            elif kind == 47 and in_cell_styles and len(data) >= 6:
+            elif kind in (Biff12.BEGIN_CELL_XFS, Biff12.END_CELL_XFS):
+                in_cell_styles = kind == Biff12.BEGIN_CELL_XFS
+            elif kind == Biff12.XF and in_cell_styles and len(data) >= 6:
                 used.append(struct.unpack_from("<H", data, 4)[0])
         marks = ((style, self.fonts[font]) for style, font in enumerate(used) if font < len(self.fonts))
         self.styles = {style: mark for style, mark in marks if mark}
@@ -98,9 +99,9 @@ def read_xlsb_sheets(content: bytes) -> tuple[list[tuple[str, str]], bool]:
     sheets = []
     from_1904 = False
     for kind, data in records12(content):
-        if kind == 153:
+        if kind == Biff12.WB_PROP:
             from_1904 = bool(data[0] & 1)
-        elif kind == 156:
+        elif kind == Biff12.BUNDLE_SH:
             relation, at = _wide(data, 8)
             sheets.append((_wide(data, at)[0] or "", relation or ""))
     return sheets, from_1904
@@ -108,7 +109,7 @@ def read_xlsb_sheets(content: bytes) -> tuple[list[tuple[str, str]], bool]:
 
 def is_dde_link12(content: bytes) -> bool:
     """Whether an external link part of an .xlsb is a DDE link."""
-    return any(kind == 360 and data[:2] == b"\x01\x00" for kind, data in records12(content))
+    return any(kind == Biff12.BEGIN_SUP_BOOK and data[:2] == b"\x01\x00" for kind, data in records12(content))
 
 
 def read_xlsb_sheet(content: bytes, book: Xlsb, reading: SheetReading) -> Iterator[Cell]:
@@ -116,31 +117,31 @@ def read_xlsb_sheet(content: bytes, book: Xlsb, reading: SheetReading) -> Iterat
     row = column = -1
     may_be_marked = bool(book.styles or book.strings.runs)
     for kind, data in records12(content):
-        if kind == 0:
+        if kind == Biff12.ROW_HDR:
             (row,) = struct.unpack_from("<I", data, 0)
             column = -1
             if len(data) > 11 and data[11] & 0x10:
                 reading.hide_row(row, folded=bool(data[11] & 0x07))
-        elif kind == 60:
+        elif kind == Biff12.COL_INFO:
             first, last = struct.unpack_from("<II", data, 0)
             if len(data) >= 18 and data[16] & 1:
                 reading.hide_columns(first, last, folded=bool(data[17] & 0x07))
-        elif kind == 176 and len(data) >= 16:
+        elif kind == Biff12.MERGE_CELL and len(data) >= 16:
             top, bottom, left, right = struct.unpack_from("<IIII", data, 0)
             reading.merged.append((top, left, bottom, right))
-        elif kind == 161 and len(data) >= 16:
+        elif kind == Biff12.BEGIN_A_FILTER and len(data) >= 16:
             top, bottom = struct.unpack_from("<II", data, 0)
             reading.filters.append((top, bottom))
-        elif 1 <= kind <= 18 or kind == 62:
-            if kind <= 11 or kind == 62:
+        elif Biff12.CELL_BLANK <= kind <= Biff12.SHORT_ISST or kind == Biff12.CELL_R_STRING:
+            if kind <= Biff12.FMLA_ERROR or kind == Biff12.CELL_R_STRING:
                 (column,) = struct.unpack_from("<I", data, 0)
                 at, content_kind = 8, kind
             else:  # the short forms stand right of the cell before
                 column += 1
-                at, content_kind = 4, kind - 11
+                at, content_kind = 4, kind - Biff12.SHORT
             runs: Runs | None = None
             value: Value | None
-            if kind == 62:  # a text with runs in its cell, which the first reader passes over
+            if kind == Biff12.CELL_R_STRING:  # a text with runs in its cell, which the first reader passes over
                 value, runs = book.rich_text(data, at)
                 if value:
                     reading.left_out[(row, column)] = value
@@ -151,7 +152,7 @@ def read_xlsb_sheet(content: bytes, book: Xlsb, reading: SheetReading) -> Iterat
             if may_be_marked or runs:
                 style = struct.unpack_from("<I", data, at - 4)[0] & 0xFFFFFF
                 of_cell = book.styles.get(style, "")
-                if content_kind == 7:
+                if content_kind == Biff12.CELL_ISST:
                     told = book.strings.marked(struct.unpack_from("<I", data, at)[0], of_cell)
                 else:
                     told = marked_text(runs, of_cell) if runs else of_cell
@@ -162,7 +163,7 @@ def read_xlsb_sheet(content: bytes, book: Xlsb, reading: SheetReading) -> Iterat
 def read_xlsb_table(content: bytes, reading: SheetReading) -> None:
     """Note the filter of a table object, which stands in a part of its own."""
     for kind, data in records12(content):
-        if kind == 161 and len(data) >= 16:
+        if kind == Biff12.BEGIN_A_FILTER and len(data) >= 16:
             top, bottom = struct.unpack_from("<II", data, 0)
             reading.filters.append((top, bottom))
 
@@ -170,18 +171,18 @@ def read_xlsb_table(content: bytes, reading: SheetReading) -> None:
 def _value12(
     kind: int, data: bytes, at: int, strings: SharedTexts, place: tuple[int, int], reading: SheetReading
 ) -> Value | None:
-    if kind == 1:
+    if kind == Biff12.CELL_BLANK:
         return None
-    if kind == 2:
+    if kind == Biff12.CELL_RK:
         return packed_number(struct.unpack_from("<I", data, at)[0])
-    if kind in (3, 11):
+    if kind in (Biff12.CELL_ERROR, Biff12.FMLA_ERROR):
         reading.errors[place] = ERROR_TEXTS.get(data[at], "#ERROR!")
         return SOME
-    if kind in (4, 10):
+    if kind in (Biff12.CELL_BOOL, Biff12.FMLA_BOOL):
         return bool(data[at])
-    if kind in (5, 9):
+    if kind in (Biff12.CELL_REAL, Biff12.FMLA_NUM):
         return float(struct.unpack_from("<d", data, at)[0])
-    if kind in (6, 8):
+    if kind in (Biff12.CELL_ST, Biff12.FMLA_STRING):
         return _wide(data, at)[0] or None
     index = struct.unpack_from("<I", data, at)[0]
     return shared_text(strings, str(index), *place) or None
