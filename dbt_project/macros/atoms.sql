@@ -6,11 +6,6 @@
     member is '' where nobody can say it (its term is then missing), '-' where the row has none and does not count.
 #}
 
-{# Every return whose rows indicators may count: what has a model int_atom_<return>. #}
-{% macro analysed_returns() -%}
-    {{ return(['enrolment', 'population', 'teacher_pay', 'civil_servant_pay', 'rural_subsidy', 'school', 'school_payroll']) }}
-{%- endmacro %}
-
 {# The rows of a query as a list of mappings; none while nothing is run (parsing, an offline compile). #}
 {% macro rows_of(sql) -%}
     {%- set found = [] -%}
@@ -66,6 +61,24 @@
     {%- set dimensions = asked.dimensions | selectattr('dimension', 'in', used) | list -%}
     {%- set used_references = dimensions | selectattr('kind', 'equalto', 'reference') | map(attribute='reference') | unique | list -%}
     {%- set joined = asked.references | selectattr('reference', 'in', used_references) | list -%}
+    {%- set tests = dimensions | selectattr('kind', 'equalto', 'test') | list -%}
+    {%- set computed = asked.columns | selectattr('expression') | list -%}
+    {#- Conditions and computed columns are of the row alone: they are written before anything is joined to it. #}
+    landed as (
+        select
+            {%- for dimension in tests %}
+                case
+                    when {{ dimension.expression }} then '是'
+                    when {{ lacks_any(dimension.operands.split(','), 'landed_row') }} then ''
+                    else '否'
+                end as d_{{ dimension.dimension }},
+            {%- endfor %}
+            {%- for column in computed %}
+                {{ column.expression }} as {{ column.column_name }},
+            {%- endfor %}
+            landed_row.*
+        from {{ rows }} as landed_row
+    ),
     {%- if until %}
     asking as (
         select distinct
@@ -79,24 +92,9 @@
     {%- endif %}
     counted as (
         select
-            {%- if until %}
-                landed.county_code,
-                asking.part_period as period,
-                landed.period as landed_period,
-            {%- else %}
-                landed.county_code,
-                landed.period,
-                landed.period as landed_period,
-            {%- endif %}
+            {{ 'asking.part_period' if until else 'landed.period' }} as asked_period,
             {%- for dimension in dimensions %}
-                {%- if dimension.kind == 'test' %}
-                    {%- set column = dimension.expression.split(' ')[0] %}
-                    case
-                        when landed.{{ dimension.expression }} then '是'
-                        when {{ is_lacking(column, 'landed') }} then ''
-                        else '否'
-                    end as d_{{ dimension.dimension }},
-                {%- elif dimension.kind == 'reference' %}
+                {%- if dimension.kind == 'reference' %}
                     {%- set reference = joined | selectattr('reference', 'equalto', dimension.reference) | first %}
                     coalesce(
                         {%- for link in reference.periods.split(',') %}
@@ -107,12 +105,12 @@
                         {%- endif %}
                         ''
                     ) as d_{{ dimension.dimension }},
-                {%- else %}
+                {%- elif dimension.kind == 'column' %}
                     coalesce(cast(landed.{{ dimension.expression }} as string), '') as d_{{ dimension.dimension }},
                 {%- endif %}
             {%- endfor %}
-            landed.* exclude (county_code, period)
-        from {{ rows }} as landed
+            landed.*
+        from landed
         {%- if until %}
             inner join asking
                 on
@@ -180,13 +178,26 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# Is one of the cells lacking? #}
+{% macro lacks_any(columns, table_alias='') -%}
+    ({% for column in columns %}{{ is_lacking(column, table_alias) }}{{ ' or ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{# The cells that a column is read from: itself, or what a computed one is computed of. #}
+{% macro operands_of(column_name, asked) -%}
+    {%- set found = asked.columns | selectattr('column_name', 'equalto', column_name) | selectattr('expression') | list -%}
+    {{ return(found[0].operands.split(',') if found else [column_name]) }}
+{%- endmacro %}
+
 {# Does a row lack what the term sums? A part that is larger than its whole is no number of anything. #}
 {% macro lacks(term, asked) -%}
     {%- if term.kind != 'sum' -%}
         false
     {%- else -%}
-        {{ is_lacking(term.column_name) }}
-        {%- for other in (term.times_column or '').split(',') if other %} or {{ is_lacking(other) }}{% endfor %}
+        {{ lacks_any(operands_of(term.column_name, asked)) }}
+        {%- for other in (term.times_column or '').split(',') if other %}
+            or {{ lacks_any(operands_of(other, asked)) }}
+        {%- endfor %}
         {%- for pair in asked.parts if pair.part_column == term.column_name %}
             or coalesce({{ pair.part_column }} > {{ pair.whole_column }}, false)
         {%- endfor %}
@@ -232,7 +243,7 @@
         select
             {{ members_of(terms[0].signature) }} as members,
             county_code,
-            period,
+            asked_period as period,
             {{ 'cast(' ~ unit ~ ' as string)' if terms[0].is_by_unit else "''" }} as unit,
             {{ 'cast(' ~ terms[0].column_name ~ ' as string)' if terms[0].kind == 'distinct' else "''" }} as entity,
             count(*) as cells_n,
@@ -275,7 +286,7 @@
     {%- for term in asked.terms if term.kind == 'sum' and not term.is_by_unit and term.signature not in summed %}
         {%- do summed.append(term.signature) %}
     {%- endfor %}
-    {%- set columns = asked.columns | map(attribute='column_name') | list %}
+    {%- set columns = asked.columns | rejectattr('expression') | map(attribute='column_name') | list %}
     {%- for term in asked.terms if term.kind == 'sum' and term.column_name not in columns %}{%- do columns.append(term.column_name) %}{%- endfor %}
     {%- for signature in summed %}
     union all
@@ -285,7 +296,7 @@
         '{{ signature }}' as signature,
         '{{ return_code }}.' || moved.column_name || '|' || {{ members_of(signature) }} as atom,
         counted.county_code,
-        counted.period,
+        counted.asked_period as period,
         '' as unit,
         '' as entity,
         coalesce({{ included_in(json_text('counted.missing_codes', "'$.' || moved.column_name")) }}, '?') as moved_to,

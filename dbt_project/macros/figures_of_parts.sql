@@ -20,10 +20,11 @@ indicator as (
         indicator.indicator_code,
         indicator.factor,
         indicator.zero_denominator,
-        indicator.ceiling,
+        coalesce(plausible.impossible_above, indicator.ceiling) as ceiling,
         indicator.shape,
         {{ scale_of('indicator.indicator_code') }} as scale
     from {{ source('declared', 'indicator') }} as indicator
+    left join {{ source('policy', 'plausible') }} as plausible on indicator.indicator_code = plausible.indicator_code
 ),
 
 -- The county's own sums over the parts of the period.
@@ -46,7 +47,7 @@ of_county as (
         {% endfor %}
     from {{ parts }} as part
     inner join indicator on part.indicator_code = indicator.indicator_code
-    left join {{ ref('calibers') }} as calibers on part.caliber_id = calibers.caliber_id
+    left join {{ ref('int_caliber') }} as calibers on part.caliber_id = calibers.caliber_id
     group by part.indicator_code, part.caliber_id, part.period, part.county_code
 ),
 
@@ -302,6 +303,7 @@ judged as (
         {{ scale_of('indicator.indicator_code') }} as scale,
         standard.standard,
         standard.comparison,
+        standard.standard_is_sample,
         {{ coverage_status(
             'rolled_up.coverage_n', 'rolled_up.expected_n', 'run.withhold_below', 'rolled_up.is_period_spanned',
             'rolled_up.is_undefined'
@@ -435,6 +437,7 @@ select
     {% endfor %}
     standard,
     comparison,
+    standard_is_sample,
     -- Judged on the unrounded terms, and not at all where a county in it has a share above what is possible.
     case
         when value is not null and implausible_areas is null and standard is not null

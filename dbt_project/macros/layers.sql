@@ -3,19 +3,8 @@
     go through `figures` like any other (parts_of_layer), changes, which subtract what was rolled up (changes_of_layer).
 #}
 
-{#
-    Relation `made_of`: the figures below of every expected figure of a layer, county by county, whether they are there or not.
-    Another caliber kind enters by its default caliber, another kind of period by the calendar.
-#}
+{# Relations `below_figure`: all figures below a layer, and `made_of`: of which of them each county's figure of the layer is made. #}
 {% macro made_of(layer, below, shapes) -%}
-kind_of_period as (
-    select
-        return_code,
-        max(period_type) as period_type
-    from {{ source('control', 'calendar') }}
-    group by return_code
-),
-
 below_figure as (
     {% for relation in below %}
         select * from {{ relation }}
@@ -23,52 +12,10 @@ below_figure as (
     {% endfor %}
 ),
 
-expected_figure as (
-    select distinct
-        indicator_code,
-        shape,
-        caliber_id,
-        caliber_kind,
-        anchor_return,
-        county_code,
-        period,
-        period_type,
-        calendar_year,
-        school_year,
-        reference_on,
-        county_name,
-        city_code,
-        sort_order,
-        is_period_spanned,
-        is_period_spanned_by_all
-    from {{ ref('int_expected_figure') }}
-    where layer = {{ layer }} and shape in ({{ "'" ~ shapes | join("', '") ~ "'" }}) and not is_year
-),
-
 made_of as (
-    select
-        expected.*,
-        made.of_code,
-        made.relation,
-        made.weight,
-        made.ordinal,
-        of_indicator.anchor_return as of_return,
-        case
-            when coalesce(of_indicator.caliber_kind, 'as_reported') = expected.caliber_kind then expected.caliber_id
-            else of_default.caliber_id
-        end as of_caliber_id,
-        case
-            when of_indicator.anchor_return = expected.anchor_return or of_period.period_type = expected.period_type
-                then expected.period
-            when of_period.period_type = 'calendar_year' then expected.calendar_year
-            when of_period.period_type = 'school_year' then expected.school_year
-        end as of_period
-    from expected_figure as expected
-    inner join {{ source('declared', 'indicator_of') }} as made on expected.indicator_code = made.indicator_code
-    inner join {{ source('declared', 'indicator') }} as of_indicator on made.of_code = of_indicator.indicator_code
-    inner join {{ ref('int_caliber') }} as of_default
-        on coalesce(of_indicator.caliber_kind, 'as_reported') = of_default.caliber_kind and of_default.is_default
-    left join kind_of_period as of_period on of_indicator.anchor_return = of_period.return_code
+    select *
+    from {{ ref('int_made_of') }}
+    where layer = {{ layer }} and shape in ({{ "'" ~ shapes | join("', '") ~ "'" }})
 )
 {%- endmacro %}
 
@@ -218,6 +165,7 @@ stated as (
         indicator.ceiling,
         standard.standard,
         standard.comparison,
+        standard.standard_is_sample,
         {{ coverage_status('given.coverage_n', 'given.expected_n', 'run.withhold_below', 'true') }} as coverage_status
     from given
     inner join {{ source('declared', 'indicator') }} as indicator on given.indicator_code = indicator.indicator_code
@@ -275,6 +223,7 @@ select
     cast(null as {{ sum_type() }}) as denominator_base_sum,
     standard,
     comparison,
+    standard_is_sample,
     case
         when exact_value is null or standard is null then null
         when comparison = '<=' then exact_value <= standard
@@ -305,17 +254,7 @@ paired as (
         indicator.same_column,
         of_indicator.factor,
         of_indicator.shape as of_shape,
-        {{ scale_of('of_indicator.indicator_code') }} as scale,
-        case
-            when indicator.since = 'baseline' then null
-            when length(made_of.of_period) = 9
-                then
-                    cast(cast(left(made_of.of_period, 4) as integer) - cast(indicator.since as integer) as string) || '-'
-                    || cast(cast(right(made_of.of_period, 4) as integer) - cast(indicator.since as integer) as string)
-            else
-                cast(cast(left(made_of.of_period, 4) as integer) - cast(indicator.since as integer) as string)
-                || substr(made_of.of_period, 5)
-        end as base_period
+        {{ scale_of('of_indicator.indicator_code') }} as scale
     from made_of
     inner join {{ source('declared', 'indicator') }} as indicator on made_of.indicator_code = indicator.indicator_code
     inner join {{ source('declared', 'indicator') }} as of_indicator on made_of.of_code = of_indicator.indicator_code
@@ -367,13 +306,13 @@ paired_value as (
             and paired.of_caliber_id = base.caliber_id
             and paired.base_period = base.period
             and paired.county_code = base.area_code
-    left join {{ ref('baselines') }} as baseline
+    left join {{ source('policy', 'baselines') }} as baseline
         on
             paired.since = 'baseline'
             and paired.of_code = baseline.indicator_code
             and paired.of_caliber_id = baseline.caliber_id
             and paired.county_code = baseline.area_code
-            and baseline.dated <= paired.reference_on
+            and baseline.baseline_on <= paired.reference_on
     left join held_column as now_column
         on
             paired.same_column = now_column.return_code || '.' || now_column.column_name
@@ -386,7 +325,7 @@ paired_value as (
             and paired.base_period = base_column.period
     qualify row_number() over (
         partition by paired.indicator_code, paired.caliber_id, paired.county_code, paired.period
-        order by baseline.dated desc nulls last
+        order by baseline.baseline_on desc nulls last
     ) = 1
 ),
 
@@ -443,13 +382,13 @@ of_city as (
             ) }} as {{ when }}_rate,
         {% endfor %}
         (
-            select max_by(baseline.value, baseline.dated)
-            from {{ ref('baselines') }} as baseline
+            select max_by(baseline.value, baseline.baseline_on)
+            from {{ source('policy', 'baselines') }} as baseline
             where
                 rolled_up.of_code = baseline.indicator_code
                 and rolled_up.of_caliber_id = baseline.caliber_id
                 and rolled_up.city_code = baseline.area_code
-                and baseline.dated <= rolled_up.reference_on
+                and baseline.baseline_on <= rolled_up.reference_on
         ) as own_base
     from rolled_up
 ),

@@ -15,6 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from pipelines.declarations.offers import Offer, read_offers
 from pipelines.declarations.tables import COLUMN_DESCRIPTIONS, DESCRIPTIONS, SCHEMA, TABLES, columns_of
 from pipelines.files import replace_file
 from pipelines.returns import Column, ReturnVersions, return_versions
@@ -47,6 +48,10 @@ def generated_files(project: Path) -> dict[str, str]:
         for code, versions in returns.items():
             name = template.name.replace("RETURN", code)
             files[f"models/{layer}/{GENERATED}/{name}"] = f"-- {_SAYS_SO}\n{text.substitute(_filled_in(versions))}"
+    offers, _ = read_offers()  # what is wrong in them is told where they are landed
+    for code, offer in offers.items():
+        files[f"models/intermediate/{GENERATED}/int_atom_{code}.sql"] = _atoms(code, offer)
+    files[f"models/intermediate/{GENERATED}/int_atom.sql"] = _all_atoms(list(offers))
     tables = [_source(code, versions) for code, versions in returns.items()]
     landing = {
         "name": "landing",
@@ -60,6 +65,22 @@ def generated_files(project: Path) -> dict[str, str]:
     models = [_staging(code, versions) for code, versions in returns.items()]
     files[f"models/staging/{GENERATED}/staging.yml"] = _as_yaml({"version": 2, "models": models})
     return files
+
+
+def _atoms(code: str, offer: Offer) -> str:
+    """The sums of a return's rows that indicators count, and of a model's that registers as a return."""
+    relation = offer.model.relation if offer.model else f"stg_{code}"
+    references = json.dumps(sorted(offer.analysis.references))
+    return f"""-- {_SAYS_SO}
+-- {offer.title}：指标所计的行，按同类合计。
+{{{{ config(meta={{'local_to': 'county'}}) }}}}
+{{{{ atoms_of('{code}', ref('{relation}'), references={references}) }}}}
+"""
+
+
+def _all_atoms(codes: list[str]) -> str:
+    parts = "\nunion all\n".join(f"select * from {{{{ ref('int_atom_{code}') }}}}" for code in codes)
+    return f"-- {_SAYS_SO}\n{{{{ config(materialized='view') }}}}\n{parts}\n"
 
 
 def _declarations() -> dict[str, Any]:

@@ -12,7 +12,7 @@ select
     document_title,
     is_sample,
     remark
-from {{ ref('calibers') }}
+from {{ source('policy', 'calibers') }}
 union all
 select
     'as_reported' as caliber_id,

@@ -62,7 +62,7 @@ by_register as (
             filing.county_code = school.county_code
             and filing.calendar_year = left(school.period, 4)
             and {{ open_on('school', 'filing.reference_on') }}
-    inner join {{ ref('school_type_stages') }} as types on school.school_type = types.school_type
+    inner join {{ source('policy', 'school_type_stages') }} as types on school.school_type = types.school_type
 ),
 
 unknowable as (
@@ -74,7 +74,7 @@ unknowable as (
         stages.reported_stage as member,
         stages.reported_stage as due_key
     from filing
-    cross join {{ ref('reported_stages') }} as stages
+    cross join {{ source('policy', 'reported_stages') }} as stages
     left join (
         select
             presence.return_code,
@@ -82,7 +82,7 @@ unknowable as (
             presence.period,
             reported.level
         from presence
-        inner join {{ ref('reported_stages') }} as reported on presence.member = reported.reported_stage
+        inner join {{ source('policy', 'reported_stages') }} as reported on presence.member = reported.reported_stage
     ) as level_reported
         on
             filing.return_code = level_reported.return_code
@@ -134,7 +134,7 @@ select distinct
     -- Where nobody can say whose a school is, its stage is reported.
     presence.member is null as is_unreported
 from due
-left join {{ ref('reported_stages') }} as stages on due.member = stages.reported_stage
+left join {{ source('policy', 'reported_stages') }} as stages on due.member = stages.reported_stage
 left join presence
     on
         due.return_code = presence.return_code

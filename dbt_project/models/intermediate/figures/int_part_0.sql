@@ -55,9 +55,13 @@ summed as (
                     then cast(sum(placed.value) filter (where placed.role = '{{ side }}') as {{ sum_type() }})
             end as {{ side }},
         {% endfor %}
-        coalesce(bool_and(placed.is_absent) filter (where placed.role = 'denominator'), false) as is_nothing,
-        coalesce(bool_or(placed.is_absent) filter (where placed.role = 'exists'), false) as is_lacking_kind,
-        max(placed.source_return) filter (where placed.role = 'exists') as kind_return,
+        -- Does what the indicator counts exist there? What role `exists` says, or else the numerator.
+        coalesce(
+            bool_or(placed.is_absent) filter (where placed.role = 'exists'),
+            bool_and(placed.is_absent) filter (where placed.role = 'numerator'),
+            false
+        ) as is_kind_absent,
+        max(placed.source_return) filter (where placed.role in ('exists', 'numerator')) as kind_return,
         max(placed.submission_id) filter (where asked_return.return_n = 1) as first_submission_id,
         max(placed.submission_id) filter (where asked_return.return_n = 2) as second_submission_id,
         max(asked_return.return_n) as returns_n,
@@ -77,6 +81,8 @@ part as (
     select
         summed.*,
         indicator.over_year,
+        summed.is_kind_absent and coalesce(indicator.is_nothing_counted, false) as is_nothing,
+        summed.is_kind_absent and not coalesce(indicator.is_nothing_counted, false) as is_lacking_kind,
         expected.period_type,
         expected.calendar_year,
         expected.county_name,
@@ -86,7 +92,7 @@ part as (
         expected.is_year_spanned,
         expected.is_year_spanned_by_all,
         coalesce(reason.lacking, '') as lacking,
-        coalesce(absent.words, '') as absent_words
+        case due.value when 'register' then '名录中没有该学段的学校' else '' end as absent_words
     from summed
     inner join {{ source('declared', 'indicator') }} as indicator on summed.indicator_code = indicator.indicator_code
     inner join {{ ref('stg_expected_filing') }} as expected
@@ -100,8 +106,8 @@ part as (
             and summed.caliber_id = reason.caliber_id
             and summed.county_code = reason.county_code
             and summed.part_period = reason.part_period
-    left join {{ source('declared', 'return_rule') }} as absent
-        on summed.kind_return = absent.return_code and absent.rule = 'absent'
+    left join {{ source('declared', 'return_rule') }} as due
+        on summed.kind_return = due.return_code and due.rule = 'due'
 ),
 
 part_of_period as (

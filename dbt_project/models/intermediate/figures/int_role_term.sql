@@ -10,7 +10,8 @@ with part as (
         expected.period as part_period,
         expected.period_start
     from {{ source('declared', 'indicator') }} as indicator
-    inner join {{ ref('calibers') }} as calibers on indicator.caliber_kind = calibers.caliber_kind
+    inner join {{ ref('int_caliber') }} as calibers
+        on coalesce(indicator.caliber_kind, 'as_reported') = calibers.caliber_kind
     inner join {{ ref('stg_expected_filing') }} as expected
         on
             indicator.anchor_return = expected.return_code
@@ -27,14 +28,14 @@ select
     indicator_term.role,
     indicator_term.term,
     indicator_term.ordinal,
-    term_value.variant,
+    coalesce(varied.variant, '') as variant,
     indicator_term.sign,
     case
         when source.is_exempt then cast(0 as decimal(38, 4))
         when
             source.submission_id is not null
             and source.is_register_there
-            and coalesce(term_value.is_known, true)
+            and coalesce(term_value.is_known, term.absent is distinct from 'missing')
             then cast(indicator_term.sign * coalesce(term_value.value, 0) as decimal(38, 4))
     end as value,
     case
@@ -68,9 +69,16 @@ inner join {{ ref('int_source') }} as source
         and part.county_code = source.county_code
         and term.return_code = source.return_code
         and coalesce(term.period_relation, '') = source.period_relation
+left join {{ ref('int_term_variant') }} as varied
+    on
+        term.term = varied.term
+        and part.anchor_return = varied.anchor_return
+        and part.county_code = varied.county_code
+        and part.part_period = varied.part_period
 left join {{ ref('int_term_value') }} as term_value
     on
         term.term = term_value.term
+        and coalesce(varied.variant, '') = term_value.variant
         and part.caliber_id = term_value.caliber_id
         and part.county_code = term_value.county_code
         and source.asked_period = term_value.period

@@ -60,7 +60,7 @@ every as (
         term_set.caliber_id,
         filing.county_code,
         filing.period,
-        case when rule.words is not null then replace(
+        case when rule.words != '' then replace(
             rule.words, '#', {{ text_list('term_set.member', '、', 'term_set.member') }}
         ) end as words
     from {{ source('declared', 'return_rule') }} as rule

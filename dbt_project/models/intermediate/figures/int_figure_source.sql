@@ -1,0 +1,82 @@
+-- The filings that each figure of a county rests on, expected ones that are not there among them: of its terms, or of the terms of
+-- the figures that it is made of.
+with of_terms as (
+    select distinct
+        role_term.indicator_code,
+        role_term.caliber_id,
+        part.period,
+        role_term.county_code,
+        role_term.source_return as return_code,
+        role_term.source_period
+    from {{ ref('int_role_term') }} as role_term
+    inner join {{ ref('int_part_0') }} as part
+        on
+            role_term.indicator_code = part.indicator_code
+            and role_term.caliber_id = part.caliber_id
+            and role_term.county_code = part.county_code
+            and role_term.part_period = part.part_period
+    where role_term.role != 'exists'
+),
+
+made_of as (
+    select
+        indicator_code,
+        caliber_id,
+        period,
+        county_code,
+        of_code,
+        of_caliber_id,
+        of_period
+    from {{ ref('int_made_of') }}
+    union distinct
+    select
+        indicator_code,
+        caliber_id,
+        period,
+        county_code,
+        of_code,
+        of_caliber_id,
+        base_period as of_period
+    from {{ ref('int_made_of') }}
+    where base_period is not null
+),
+
+of_figures as (
+    select
+        made_of.indicator_code,
+        made_of.caliber_id,
+        made_of.period,
+        made_of.county_code,
+        of_terms.return_code,
+        of_terms.source_period
+    from made_of
+    inner join of_terms
+        on
+            made_of.of_code = of_terms.indicator_code
+            and made_of.of_caliber_id = of_terms.caliber_id
+            and made_of.of_period = of_terms.period
+            and made_of.county_code = of_terms.county_code
+),
+
+of_figures_of_figures as (
+    select
+        made_of.indicator_code,
+        made_of.caliber_id,
+        made_of.period,
+        made_of.county_code,
+        of_figures.return_code,
+        of_figures.source_period
+    from made_of
+    inner join of_figures
+        on
+            made_of.of_code = of_figures.indicator_code
+            and made_of.of_caliber_id = of_figures.caliber_id
+            and made_of.of_period = of_figures.period
+            and made_of.county_code = of_figures.county_code
+)
+
+select * from of_terms
+union distinct
+select * from of_figures
+union distinct
+select * from of_figures_of_figures
