@@ -49,6 +49,12 @@
     {{ return((asked.rules | selectattr('rule', 'equalto', rule) | list | length) > 0) }}
 {%- endmacro %}
 
+{# Names the models that the rows rest on whatever the declarations ask, so that they are built before. #}
+{% macro needed_by_rows(references) -%}
+    {%- set needed = [ref('int_source'), ref('stg_expected_filing'), ref('stg_filing')] -%}
+    {%- for reference in references -%}{%- do needed.append(ref('stg_' ~ reference)) -%}{%- endfor -%}
+{%- endmacro %}
+
 {#
     Relation `counted`: the rows of a return in force with the member of each asked dimension (`d_<dimension>`), for the
     period by which they are asked: of a register that is the asking part's, and the rows are those that exist on its
@@ -211,9 +217,7 @@
 #}
 {% macro atoms_of(return_code, rows, references=[]) -%}
     {%- set asked = asked_of(return_code) -%}
-    {# Named here so that the models are built before this one, whatever the declarations ask. #}
-    {%- set needed = [ref('int_source'), ref('stg_expected_filing'), ref('stg_filing')] -%}
-    {%- for reference in references -%}{%- do needed.append(ref('stg_' ~ reference)) -%}{%- endfor -%}
+    {%- do needed_by_rows(references) -%}
     {%- if not asked.terms %}
     select
         cast(null as string) as return_code, cast(null as string) as atom_column, cast(null as string) as signature,
@@ -311,6 +315,123 @@
     where
         counted.missing_codes like '%included_elsewhere%'
         and {{ code_alone(json_text('counted.missing_codes', "'$.' || moved.column_name")) }} = 'included_elsewhere'
+    {%- endfor %}
+    {%- endif %}
+{%- endmacro %}
+
+{#
+    The cells of a return behind the atoms of figures, as a query: the same rows, members and contributions as atoms_of. `row_label`:
+    an expression over the return's row.
+#}
+{% macro cells_of(return_code, rows, row_label, references=[]) -%}
+    {%- do needed_by_rows(references) -%}
+    {%- set asked = asked_of(return_code) -%}
+    {%- set has_weight = has_rule(asked, 'weight') -%}
+    {%- set source_return = rule_value(asked, 'based_on') or return_code -%}
+    {%- set groups = {} -%}
+    {%- for term in asked.terms if not term.is_presence -%}
+        {%- set key = term.signature ~ '/' ~ (term.atom_column if term.kind != 'sum' or term.times_column else '') -%}
+        {%- if key not in groups -%}{%- do groups.update({key: []}) -%}{%- endif -%}
+        {%- if term.atom_column not in (groups[key] | map(attribute='atom_column') | list) -%}
+            {%- do groups[key].append(term) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set place = 'county_code, asked_period, submission_id, sheet, source_row, missing_codes, row_label' -%}
+    {%- if not groups %}
+    select
+        cast(null as string) as term, cast(null as string) as county_code, cast(null as string) as period,
+        cast(null as string) as return_code, cast(null as string) as submission_id, cast(null as string) as sheet,
+        cast(null as integer) as source_row, cast(null as string) as row_label, cast(null as string) as sheet_column,
+        cast(null as decimal(18, 2)) as value, cast(null as integer) as multiplier,
+        cast(null as string) as first_multiplier, cast(null as string) as second_multiplier,
+        cast(null as decimal(18, 4)) as contribution, cast(null as string) as landed_code
+    where false
+    {%- else %}
+    with {{ counted_rows(return_code, rows, references, asked) }},
+
+    placed as (
+        select
+            *,
+            {{ row_label }} as shown_label
+        from counted
+        where submission_id is not null
+    )
+    {%- for key, terms in groups.items() %}
+    {%- set term = terms[0] %}
+    {%- set others = (term.times_column or '').split(',') | select | list %}
+    {{ 'union all' if not loop.first }}
+    select
+        {%- if term.kind == 'sum' and not others %}
+        '{{ return_code }}.' || column_name || '|' || members as term,
+        {%- else %}
+        '{{ term.atom_column }}|' || members as term,
+        {%- endif %}
+        county_code,
+        asked_period as period,
+        '{{ source_return }}' as return_code,
+        submission_id,
+        sheet,
+        source_row,
+        shown_label as row_label,
+        {{ 'column_name' if term.kind == 'sum' and not others else "'" ~ term.shown_column ~ "'" }} as sheet_column,
+        cast(value as decimal(18, 2)) as value,
+        {{ 'cast(multiplier as integer)' if others else 'cast(null as integer)' }} as multiplier,
+        {{ "'" ~ others[0] ~ "'" if others else 'cast(null as string)' }} as first_multiplier,
+        {{ "'" ~ others[1] ~ "'" if others | length > 1 else 'cast(null as string)' }} as second_multiplier,
+        cast(value{{ ' * multiplier' if others }}{{ ' * weight' if has_weight }} as decimal(18, 4)) as contribution,
+        case
+            when value is null
+                then coalesce({{ json_text('missing_codes', "'$.' || " ~ ('column_name' if term.kind == 'sum' and not others else "'" ~ term.column_name ~ "'")) }}, 'not_reported')
+            {%- if others %}
+            when multiplier is null
+                then coalesce(
+                    {% for other in others %}{{ json_text('missing_codes', "'$." ~ other ~ "'") }}, {% endfor %}'not_reported'
+                )
+            {%- endif %}
+        end as landed_code
+    from
+        {%- if term.kind == 'sum' and not others %}
+        (
+            select
+                {{ members_of(term.signature) }} as members,
+                county_code,
+                asked_period,
+                submission_id,
+                sheet,
+                source_row,
+                missing_codes,
+                shown_label,
+                {{ 'weight,' if has_weight }}
+                {%- for one in terms %}
+                cast({{ one.column_name }} as decimal(18, 2)) as {{ one.column_name }}{{ ',' if not loop.last }}
+                {%- endfor %}
+            from placed
+        ) as wide
+        unpivot include nulls (value for column_name in ({{ terms | map(attribute='column_name') | join(', ') }}))
+        {%- else %}
+        (
+            select
+                {{ members_of(term.signature) }} as members,
+                county_code,
+                asked_period,
+                submission_id,
+                sheet,
+                source_row,
+                missing_codes,
+                shown_label,
+                {{ 'weight,' if has_weight }}
+                {{ term.column_name if term.kind == 'sum' else '1' }} as value,
+                {{ others | join(' * ') if others else '1' }} as multiplier
+            from placed
+            {%- if term.kind == 'distinct' %}
+            -- A key counts once, by its first row.
+            qualify row_number() over (
+                partition by {{ members_of(term.signature) }}, county_code, asked_period, {{ term.column_name }}
+                order by sheet, source_row
+            ) = 1
+            {%- endif %}
+        ) as narrow
+        {%- endif %}
     {%- endfor %}
     {%- endif %}
 {%- endmacro %}

@@ -52,6 +52,7 @@ def generated_files(project: Path) -> dict[str, str]:
     for code, offer in offers.items():
         files[f"models/intermediate/{GENERATED}/int_atom_{code}.sql"] = _atoms(code, offer)
     files[f"models/intermediate/{GENERATED}/int_atom.sql"] = _all_atoms(list(offers))
+    files[f"models/marts/{GENERATED}/mart_lineage_cell.sql"] = _lineage_cells(offers, returns)
     tables = [_source(code, versions) for code, versions in returns.items()]
     landing = {
         "name": "landing",
@@ -69,18 +70,47 @@ def generated_files(project: Path) -> dict[str, str]:
 
 def _atoms(code: str, offer: Offer) -> str:
     """The sums of a return's rows that indicators count, and of a model's that registers as a return."""
-    relation = offer.model.relation if offer.model else f"stg_{code}"
-    references = json.dumps(sorted(offer.analysis.references))
     return f"""-- {_SAYS_SO}
 -- {offer.title}：指标所计的行，按同类合计。
 {{{{ config(meta={{'local_to': 'county'}}) }}}}
-{{{{ atoms_of('{code}', ref('{relation}'), references={references}) }}}}
+{{{{ atoms_of('{code}', ref('{_relation(code, offer)}'), references={_references(offer)}) }}}}
 """
 
 
 def _all_atoms(codes: list[str]) -> str:
     parts = "\nunion all\n".join(f"select * from {{{{ ref('int_atom_{code}') }}}}" for code in codes)
     return f"-- {_SAYS_SO}\n{{{{ config(materialized='view') }}}}\n{parts}\n"
+
+
+def _lineage_cells(offers: Mapping[str, Offer], returns: Mapping[str, ReturnVersions]) -> str:
+    cells = ",\n    ".join(
+        f"cells_of('{code}', ref('{_relation(code, offer)}'), \"{_row_label(code, offer, returns)}\", {_references(offer)})"
+        for code, offer in offers.items()
+    )
+    return f"-- {_SAYS_SO}\n-- Every cell that a figure rests on, once.\n{{{{ lineage_cells([\n    {cells},\n]) }}}}\n"
+
+
+def _row_label(code: str, offer: Offer, returns: Mapping[str, ReturnVersions]) -> str:
+    """How a row is called: by its label, with what else of the key no term tells apart; where the label tells rows apart by
+    itself, by the whole key."""
+    if offer.model:
+        return "row_label"
+    newest = returns[code].newest
+    chosen_by = {one.expression for one in offer.dimensions.values() if one.kind == "column"}
+    columns = {column.name: column for column in newest.columns}
+    if newest.row_label in newest.key:
+        shown = [f"{name} || ' {columns[name].unit}'" if columns[name].unit else name for name in newest.key]
+        return " || ' ' || ".join(f"cast({name} as string)" if " " not in name else name for name in shown)
+    others = [name for name in newest.key if name not in chosen_by and columns[name].codes]
+    return newest.row_label + "".join(f" || '（' || {name} || '）'" for name in others)
+
+
+def _relation(code: str, offer: Offer) -> str:
+    return offer.model.relation if offer.model else f"stg_{code}"
+
+
+def _references(offer: Offer) -> str:
+    return json.dumps(sorted(offer.analysis.references))
 
 
 def _declarations() -> dict[str, Any]:

@@ -5,44 +5,55 @@
 -- ceiling (<=) the reverse. Pace: half of what changed over three consecutive years with full coverage (v2 − v0) ÷ 2;
 -- years to go: (standard − v2) × 2 ÷ (v2 − v0), rounded up. No year where the pace leads away, where three such years
 -- are not there, or where it would take more than 30: that is no forecast any more.
-{% set whole = "counted != '元'" %}
-with
--- What one more of the numerator is, and how it is said; # stands for the amount.
-wording (measure, counted, below, above) as (
-    values
-    {% for measure, words in gap_words().items() %}
-        ('{{ measure }}', '{{ words[0] }}', '{{ words[1] }}', '{{ words[2] }}'){{ ',' if not loop.last }}
-    {% endfor %}
-),
-
-held as (
+{% set whole = "(counted != '元' and not is_of_value)" %}
+with held as (
     select
         fact.*,
         indicators.sort_order,
+        indicators.factor,
         standard.comparison,
-        coalesce(wording.counted, indicators.unit) as counted,
-        coalesce(wording.below, '尚差 #') as below,
-        coalesce(wording.above, '超出 #') as above,
+        coalesce(indicators.gap_counted, indicators.unit) as counted,
+        coalesce(indicators.gap_below, '尚差 #') as below,
+        coalesce(indicators.gap_above, '超出 #') as above,
+        -- Shapes whose value is no quotient of their sums are so far off as their value is.
+        indicators.shape in ('change', 'dispersion', 'quantile', 'mean_of') as is_of_value,
         period.start_year,
         -- Only what is reported once a year has a yearly pace.
         period.period_type in ('school_year', 'calendar_year') as is_year,
-        {{ cross_numerator('fact.numerator_sum', 'fact.denominator_base_sum') }} * indicators.factor * 10000 as reached,
-        cast(fact.standard * 10000 as hugeint)
-        * {{ cross_denominator('fact.numerator_base_sum', 'fact.denominator_sum') }} as required,
-        {{ hundredths('coalesce(fact.denominator_base_sum, 1)') }} * indicators.factor * 10000 as hundredth,
-        cast(fact.value * 10000 as hugeint) as value_n,
-        cast(fact.standard * 10000 as hugeint) as standard_n
+        {{ scale_of('indicators.indicator_code') }} as scale,
+        case when indicators.shape = 'count' then 1 else fact.denominator_sum end as divisor,
+        cast(fact.value * 10000 as {{ whole_type() }}) as value_n,
+        cast(fact.standard * 10000 as {{ whole_type() }}) as standard_n
     from {{ ref('fct_indicator') }} as fact
-    inner join {{ ref('indicators') }} as indicators on fact.indicator_code = indicators.indicator_code
+    inner join {{ source('declared', 'indicator') }} as indicators on fact.indicator_code = indicators.indicator_code
     inner join {{ ref('dim_period') }} as period on fact.period = period.period
     inner join {{ ref('int_standard') }} as standard
         on
             fact.indicator_code = standard.indicator_code
             and fact.area_code = standard.area_code
-            and cast(period.start_year as varchar) = standard.calendar_year
-    -- A measure without words of its own keeps its figure and says the bare distance.
-    left join wording on indicators.measure = wording.measure
+            and cast(period.start_year as string) = standard.calendar_year
     where fact.standard is not null
+),
+
+weighed as (
+    select
+        *,
+        case
+            when is_of_value then value_n
+            else {{ cross_numerator('numerator_sum', 'denominator_base_sum', 'scale') }} * factor * 10000
+        end as reached,
+        case
+            when is_of_value then standard_n
+            else standard_n * {{ cross_denominator('numerator_base_sum', 'divisor', 'scale') }}
+        end as required,
+        -- What a hundredth more of the numerator would add.
+        case
+            when is_of_value then 100
+            else
+                {{ whole_quotient('scale', '100') }}
+                * {{ hundredths('coalesce(denominator_base_sum, 1)', 'scale') }} * factor * 10000
+        end as hundredth
+    from held
 ),
 
 measured as (
@@ -59,7 +70,7 @@ measured as (
                 and lag(start_year, 1) over years = start_year - 1 and lag(start_year, 2) over years = start_year - 2
                 then lag(value_n, 2) over years
         end as value_before_n
-    from held
+    from weighed
     window years as (
         partition by indicator_code, caliber_id, area_code, is_year order by start_year, period
     )
@@ -71,7 +82,7 @@ paced as (
         case
             when is_standard_met is null then null
             when distance <= 0 then 0
-            else cast((distance + step - 1) // step as decimal(38, 0))
+            else cast({{ whole_quotient('distance + step - 1', 'step') }} as decimal(38, 0))
         end as gap_steps,
         case
             when
@@ -81,8 +92,9 @@ paced as (
                     (comparison = '<=' and value_before_n > value_n) or (comparison = '>=' and value_before_n < value_n)
                 )
                 then
-                    (2 * abs(standard_n - value_n) + abs(value_n - value_before_n) - 1)
-                    // abs(value_n - value_before_n)
+                    {{ whole_quotient(
+                        '2 * abs(standard_n - value_n) + abs(value_n - value_before_n) - 1', 'abs(value_n - value_before_n)'
+                    ) }}
         end as years_to_go
     from measured
 ),
@@ -147,13 +159,13 @@ select
         when value is null then '无数据'
         when is_standard_met is null then '数值不合理，不作达标判定'
         when is_standard_met then '已达标'
-        else replace(pattern, '#', {{ amount_in_words('gap', 'counted') }})
+        else replace(pattern, '#', case when is_of_value then {{ plain_number('gap') }} else {{ amount_in_words('gap', 'counted') }} end)
     end
     || case
         when is_standard_met is not null and counties_short_n > 0
             then
                 '；' || counties_short_n || ' 个县（市、区）未达标，合计'
-                || replace(pattern, '#', {{ amount_in_words('counties_gap', 'counted') }})
+                || replace(pattern, '#', case when is_of_value then {{ plain_number('counties_gap') }} else {{ amount_in_words('counties_gap', 'counted') }} end)
         else ''
     end as gap_wording,
     cast(counties_short_n as integer) as counties_short_n,

@@ -10,11 +10,22 @@ with compared as (
         -- Rounded once, from the terms: rounding the four-decimal value again could step over a half.
         case published.decimals when 0 then 10000 when 1 then 1000 when 2 then 100 when 3 then 10 else 1 end
             as step,
-        {{ cross_numerator('fact.numerator_sum', 'fact.denominator_base_sum') }} * indicators.factor * 10000
-            as dividend,
-        {{ cross_denominator('fact.numerator_base_sum', 'fact.denominator_sum') }} as divisor
+        case
+            when indicators.shape in ('change', 'dispersion', 'quantile', 'mean_of')
+                then cast(fact.value * 10000 as {{ whole_type() }})
+            else {{ cross_numerator('fact.numerator_sum', 'fact.denominator_base_sum', scale_of('indicators.indicator_code')) }}
+                * indicators.factor * 10000
+        end as dividend,
+        case
+            when indicators.shape in ('change', 'dispersion', 'quantile', 'mean_of') then 1
+            else {{ cross_denominator(
+                'fact.numerator_base_sum',
+                "case when indicators.shape = 'count' and fact.numerator_sum is not null then 1 else fact.denominator_sum end",
+                scale_of('indicators.indicator_code')
+            ) }}
+        end as divisor
     from {{ source('policy', 'published_figures') }} as published
-    inner join {{ ref('indicators') }} as indicators on published.indicator_code = indicators.indicator_code
+    inner join {{ source('declared', 'indicator') }} as indicators on published.indicator_code = indicators.indicator_code
     inner join {{ ref('fct_indicator') }} as fact
         on
             published.indicator_code = fact.indicator_code

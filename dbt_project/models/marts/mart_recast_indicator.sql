@@ -13,7 +13,7 @@ today as (
 part_days as (
     select
         period as part_period,
-        max(period_end - period_start + 1) as days_n
+        max({{ days_between('period_start', 'period_end') }} + 1) as days_n
     from {{ source('control', 'calendar') }}
     group by period
 ),
@@ -23,9 +23,9 @@ successor as (
         link.county_code,
         link.successor_code,
         link.valid_from,
-        cast(link.share as hugeint) as share,
-        cast(link.share_before as hugeint) as share_before,
-        cast(link.share_of as hugeint) as share_of,
+        cast(link.share as {{ whole_type() }}) as share,
+        cast(link.share_before as {{ whole_type() }}) as share_before,
+        cast(link.share_of as {{ whole_type() }}) as share_of,
         -- A county may change more than once: this change is the next one from here on.
         (
             select max(earlier.valid_from)
@@ -41,7 +41,7 @@ reporting as (
     select distinct
         county_code,
         reference_on
-    from {{ ref('int_indicator_term') }}
+    from {{ ref('int_part') }}
 ),
 
 -- From the county that reported along its successors; its share is [share_before, share_before + share) ÷ share_of, so
@@ -52,9 +52,9 @@ walk as (
         reference_on,
         county_code as area_code,
         reference_on as reached_on,
-        cast(1 as hugeint) as share,
-        cast(0 as hugeint) as share_before,
-        cast(1 as hugeint) as share_of
+        cast(1 as {{ whole_type() }}) as share,
+        cast(0 as {{ whole_type() }}) as share_before,
+        cast(1 as {{ whole_type() }}) as share_of
     from reporting
     union all
     select
@@ -90,7 +90,7 @@ recast_term as (
         term.sort_order,
         term.part_period,
         term.lacking,
-        term.has_both_terms,
+        term.has_terms,
         term.county_status,
         term.is_covered,
         term.is_implausible,
@@ -104,19 +104,19 @@ recast_term as (
                 else cast(
                     cast(
                         {{ half_up_quotient(
-                            hundredths('term.' ~ term) ~ ' * (arrival.share_before + arrival.share)', 'arrival.share_of'
+                            hundredths('term.' ~ term, 1000000) ~ ' * (arrival.share_before + arrival.share)', 'arrival.share_of'
                         ) }}
                         - {{ half_up_quotient(
-                            hundredths('term.' ~ term) ~ ' * arrival.share_before', 'arrival.share_of'
+                            hundredths('term.' ~ term, 1000000) ~ ' * arrival.share_before', 'arrival.share_of'
                         ) }} as decimal(38, 0)
-                    ) * 0.01 as decimal(38, 2)
+                    ) * 0.000001 as {{ sum_type() }}
                 )
             end as {{ term }},
         {% endfor %}
         arrival.share is null as is_share_unknown,
         coalesce(arrival.share != arrival.share_of, false) as is_apportioned,
         false as is_city
-    from {{ ref('int_indicator_term') }} as term
+    from {{ ref('int_part') }} as term
     inner join arrival on term.county_code = arrival.county_code and term.reference_on = arrival.reference_on
     union all
     -- The city is the same, whatever became of its counties.
@@ -129,7 +129,7 @@ recast_term as (
         term.sort_order,
         term.part_period,
         term.lacking,
-        term.has_both_terms,
+        term.has_terms,
         term.county_status,
         term.is_covered,
         term.is_implausible,
@@ -142,7 +142,7 @@ recast_term as (
         false as is_share_unknown,
         false as is_apportioned,
         true as is_city
-    from {{ ref('int_indicator_term') }} as term
+    from {{ ref('int_part') }} as term
 ),
 
 -- Do the parts that an area is made of, whoever filed them, make up the period? Half a year of a county that is gone
@@ -155,7 +155,7 @@ span as (
         part.area_code,
         part.is_city,
         sum(part_days.days_n) >= case
-            when part.period = any_value(part.part_period) then 0
+            when part.period = max(part.part_period) then 0
             else dayofyear(make_date(cast(left(part.period, 4) as integer), 12, 31))
         end as is_period_spanned
     from (
@@ -181,11 +181,11 @@ county_figure as (
         area_code,
         is_city,
         county_code,
-        any_value(county_name) as county_name,
-        any_value(sort_order) as sort_order,
-        any_value(county_status) as county_status,
-        any_value(is_covered) as is_covered,
-        any_value(is_implausible) as is_implausible,
+        max(county_name) as county_name,
+        max(sort_order) as sort_order,
+        max(county_status) as county_status,
+        bool_and(is_covered) as is_covered,
+        bool_and(is_implausible) as is_implausible,
         {{ missing_parts() }} as missing_parts,
         bool_and(is_settled) as is_settled,
         bool_or(is_revised) as is_revised,
@@ -223,17 +223,17 @@ rolled_up as (
         bool_or(is_implausible) as is_implausible,
         bool_and(is_settled) as is_settled,
         bool_or(is_revised) filter (where is_summed) as is_revised,
-        count(*) = 1 and any_value(county_code) = area_code as is_itself,
+        count(*) = 1 and max(county_code) = area_code as is_itself,
         {% for term in terms %}
-            cast(sum({{ term }}) filter (where is_summed) as decimal(38, 2)) as {{ term }},
+            cast(sum({{ term }}) filter (where is_summed) as {{ sum_type() }}) as {{ term }},
         {% endfor %}
         bool_or(is_share_unknown) as is_share_unknown,
         bool_or(is_apportioned) as is_apportioned,
-        string_agg(
-            county_name || case when is_share_unknown or is_apportioned then '（部分）' else '' end,
-            '、' order by sort_order, county_code
-        ) as made_of,
-        string_agg(missing_parts, '、' order by sort_order, county_code) as missing_areas
+        {{ text_list(
+            "county_name || case when is_share_unknown or is_apportioned then '（部分）' else '' end", '、',
+            'sort_order, county_code'
+        ) }} as made_of,
+        {{ text_list('missing_parts', '、', 'sort_order, county_code') }} as missing_areas
     from summed_figure
     group by indicator_code, caliber_id, period, area_code, is_city
 ),
@@ -243,7 +243,8 @@ compared as (
         rolled_up.*,
         indicators.unit,
         indicators.factor,
-        indicators.measure,
+        indicators.shape,
+        {{ scale_of('indicators.indicator_code') }} as scale,
         indicators.zero_denominator,
         {{ coverage_status(
             'rolled_up.coverage_n', 'rolled_up.expected_n',
@@ -257,13 +258,13 @@ compared as (
             when rolled_up.is_itself and not rolled_up.is_apportioned then 'as_reported'
             -- Each county is judged by itself; what two of them would have been together was not judged.
             when
-                indicators.measure = 'compliant_counties' and (rolled_up.expected_n > 1 or rolled_up.is_apportioned)
+                indicators.shape in ('share_of_areas', 'mean_of') and (rolled_up.expected_n > 1 or rolled_up.is_apportioned)
                 then 'not_comparable'
             when rolled_up.is_apportioned then 'apportioned'
             else 'recast'
         end as comparability
     from rolled_up
-    inner join {{ ref('indicators') }} as indicators on rolled_up.indicator_code = indicators.indicator_code
+    inner join {{ source('declared', 'indicator') }} as indicators on rolled_up.indicator_code = indicators.indicator_code
     cross join {{ source('control', 'run') }} as run
     cross join today
     inner join span
@@ -297,15 +298,19 @@ given as (
 computed as (
     select
         *,
-        {{ cross_numerator('numerator_sum', 'denominator_base_sum') }} as cross_numerator,
-        {{ cross_denominator('numerator_base_sum', 'denominator_sum') }} as cross_denominator,
+        {{ cross_numerator('numerator_sum', 'denominator_base_sum', 'scale') }} as cross_numerator,
+        {{ cross_denominator(
+            'numerator_base_sum', "case when shape = 'count' and numerator_sum is not null then 1 else denominator_sum end", 'scale'
+        ) }} as cross_denominator,
         case
             when
                 coverage_status != 'undefined'
                 and coalesce(numerator_base_sum, 1) > 0
                 and coalesce(denominator_base_sum, 1) > 0
                 then {{ rate_of_averages(
-                    'numerator_sum', 'numerator_base_sum', 'denominator_sum', 'denominator_base_sum', 'factor'
+                    'numerator_sum', 'numerator_base_sum',
+                    "case when shape = 'count' and numerator_sum is not null then 1 else denominator_sum end",
+                    'denominator_base_sum', 'factor', 'scale'
                 ) }}
         end as value
     from given

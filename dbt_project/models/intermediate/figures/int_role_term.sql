@@ -50,6 +50,7 @@ select
     source.return_code,
     source.source_return,
     source.source_period,
+    source.asked_period,
     source.submission_id,
     source.received_at,
     source.is_settled or source.is_exempt as is_settled,
