@@ -9,85 +9,6 @@
 {%- endmacro %}
 
 {#
-    Pay rows by caliber: `caliber`; `teacher_row` (stage and organiser belong to the caliber; organiser null where no
-    register has the school); `civil_servant_row`.
-#}
-{% macro pay_rows() -%}
-caliber as (
-    select caliber_id
-    from {{ source('policy', 'calibers') }}
-    where caliber_kind = 'pay'
-),
-
--- The register of the school year that starts in the calendar year; for schools closed before it, the one before.
-registered_school as (
-    select
-        county_code,
-        school_code,
-        organiser,
-        left(period, 4) as calendar_year,
-        0 as years_back
-    from {{ ref('stg_school') }}
-    union all
-    select
-        county_code,
-        school_code,
-        organiser,
-        right(period, 4) as calendar_year,
-        1 as years_back
-    from {{ ref('stg_school') }}
-),
-
-school as (
-    select
-        county_code,
-        calendar_year,
-        school_code,
-        arg_min(organiser, years_back) as organiser
-    from registered_school
-    group by all
-),
-
-teacher_row as (
-    select
-        pay.*,
-        caliber.caliber_id,
-        school.organiser
-    from {{ ref('stg_teacher_pay') }} as pay
-    cross join caliber
-    inner join {{ source('policy', 'caliber_members') }} as stage_member
-        on
-            caliber.caliber_id = stage_member.caliber_id
-            and stage_member.dimension = 'teacher_stage'
-            and pay.stage = stage_member.member
-    left join school
-        on
-            pay.county_code = school.county_code
-            and pay.period = school.calendar_year
-            and pay.school_code = school.school_code
-    left join {{ source('policy', 'caliber_members') }} as organiser_member
-        on
-            caliber.caliber_id = organiser_member.caliber_id
-            and organiser_member.dimension = 'teacher_organiser'
-            and school.organiser = organiser_member.member
-    where school.organiser is null or organiser_member.member is not null
-),
-
-civil_servant_row as (
-    select
-        pay.*,
-        caliber.caliber_id
-    from {{ ref('stg_civil_servant_pay') }} as pay
-    cross join caliber
-    inner join {{ source('policy', 'caliber_members') }} as category_member
-        on
-            caliber.caliber_id = category_member.caliber_id
-            and category_member.dimension = 'civil_servant_category'
-            and pay.staff_category = category_member.member
-)
-{%- endmacro %}
-
-{#
     Subsidy filings with their school and calendar year (`filing`), the rural schools of each caliber (`school`), the
     calibers (`caliber`), the payroll (`payroll`) and the subsidy rows
     (`subsidy`).
@@ -205,11 +126,11 @@ tier as (
     from {{ ref('int_subsidy_county') }}
     union distinct
     select
-        programme,
+        member as programme,
         '合计' as tier,
         true as is_total
-    from {{ ref('indicators') }}
-    where programme is not null
+    from {{ source('declared', 'indicator_subject') }}
+    where dimension = 'programme'
 )
 {%- endmacro %}
 

@@ -4,9 +4,11 @@ with fact as (
     select
         fact.*,
         indicators.factor,
-        indicators.measure
+        indicators.side_factor,
+        indicators.shape,
+        {{ scale_of('indicators.indicator_code') }} as scale
     from {{ ref('fct_indicator') }} as fact
-    inner join {{ ref('indicators') }} as indicators on fact.indicator_code = indicators.indicator_code
+    inner join {{ source('declared', 'indicator') }} as indicators on fact.indicator_code = indicators.indicator_code
 )
 
 select
@@ -15,8 +17,10 @@ select
 from fact
 where
     status in ('complete', 'partial', 'implausible')
+    and shape not in ('change', 'dispersion', 'quantile')
     and value is distinct from {{ rate_of_averages(
-        'numerator_sum', 'numerator_base_sum', 'denominator_sum', 'denominator_base_sum', 'factor'
+        'numerator_sum', 'numerator_base_sum', "case when shape = 'count' then 1 else denominator_sum end",
+        'denominator_base_sum', 'factor', 'scale'
     ) }}
 {% for side in ('numerator', 'denominator') %}
     union all
@@ -28,7 +32,7 @@ where
         {{ side }} is distinct from case
             when {{ side }}_base_sum is null then cast({{ side }}_sum as decimal(38, 4))
             else {{ rate(
-                side ~ '_sum', side ~ '_base_sum', "(case measure when 'gender_parity' then 100 else 1 end)"
+                side ~ '_sum', side ~ '_base_sum', 'side_factor', 'scale'
             ) }}
         end
 {% endfor %}
@@ -40,6 +44,7 @@ select
 from fact
 where
     value is not null
+    and shape not in ('change', 'dispersion', 'quantile', 'count')
     and not abs(value * denominator - numerator * factor)
     <= cast(0.00005 as decimal(38, 5)) * (denominator + case when numerator_base_sum is null then 0 else value + factor end)
 union all
@@ -47,12 +52,13 @@ select
     'mart_recast_indicator.value' as figure,
     concat_ws(' ', recast.indicator_code, recast.caliber_id, recast.period, recast.area_code) as place
 from {{ ref('mart_recast_indicator') }} as recast
-inner join {{ ref('indicators') }} as indicators on recast.indicator_code = indicators.indicator_code
+inner join {{ source('declared', 'indicator') }} as indicators on recast.indicator_code = indicators.indicator_code
 where
     recast.value is not null
     and recast.value is distinct from {{ rate_of_averages(
-        'recast.numerator_sum', 'recast.numerator_base_sum', 'recast.denominator_sum', 'recast.denominator_base_sum',
-        'indicators.factor'
+        'recast.numerator_sum', 'recast.numerator_base_sum',
+        "case when indicators.shape = 'count' then 1 else recast.denominator_sum end", 'recast.denominator_base_sum',
+        'indicators.factor', scale_of('indicators.indicator_code')
     ) }}
 {% for table in ('mart_overview', 'mart_gap') %}
     union all

@@ -350,16 +350,11 @@ def lateness(turn: TurnOfRun, config: LatenessConfig) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata=metadata(result))
 
 
-def policy_specs(manifest: Path) -> list[dg.AssetSpec]:
-    """What the models go by besides what was filed, as assets that nobody makes: the files of policy and the seeds, with what they
-    hold."""
-    nodes = json.loads(manifest.read_bytes())["nodes"].values()
-    described = {("policy", name): table.description for name, table in policy_tables().items()} | {
-        ("seeds", node["name"]): node["description"] for node in nodes if node["resource_type"] == "seed"
-    }
+def policy_specs() -> list[dg.AssetSpec]:
+    """What the models go by besides what was filed, as assets that nobody makes: the files of policy, with what they hold."""
     return [
-        dg.AssetSpec(key, group_name="policy", kinds={"csv"}, description=description)
-        for key, description in described.items()
+        dg.AssetSpec(("policy", name), group_name="policy", kinds={"csv"}, description=table.description)
+        for name, table in policy_tables().items()
     ]
 
 

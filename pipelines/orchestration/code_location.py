@@ -65,7 +65,7 @@ def build_defs(home: Home, *, progress: Callable[[int, int], None] | None = None
     """The definitions of one home. `progress` is told of each file screened. Raises ConfigurationError when its municipality.yaml is wrong or missing."""
     manifest = dbt.manifest_json(home)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
-        *policy_specs(manifest),
+        *policy_specs(),
         submissions_asset(home),
         references,
         lateness,

@@ -235,7 +235,6 @@ def _workbench(home: Home) -> Iterator[Callable[[_State], dict[FigureKey, Figure
                     SELECT * FROM landing.filing_version SEMI JOIN ({LATEST}) USING (submission_id, screening_seq)"""
             )
             connection.execute("DELETE FROM landing.decision")
-        dbt.seed(aside)
 
         def build(state: _State) -> dict[FigureKey, Figure]:
             aside.configuration.write_bytes(state.configuration)

@@ -28,8 +28,11 @@ _TARGET = DBT_PROJECT / "target"
 #: What dbt's page would load if usage statistics were on.
 _TRACKER = "//d1fc8wv8zag5ca.cloudfront.net/2.9.0/sp.js"
 
-#: Models that change with every screened file, whatever it holds: the boards, and the figures for the open queries beside them.
+#: Models that change with every screened file, whatever it holds: the filings in force, the boards, and the figures for the open
+#: queries beside them.
 _BOARDS = (
+    "stg_filing",
+    "int_source",
     "mart_finding",
     "mart_submission_status",
     "mart_filing_version",
@@ -230,34 +233,25 @@ class _environment:
 
 
 def selection(dirty: Iterable[str]) -> list[str]:
-    """The `--select` words that bring the marts of dirty returns up to date; none means everything, seeds included."""
+    """The `--select` words that bring the marts of dirty returns up to date; none means everything."""
     returns = sorted(set(dirty))
     if ALL_RETURNS in returns:
         return []
     changed = [code for code in returns if code not in (FINDINGS_ONLY, FINALITY_ONLY)]
-    settled = ["int_indicator_term+"] if FINALITY_ONLY in returns else []
+    settled = ["int_role_term+"] if FINALITY_ONLY in returns else []
     return [*(f"source:landing.{code}+" for code in changed), *settled, *_BOARDS]
 
 
-def build(home: Home, dirty: Iterable[str], *, seeded: bool = False) -> list[BuiltNode]:
-    """Build and test what the dirty returns touch; `seeded`: the seeds lie there as they are. Raises DbtFault with the failing
-    nodes' messages."""
+def build(home: Home, dirty: Iterable[str]) -> list[BuiltNode]:
+    """Build and test what the dirty returns touch. Raises DbtFault with the failing nodes' messages."""
     select = selection(dirty)
-    arguments = ["--exclude-resource-type", "unit_test", *(["--select", *select] if select else [])]
     # Views of checks do not change with what is landed.
-    left_out = [*(["path:seeds"] if seeded else []), *(["path:models/checks"] if select else [])]
-    # Seeds are made anew rather than emptied: another state of the project may give them other columns.
-    arguments += [*(["--exclude", *left_out] if left_out else []), *([] if seeded else ["--full-refresh"])]
-    return _invoke(home, "build", arguments)
-
-
-def seed(home: Home) -> None:
-    """Load the seeds alone. Raises DbtFault."""
-    _invoke(home, "seed", ["--full-refresh"])
+    narrowed = ["--select", *select, "--exclude", "path:models/checks"] if select else []
+    return _invoke(home, "build", ["--exclude-resource-type", "unit_test", *narrowed])
 
 
 def build_figures(home: Home) -> None:
-    """Build `fct_indicator` and what it rests on, over the seeds as they lie there; no tests. Raises DbtFault."""
+    """Build `fct_indicator` and what it rests on; no tests. Raises DbtFault."""
     _invoke(home, "run", ["--select", "+fct_indicator"])
 
 

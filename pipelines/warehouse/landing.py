@@ -527,14 +527,13 @@ def build_marts(home: Home, *, everything: bool = False, database: str | None = 
         if everything or not home.marts_database.exists():
             mark_dirty(connection, [ALL_RETURNS])
         dirty = dirty_returns(connection)
-        seeded = get_state(connection, "models") == dbt.project_digest()
         if not dirty:
             return []
         set_state(connection, "marts_left", "")  # until they are built they are like nothing that was before
     if home.marts_database.exists():
         # What cannot be opened is told by its own error, and not by dbt's.
         duckdb.connect(str(home.marts_database)).close()
-    built = dbt.build(home, dirty, seeded=seeded and not everything)
+    built = dbt.build(home, dirty)
     with open_screened(home, database) as connection:
         set_state(connection, "models", dbt.project_digest())
         set_state(connection, "marts_left", fingerprint(home.marts_database))

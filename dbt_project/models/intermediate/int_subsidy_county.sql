@@ -265,11 +265,11 @@ known_tier as (
     union distinct
     -- An indicator's programme, though no standard is set and nobody reports it.
     select
-        programme,
+        member as programme,
         '合计' as tier,
         true as is_total
-    from {{ ref('indicators') }}
-    where programme is not null
+    from {{ source('declared', 'indicator_subject') }}
+    where dimension = 'programme'
 ),
 
 -- Teachers of a school by the payroll of the year; one on the payroll with nobody in the caliber's stages has none.

@@ -1,45 +1,67 @@
 -- Enrolment by stage, read from fct_indicator: gross and net rate, both sexes, parity, and how many pupils the
 -- standard is short of. No rate is computed here, so this table and fct_indicator cannot differ.
-with measure as (
+with declared as (
     select
-        fact.*,
-        indicators.stage,
-        indicators.measure
-    from {{ ref('fct_indicator') }} as fact
-    inner join {{ ref('indicators') }} as indicators on fact.indicator_code = indicators.indicator_code
-    where indicators.return_code = 'enrolment'
+        indicator.indicator_code,
+        subject.member as stage,
+        case indicator.template
+            when 'gross_enrolment_$key' then 'gross'
+            when 'net_enrolment_$key' then 'net'
+            when 'gross_enrolment_${key}_female' then 'gross_female'
+            when 'gross_enrolment_${key}_male' then 'gross_male'
+            when 'gender_parity_$key' then 'gender_parity'
+        end as measure
+    from {{ source('declared', 'indicator') }} as indicator
+    inner join {{ source('declared', 'indicator_subject') }} as subject
+        on indicator.indicator_code = subject.indicator_code and subject.dimension = 'stage'
 ),
 
--- Children under 3 in the stage, over the counties whose pupils are in the gross rate; where no county has one, over
--- those whose pupils are shown as the reason why there is none.
+measure as (
+    select
+        fact.*,
+        declared.stage,
+        declared.measure
+    from {{ ref('fct_indicator') }} as fact
+    inner join declared on fact.indicator_code = declared.indicator_code
+    where declared.measure is not null
+),
+
+-- Children under 3 in the stage, whom the gross rate subtracts, over the counties whose pupils are in it; where no county
+-- has one, over those whose pupils are shown as the reason why there is none.
 county_under_3 as (
     select
-        term.caliber_id,
-        term.period,
-        term.county_code,
-        term.city_code,
-        term.is_covered,
-        enrolment.stage,
-        enrolment.under_3_n
-    from {{ ref('int_indicator_term') }} as term
-    inner join {{ ref('indicators') }} as indicators
-        on term.indicator_code = indicators.indicator_code and indicators.measure = 'gross'
-    inner join {{ ref('int_enrolment_county') }} as enrolment
+        part.caliber_id,
+        part.period,
+        part.county_code,
+        part.city_code,
+        declared.stage,
+        bool_and(part.is_covered) as is_covered,
+        case
+            when bool_and(role_term.value is not null)
+                then sum(case when role_term.sign < 0 then -role_term.value else 0 end)
+        end as under_3_n
+    from {{ ref('int_part_0') }} as part
+    inner join declared on part.indicator_code = declared.indicator_code and declared.measure = 'gross'
+    inner join {{ ref('int_role_term') }} as role_term
         on
-            term.county_code = enrolment.county_code
-            and term.period = enrolment.period
-            and indicators.stage = enrolment.stage
+            part.indicator_code = role_term.indicator_code
+            and part.caliber_id = role_term.caliber_id
+            and part.county_code = role_term.county_code
+            and part.part_period = role_term.part_period
+            and role_term.role = 'numerator'
+    group by part.caliber_id, part.period, part.county_code, part.city_code, declared.stage
 ),
 
 under_3 as (
     select
-        caliber_id,
-        period,
-        stage,
-        is_covered,
-        under_3_n,
-        unnest([county_code, city_code]) as area_code
+        county_under_3.caliber_id,
+        county_under_3.period,
+        county_under_3.stage,
+        county_under_3.is_covered,
+        county_under_3.under_3_n,
+        case when area_level.is_city then county_under_3.city_code else county_under_3.county_code end as area_code
     from county_under_3
+    cross join (values (false), (true)) as area_level (is_city)
 ),
 
 area_under_3 as (
@@ -50,7 +72,7 @@ area_under_3 as (
         area_code,
         coalesce(sum(under_3_n) filter (where is_covered), sum(under_3_n)) as under_3_n
     from under_3
-    group by all
+    group by caliber_id, period, stage, area_code
 ),
 
 pivoted as (
@@ -61,24 +83,24 @@ pivoted as (
         caliber_id,
         {% set measures = ['gross', 'net', 'gross_female', 'gross_male', 'gender_parity'] %}
         {% for name in measures %}
-            any_value(numerator_sum) filter (where measure = '{{ name }}') as {{ name }}_numerator,
-            any_value(denominator_sum) filter (where measure = '{{ name }}') as {{ name }}_denominator,
-            any_value(value) filter (where measure = '{{ name }}') as {{ name }}_value,
-            any_value(standard) filter (where measure = '{{ name }}') as {{ name }}_standard,
-            any_value(status) filter (where measure = '{{ name }}') as {{ name }}_status,
-            any_value(standard_is_sample) filter (where measure = '{{ name }}') as {{ name }}_standard_is_sample,
+            max(numerator_sum) filter (where measure = '{{ name }}') as {{ name }}_numerator,
+            max(denominator_sum) filter (where measure = '{{ name }}') as {{ name }}_denominator,
+            max(value) filter (where measure = '{{ name }}') as {{ name }}_value,
+            max(standard) filter (where measure = '{{ name }}') as {{ name }}_standard,
+            max(status) filter (where measure = '{{ name }}') as {{ name }}_status,
+            max(standard_is_sample) filter (where measure = '{{ name }}') as {{ name }}_standard_is_sample,
         {% endfor %}
         bool_or(policy_is_sample) as policy_is_sample,
-        any_value(formula) filter (where measure = 'gross') as formula,
-        any_value(population_vintage_on) filter (where measure = 'gross') as population_vintage_on,
-        any_value(population_source) filter (where measure = 'gross') as population_source,
-        any_value(coverage_n) filter (where measure = 'gross') as coverage_n,
-        any_value(expected_n) filter (where measure = 'gross') as expected_n,
-        any_value(missing_areas) filter (where measure = 'gross') as missing_areas,
-        any_value(coverage_n) filter (where measure = 'gender_parity') as sex_coverage_n,
-        any_value(missing_areas) filter (where measure = 'gender_parity') as sex_missing_areas
+        max(formula) filter (where measure = 'gross') as formula,
+        max(population_vintage_on) filter (where measure = 'gross') as population_vintage_on,
+        max(population_source) filter (where measure = 'gross') as population_source,
+        max(coverage_n) filter (where measure = 'gross') as coverage_n,
+        max(expected_n) filter (where measure = 'gross') as expected_n,
+        max(missing_areas) filter (where measure = 'gross') as missing_areas,
+        max(coverage_n) filter (where measure = 'gender_parity') as sex_coverage_n,
+        max(missing_areas) filter (where measure = 'gender_parity') as sex_missing_areas
     from measure
-    group by all
+    group by period, area_code, stage, caliber_id
 ),
 
 completed as (

@@ -15,8 +15,8 @@ with {{ subsidy_tiers_shown() }},
 -- No programme is paid by more than this share of what is due, arrears of before included.
 paid_share as (
     select max(ceiling) as ceiling_percent
-    from {{ ref('indicators') }}
-    where measure = 'paid_share'
+    from {{ source('declared', 'indicator') }}
+    where indicator_code = 'living_allowance_paid_share'
 ),
 
 county_part as (

@@ -2,11 +2,62 @@
 -- city's row counts the counties that comply beside its average, so that no average hides a failing county.
 with measure as (
     select
-        fact.*,
-        indicators.measure
-    from {{ ref('fct_indicator') }} as fact
-    inner join {{ ref('indicators') }} as indicators on fact.indicator_code = indicators.indicator_code
-    where indicators.caliber_kind = 'pay'
+        *,
+        case indicator_code
+            when 'teacher_pay_ratio' then 'ratio' when 'teacher_pay_compliant_counties' then 'compliant_counties'
+        end as measure
+    from {{ ref('fct_indicator') }}
+    where indicator_code in ('teacher_pay_ratio', 'teacher_pay_compliant_counties')
+),
+
+-- Schools on the payroll that neither register of the year has: how many, and the first ten by code.
+registered as (
+    select distinct
+        register.county_code,
+        case when numbers.n = 0 then left(register.period, 4) else right(register.period, 4) end as calendar_year,
+        register.school_code
+    from {{ ref('stg_school') }} as register
+    cross join {{ numbers(0, 2) }}
+),
+
+unmatched as (
+    select
+        county_code,
+        period,
+        caliber_id,
+        count(*) as unmatched_schools_n,
+        {{ text_list("school_name || '（' || school_code || '）'", '、', 'school_code', 'place_n <= 10') }}
+        || case when count(*) > 10 then '等 ' || count(*) || ' 所' else '' end as unmatched_schools
+    from (
+        select
+            pay.county_code,
+            pay.period,
+            stage_member.caliber_id,
+            pay.school_code,
+            min(pay.school_name) as school_name,
+            row_number() over (
+                partition by pay.county_code, pay.period, stage_member.caliber_id order by pay.school_code
+            ) as place_n
+        from {{ ref('stg_teacher_pay') }} as pay
+        inner join {{ source('policy', 'caliber_members') }} as stage_member
+            on stage_member.dimension = 'teacher_stage' and pay.stage = stage_member.member
+        left join registered
+            on
+                pay.county_code = registered.county_code
+                and pay.period = registered.calendar_year
+                and pay.school_code = registered.school_code
+        where registered.school_code is null
+        group by pay.county_code, pay.period, stage_member.caliber_id, pay.school_code
+    ) as school_without_register
+    group by county_code, period, caliber_id
+),
+
+payroll as (
+    select
+        county_code,
+        period
+    from {{ ref('stg_filing') }}
+    where is_in_force and return_code = 'teacher_pay'
 ),
 
 ratio as (
@@ -37,8 +88,8 @@ judgement as (
         period,
         area_code,
         caliber_id,
-        any_value(numerator_sum) filter (where measure = 'compliant_counties') as counties_compliant_n,
-        any_value(denominator_sum) filter (where measure = 'compliant_counties') as counties_judged_n
+        max(numerator_sum) filter (where measure = 'compliant_counties') as counties_compliant_n,
+        max(denominator_sum) filter (where measure = 'compliant_counties') as counties_judged_n
     from measure
     group by all
 ),
@@ -73,11 +124,11 @@ select
     ratio.period,
     ratio.area_code,
     ratio.caliber_id,
-    ratio.numerator_base_sum as teachers,
-    ratio.numerator_sum as teacher_pay_yuan,
+    cast(ratio.numerator_base_sum as decimal(38, 2)) as teachers,
+    cast(ratio.numerator_sum as decimal(38, 2)) as teacher_pay_yuan,
     ratio.numerator as teacher_average_yuan,
-    ratio.denominator_base_sum as civil_servants,
-    ratio.denominator_sum as civil_servant_pay_yuan,
+    cast(ratio.denominator_base_sum as decimal(38, 2)) as civil_servants,
+    cast(ratio.denominator_sum as decimal(38, 2)) as civil_servant_pay_yuan,
     ratio.denominator as civil_servant_average_yuan,
     ratio.value as ratio,
     ratio.gap_yuan_per_teacher,
@@ -109,8 +160,9 @@ select
     ratio.expected_n,
     ratio.missing_areas,
     ratio.status,
-    cast(pay.unmatched_schools_n as integer) as unmatched_schools_n,
-    pay.unmatched_schools,
+    cast(case when payroll.period is not null then coalesce(unmatched.unmatched_schools_n, 0) end as integer)
+        as unmatched_schools_n,
+    case when payroll.period is not null then coalesce(unmatched.unmatched_schools, '') end as unmatched_schools,
     ratio.formula
 from ratio
 left join judgement
@@ -119,12 +171,12 @@ left join judgement
         and ratio.area_code = judgement.area_code
         and ratio.caliber_id = judgement.caliber_id
 left join area on ratio.area_code = area.area_code and ratio.period = area.period
-left join {{ ref('int_pay_county') }} as pay
+left join payroll on ratio.period = payroll.period and ratio.area_code = payroll.county_code
+left join unmatched
     on
-        ratio.period = pay.period
-        and ratio.area_code = pay.county_code
-        and ratio.caliber_id = pay.caliber_id
-        and pay.teacher_submission_id is not null
+        ratio.period = unmatched.period
+        and ratio.area_code = unmatched.county_code
+        and ratio.caliber_id = unmatched.caliber_id
 left join city_of_counties
     on
         ratio.period = city_of_counties.period
