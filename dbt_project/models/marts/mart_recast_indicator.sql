@@ -80,6 +80,15 @@ arrival as (
     where successor.county_code is null
 ),
 
+-- The smallest part of a term that is reckoned with.
+scaled as (
+    select
+        indicator_code,
+        {{ scale_of('indicator.indicator_code') }} as scale,
+        case {{ scale_of('indicator.indicator_code') }} when 100 then 0.01 else 0.000001 end as smallest
+    from {{ source('declared', 'indicator') }} as indicator
+),
+
 recast_term as (
     select
         term.indicator_code,
@@ -104,12 +113,12 @@ recast_term as (
                 else cast(
                     cast(
                         {{ half_up_quotient(
-                            hundredths('term.' ~ term, 1000000) ~ ' * (arrival.share_before + arrival.share)', 'arrival.share_of'
+                            hundredths('term.' ~ term, 'scaled.scale') ~ ' * (arrival.share_before + arrival.share)', 'arrival.share_of'
                         ) }}
                         - {{ half_up_quotient(
-                            hundredths('term.' ~ term, 1000000) ~ ' * arrival.share_before', 'arrival.share_of'
+                            hundredths('term.' ~ term, 'scaled.scale') ~ ' * arrival.share_before', 'arrival.share_of'
                         ) }} as decimal(38, 0)
-                    ) * 0.000001 as {{ sum_type() }}
+                    ) * scaled.smallest as {{ sum_type() }}
                 )
             end as {{ term }},
         {% endfor %}
@@ -118,6 +127,7 @@ recast_term as (
         false as is_city
     from {{ ref('int_part') }} as term
     inner join arrival on term.county_code = arrival.county_code and term.reference_on = arrival.reference_on
+    inner join scaled on term.indicator_code = scaled.indicator_code
     union all
     -- The city is the same, whatever became of its counties.
     select
