@@ -160,8 +160,8 @@ def _add_county(branch: Tree, county: CountyTerm, cells_n: int) -> None:
     node = branch.add(Text(f"{county.county_name} {county.county_code} = {whole_or_cents(county.total)}"))
     for part in county.parts:
         under = node if len(county.parts) == 1 else node.add(Text(f"{part.period} = {whole_or_cents(part.total)}"))
-        if part.verdict_of is not None:
-            under.add(Text(_verdict_words(part.verdict_of.figure)))
+        for below in part.made_of:
+            under.add(Text(_verdict_words(below.figure)))
         for source in part.sources:
             _add_source(under, source, cells_n)
 
@@ -231,10 +231,9 @@ def _flat(traced: Trace, prefix: str = "") -> Iterator[tuple[str, CountyTerm, Pa
                 for source in part.sources:
                     for cell in source.cells:
                         yield label, county, part, source, cell
-                if part.verdict_of is not None and term.role == "denominator":
-                    yield from _flat(
-                        part.verdict_of, f"{county.county_name} {part.verdict_of.figure['indicator_name']} "
-                    )
+                # Both sides of a share are judged by the same figures: their cells are told once.
+                for below in part.made_of if term.role == "denominator" or traced.figure["shape"] == "change" else ():
+                    yield from _flat(below, f"{county.county_name} {below.figure['indicator_name']} ")
 
 
 def trace_workbook(traced: Trace) -> bytes:
@@ -263,7 +262,7 @@ def trace_workbook(traced: Trace) -> bytes:
         for county in term.counties:
             for part in county.parts:
                 row += 1
-                judged = part.verdict_of.figure["formula"] if part.verdict_of else ""
+                judged = "；".join(below.figure["formula"] for below in part.made_of)
                 for column, text in enumerate(
                     (_ROLES[term.role][0], county.county_code, county.county_name, part.period)
                 ):

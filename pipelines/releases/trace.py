@@ -19,8 +19,10 @@ from pipelines.warehouse.quotient import quotient
 
 #: The four terms of (numerator ÷ numerator base) ÷ (denominator ÷ denominator base), as mart_lineage_term names them.
 ROLES = ("numerator", "numerator_base", "denominator", "denominator_base")
-#: A term that is another indicator's verdict on each county, and has no cells of its own.
+#: A term that is another indicator, and has no cells of its own.
 _OF_INDICATOR = "indicator."
+#: Shapes whose sides are other figures' values, not sums over counties.
+_OF_VALUES = ("change", "mean_of")
 
 
 class NoSuchFigure(LookupError):
@@ -64,12 +66,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """A county's contribution of one reported period. `verdict_of`: the county's figure that was judged, where the term is one."""
+    """A county's contribution of one reported period. `made_of`: the county's figures that were judged, subtracted or averaged, where
+    the term is one of an indicator of indicators."""
 
     period: str
     total: Decimal
     sources: tuple[Source, ...]
-    verdict_of: "Trace | None" = None
+    made_of: "tuple[Trace, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def trace_every_figure(published: Path) -> Iterable[Trace]:
 
 _FIGURES = """
     SELECT fact.*, indicator.indicator_name, indicator.indicator_name_en, indicator.numerator_wording,
-           indicator.denominator_wording, indicator.factor, caliber.caliber_name, area.area_name,
+           indicator.denominator_wording, indicator.factor, indicator.shape, caliber.caliber_name, area.area_name,
            area.area_name_en, area.area_level, period.period_label
     FROM marts.fct_indicator AS fact
     JOIN marts.dim_indicator AS indicator USING (indicator_code)
@@ -141,11 +144,12 @@ _FILE_OF = ("role", "county_code", "part_period", "return_code", "submission_id"
 
 @dataclass(frozen=True)
 class _Below:
-    """Covered counties; their figures by part of the period; the indicator they are judged by, or their files."""
+    """Covered counties; their figures by part of the period; the figures they are made of (role, indicator, period), or their
+    files."""
 
     counties: list[dict[str, Any]]
     parts: dict[str, list[dict[str, Any]]]
-    judged_by: str | None
+    made_of: list[tuple[str, str, str]]
     sources: dict[tuple[str, str, str], list[Source]]
 
 
@@ -187,7 +191,9 @@ class _Reader:
             for role, total in totals.items()
         )
         for term in terms:
-            _prove(figure, term.role, term.total, (county.total for county in term.counties))
+            # The city's sides of a change are rolled up over the same counties and subtracted, they are no sums.
+            if figure["shape"] not in _OF_VALUES:
+                _prove(figure, term.role, term.total, (county.total for county in term.counties))
         _prove_value(figure)
         return Trace(self.release_id, figure, terms)
 
@@ -199,18 +205,22 @@ class _Reader:
             counties = self._figures_of_counties(key, kept[-1], is_covered=self.is_every or figure["coverage_n"] > 0)
             codes = [county["area_code"] for county in counties]
             lineage = self._rows(
-                """SELECT DISTINCT part_period, role, term FROM marts.mart_lineage_term
+                """SELECT DISTINCT part_period, role, term, source_period FROM marts.mart_lineage_term
                    WHERE indicator_code = $1 AND caliber_id = $2 AND period = $3 ORDER BY ALL""",
                 key,
             )
-            judged_by = {row["term"] for row in lineage if row["term"].startswith(_OF_INDICATOR)}
-            while len(self.kept) > 1:  # an indicator and the one that it judges by
+            made_of = [
+                (row["role"], row["term"].removeprefix(_OF_INDICATOR), row["source_period"])
+                for row in lineage
+                if row["term"].startswith(_OF_INDICATOR)
+            ]
+            while len(self.kept) > 20:  # an indicator, and those that it is made of
                 self.kept.pop(next(iter(self.kept)))
             self.kept[kept] = _Below(
                 counties,
                 self._figures_of_parts(key, counties, sorted({row["part_period"] for row in lineage})),
-                next(iter(judged_by)).removeprefix(_OF_INDICATOR) if judged_by else None,
-                {} if judged_by else self._sources(key, codes),
+                made_of,
+                {} if made_of else self._sources(key, codes),
             )
         return self.kept[kept]
 
@@ -265,6 +275,7 @@ class _Reader:
             """SELECT term.role, term.part_period, term.sign, cell.* FROM marts.mart_lineage_term AS term
                JOIN marts.mart_lineage_cell AS cell ON term.term = cell.term AND term.source_period = cell.period
                WHERE indicator_code = $1 AND caliber_id = $2 AND term.period = $3 AND list_contains($4, cell.county_code)
+                 AND (term.county_code IS NULL OR term.county_code = cell.county_code)
                ORDER BY cell.return_code, cell.submission_id, cell.sheet, cell.source_row, cell.cell, term.sign DESC""",
             [*key, counties],
         ):
@@ -287,8 +298,8 @@ class _Reader:
     def _county_term(self, role: str, county: dict[str, Any], below: "_Below") -> CountyTerm:
         parts = []
         for figure in below.parts[county["area_code"]]:
-            if below.judged_by:
-                parts.append(self._judged_part(role, figure, below.judged_by))
+            if below.made_of:
+                parts.append(self._part_of_figures(role, figure, below.made_of))
             else:
                 sources = tuple(below.sources.get((role, county["area_code"], figure["period"]), ()))
                 parts.append(Part(figure["period"], _sum(source.total for source in sources), sources))
@@ -296,11 +307,29 @@ class _Reader:
         _prove(county, role, county[f"{role}_sum"], (part.total for part in parts))
         return CountyTerm(county["area_code"], county["area_name"], county[f"{role}_sum"], tuple(parts))
 
-    def _judged_part(self, role: str, figure: dict[str, Any], indicator: str) -> Part:
-        """A county counts in the denominator when it was judged, in the numerator when it met its standard."""
-        judged = self.trace(indicator, figure["area_code"], figure["period"], figure["caliber_id"])
-        met = judged.figure["is_standard_met"]
-        return Part(figure["period"], Decimal(met is not None if role == "denominator" else met is True), (), judged)
+    def _part_of_figures(self, role: str, figure: dict[str, Any], made_of: list[tuple[str, str, str]]) -> Part:
+        """What figures of the county come to in a role: judged and met (a county that fails one is judged, whatever is missing beside
+        it), subtracted, or averaged (weights are not published, so the sum is as stated)."""
+        traces = tuple(
+            self._of_county(code, figure, period) for of_role, code, period in made_of if of_role == role
+        )
+        stated = figure[f"{role}_sum"]
+        if figure["shape"] == "change":
+            total = _sum(one.figure["value"] for one in traces if one.figure["value"] is not None)
+        elif figure["shape"] == "mean_of":
+            total = stated or Decimal(0)
+        else:
+            verdicts = [one.figure["is_standard_met"] for one in traces]
+            is_judged = False in verdicts or None not in verdicts
+            total = Decimal(is_judged if role == "denominator" else all(verdicts))
+        return Part(figure["period"], total, (), traces)
+
+    def _of_county(self, indicator: str, figure: dict[str, Any], period: str) -> Trace:
+        """The figure of the same county that another is made of: by the same caliber, or by the default one of its own kind."""
+        try:
+            return self.trace(indicator, figure["area_code"], period, figure["caliber_id"])
+        except NoSuchFigure:
+            return self.trace(indicator, figure["area_code"], period, None)
 
 
 def _cell(row: dict[str, Any]) -> Cell:
@@ -324,10 +353,17 @@ def _prove(figure: dict[str, Any], role: str, stated: Decimal | None, below: Ite
 
 
 def _prove_value(figure: dict[str, Any]) -> None:
-    """The value follows from its four sums, half up to four decimals, in whole numbers."""
-    if figure["value"] is None:
+    """The value follows from its four sums, half up to four decimals, in whole numbers; a change from its two sides."""
+    if figure["value"] is None or figure["shape"] in ("dispersion", "quantile"):
         return
     numerator, base, denominator, other_base = (figure[f"{role}_sum"] for role in ROLES)
-    value = quotient(numerator, base, denominator, other_base, factor=figure["factor"])
+    if figure["shape"] == "change":
+        value = numerator - denominator
+        if value != figure["value"]:
+            value = quotient(denominator - numerator, None, denominator, None, factor=100)
+    elif figure["shape"] == "count":
+        value = quotient(numerator, None, Decimal(1), None, factor=figure["factor"])
+    else:
+        value = quotient(numerator, base, denominator, other_base, factor=figure["factor"])
     if value != figure["value"]:
         raise TraceMismatch(f"{figure['indicator_code']}: {figure['formula']} gives {value}")

@@ -43,7 +43,7 @@ def test_every_given_figure_of_the_sample_adds_up_from_its_cells(home_of: str, r
             sum(county.total for county in term.counties) for term in one.terms
         ]
         parts = [part for term in one.terms for county in term.counties for part in county.parts]
-        assert any(part.verdict_of or part.sources for part in parts), one.figure
+        assert any(part.made_of or part.sources for part in parts), one.figure
     assert traced_n == given_n > 2000
 
 
@@ -107,7 +107,7 @@ def test_counties_that_comply_go_down_to_the_ratio_each_was_judged_by(published:
     assert len(denominator.counties) == 14
     failing = [county for county in numerator.counties if county.total == 0]
     assert len(failing) == 14 - numerator.total > 0
-    judged = denominator.counties[0].parts[0].verdict_of
+    judged = denominator.counties[0].parts[0].made_of[0]
     assert judged is not None
     assert judged.figure["indicator_code"] == "teacher_pay_ratio"
     assert cells_of(judged)

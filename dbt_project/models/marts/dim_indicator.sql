@@ -12,6 +12,7 @@ select
     indicator.indicator_code,
     indicator.indicator_name,
     indicator.indicator_name_en,
+    indicator.shape,
     indicator.unit,
     indicator.factor,
     indicator.numerator_wording,

@@ -2,20 +2,19 @@
 -- the figures that it is made of.
 with of_terms as (
     select distinct
-        role_term.indicator_code,
-        role_term.caliber_id,
-        part.period,
-        role_term.county_code,
-        role_term.source_return as return_code,
-        role_term.source_period
-    from {{ ref('int_role_term') }} as role_term
-    inner join {{ ref('int_part_0') }} as part
+        role_source.indicator_code,
+        role_source.caliber_id,
+        expected.period,
+        role_source.county_code,
+        role_source.source_return as return_code,
+        role_source.source_period
+    from {{ ref('int_role_source') }} as role_source
+    inner join {{ ref('int_expected_figure') }} as expected
         on
-            role_term.indicator_code = part.indicator_code
-            and role_term.caliber_id = part.caliber_id
-            and role_term.county_code = part.county_code
-            and role_term.part_period = part.part_period
-    where role_term.role != 'exists'
+            role_source.indicator_code = expected.indicator_code
+            and role_source.caliber_id = expected.caliber_id
+            and role_source.county_code = expected.county_code
+            and role_source.part_period = expected.part_period
 ),
 
 made_of as (

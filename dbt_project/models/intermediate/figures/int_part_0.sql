@@ -110,16 +110,101 @@ part as (
         on summed.kind_return = due.return_code and due.rule = 'due'
 ),
 
+-- Units that pass ÷ units that are judged; a county of which a unit is not known has neither.
+unit_part as (
+    select
+        expected.indicator_code,
+        expected.caliber_id,
+        expected.county_code,
+        expected.part_period,
+        coalesce(judged.is_known, false) as has_terms,
+        cast(judged.met_n as {{ sum_type() }}) as numerator,
+        cast(null as {{ sum_type() }}) as numerator_base,
+        cast(judged.judged_n as {{ sum_type() }}) as denominator,
+        cast(null as {{ sum_type() }}) as denominator_base,
+        coalesce(judged.judged_n = 0, false) as is_nothing,
+        false as is_lacking_kind,
+        source.submission_id as first_submission_id,
+        source.submission_id as second_submission_id,
+        1 as returns_n,
+        source.known_at,
+        source.is_settled,
+        source.is_revised,
+        cast(null as date) as vintage_from,
+        cast(null as date) as vintage_to,
+        cast(null as string) as source_words,
+        expected.period,
+        expected.calendar_year,
+        expected.county_name,
+        expected.city_code,
+        expected.sort_order,
+        expected.reference_on,
+        expected.is_period_spanned,
+        expected.is_period_spanned_by_all,
+        '' as lacking,
+        '' as absent_words
+    from {{ ref('int_expected_figure') }} as expected
+    left join (
+        select
+            indicator_code,
+            caliber_id,
+            county_code,
+            part_period,
+            bool_and(is_known or is_excluded) as is_known,
+            count(*) filter (where is_met) as met_n,
+            count(*) filter (where is_met is not null) as judged_n
+        from {{ ref('int_unit_verdict') }}
+        group by indicator_code, caliber_id, county_code, part_period
+    ) as judged
+        on
+            expected.indicator_code = judged.indicator_code
+            and expected.caliber_id = judged.caliber_id
+            and expected.county_code = judged.county_code
+            and expected.part_period = judged.part_period
+    left join (
+        select
+            indicator_code,
+            caliber_id,
+            county_code,
+            part_period,
+            max(submission_id) as submission_id,
+            max(received_at) as known_at,
+            bool_and(is_settled) as is_settled,
+            bool_or(is_revised) as is_revised
+        from {{ ref('int_role_source') }}
+        group by indicator_code, caliber_id, county_code, part_period
+    ) as source
+        on
+            expected.indicator_code = source.indicator_code
+            and expected.caliber_id = source.caliber_id
+            and expected.county_code = source.county_code
+            and expected.part_period = source.part_period
+    where expected.shape = 'share_of_units' and not expected.is_year
+),
+
+{% set columns = [
+    'indicator_code', 'caliber_id', 'county_code', 'part_period', 'has_terms', 'numerator', 'numerator_base', 'denominator',
+    'denominator_base', 'is_nothing', 'is_lacking_kind', 'first_submission_id', 'second_submission_id', 'returns_n',
+    'known_at', 'is_settled', 'is_revised', 'vintage_from', 'vintage_to', 'source_words', 'calendar_year', 'county_name',
+    'city_code', 'sort_order', 'reference_on', 'lacking', 'absent_words',
+] | join(', ') %}
 part_of_period as (
     select
-        *,
+        {{ columns }},
         part_period as period,
         true as is_period_spanned,
         true as is_period_spanned_by_all
     from part
     union all
     select
-        *,
+        {{ columns }},
+        period,
+        is_period_spanned,
+        is_period_spanned_by_all
+    from unit_part
+    union all
+    select
+        {{ columns }},
         calendar_year as period,
         is_year_spanned as is_period_spanned,
         is_year_spanned_by_all as is_period_spanned_by_all

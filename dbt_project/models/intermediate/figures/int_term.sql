@@ -64,6 +64,23 @@ asked as (
     from {{ source('declared', 'return_rule') }}
     where rule = 'due'
     union all
+    -- Of which kind is a unit, where a standard is set for units of a kind?
+    select distinct
+        '' as term,
+        indicator.anchor_return as return_code,
+        'rows' as kind,
+        '*' as column_name,
+        null as times_column,
+        '*' as shown_column,
+        null as period_relation,
+        null as measure_dimension,
+        null as measure_member,
+        standards.unit_dimension as signature,
+        true as is_by_unit
+    from {{ source('policy', 'standards') }} as standards
+    inner join {{ source('declared', 'indicator') }} as indicator on standards.indicator_code = indicator.indicator_code
+    where standards.level = 'unit' and coalesce(standards.unit_dimension, '') != ''
+    union all
     -- Which values of a column that must be the same in two periods are there?
     select distinct
         '' as term,
