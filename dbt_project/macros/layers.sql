@@ -37,6 +37,15 @@ held as (
         figure.county_lacking,
         coalesce(figure.is_settled, false) as is_settled,
         coalesce(figure.is_revised, false) as is_revised,
+        coalesce(indicator.at_least, wanted.wanted_n) as needed,
+        coalesce(
+            not figure.is_standard_met
+            and case
+                when figure.comparison = '>=' then figure.exact_value < figure.standard * indicator.others_share
+                when indicator.others_share is not null then true
+            end,
+            false
+        ) as is_far_off,
         figure.status is null
         or figure.status = 'withheld'
         or (made_of.shape = 'share_of_areas' and figure.standard is null) as is_missing
@@ -47,6 +56,15 @@ held as (
             and made_of.of_caliber_id = figure.caliber_id
             and made_of.of_period = figure.period
             and made_of.county_code = figure.area_code
+    inner join {{ source('declared', 'indicator') }} as indicator on made_of.indicator_code = indicator.indicator_code
+    left join (
+        select
+            indicator_code,
+            count(*) as wanted_n
+        from {{ source('declared', 'indicator_of') }}
+        where relation = 'meets'
+        group by indicator_code
+    ) as wanted on made_of.indicator_code = wanted.indicator_code
 ),
 
 combined as (
@@ -56,9 +74,12 @@ combined as (
         caliber_id,
         county_code,
         period,
-        bool_or(not coalesce(is_standard_met, true)) filter (where relation != 'among') as has_failed,
-        bool_or(is_missing) filter (where relation != 'among') as has_missing,
-        bool_or(is_standard_met is null) filter (where relation != 'among') as has_unjudged,
+        -- Failed: those met, missing or not judged cannot be enough any more, or another is too far off its standard.
+        count(*) filter (where relation != 'among' and coalesce(is_standard_met, true))
+        < max(needed) or coalesce(bool_or(is_far_off) filter (where relation != 'among'), false) as has_failed,
+        count(*) filter (where relation != 'among' and is_standard_met) < max(needed) as has_too_few,
+        coalesce(bool_or(is_missing) filter (where relation != 'among'), false) as has_missing,
+        coalesce(bool_or(is_standard_met is null) filter (where relation != 'among'), false) as has_unjudged,
         bool_or(value is null) as has_no_value,
         sum(weight * value) as weighed,
         sum(weight) as weight,
@@ -110,7 +131,7 @@ part_of_period as (
             when combined.shape = 'mean_of' then not combined.has_no_value
             when combined.is_among_missing then false
             when coalesce(combined.is_not_among, false) then true
-            else combined.has_failed or not combined.has_missing
+            else combined.has_failed or not combined.has_too_few or not combined.has_missing
         end as has_terms,
         coalesce(combined.is_not_among, false) as is_nothing,
         false as is_lacking_kind,
@@ -118,9 +139,9 @@ part_of_period as (
             case
                 when combined.shape = 'mean_of' then combined.weighed
                 when coalesce(combined.is_not_among, false) or combined.has_failed then 0
+                when not combined.has_too_few then 1
                 when combined.has_missing then null
-                when combined.has_unjudged then 0
-                else 1
+                else 0
             end as {{ sum_type() }}
         ) as numerator,
         cast(null as {{ sum_type() }}) as numerator_base,
@@ -128,10 +149,9 @@ part_of_period as (
             case
                 when combined.shape = 'mean_of' then combined.weight
                 when coalesce(combined.is_not_among, false) then 0
-                when combined.has_failed then 1
+                when combined.has_failed or not combined.has_too_few then 1
                 when combined.has_missing then null
-                when combined.has_unjudged then 0
-                else 1
+                else 0
             end as {{ sum_type() }}
         ) as denominator,
         cast(null as {{ sum_type() }}) as denominator_base,
@@ -204,7 +224,10 @@ select
     county_lacking,
     '' as implausible_areas,
     status,
-    {{ finality('coverage_status', 'is_settled', 'is_revised') }} as finality,
+    case
+        when status not in ('no_base', 'not_comparable')
+            then {{ finality('coverage_status', 'is_settled', 'is_revised') }}
+    end as finality,
     case
         when exact_value is not null
             then

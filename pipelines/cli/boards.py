@@ -45,7 +45,7 @@ def show_municipal(home: Home) -> None:
     """The city's indicators for their newest period, the published figure beside each."""
     rows = query(
         home,
-        """SELECT fact.*, indicator.indicator_name, indicator.indicator_name_en, indicator.factor, indicator.direction,
+        """SELECT fact.*, indicator.indicator_name, indicator.indicator_name_en, indicator.factor, indicator.direction, indicator.shape,
                   period.period_label, published.published_value
            FROM marts.fct_indicator AS fact
            JOIN marts.dim_indicator AS indicator USING (indicator_code)
@@ -75,7 +75,7 @@ def show_municipal(home: Home) -> None:
             say(row["indicator_name"], row["indicator_name_en"]),
             say(row["period_label"], row["period"]),
             f"{figure(_value(row))} {row['unit']}",
-            f"{_side(row, 'numerator')} ÷ {_side(row, 'denominator')}",
+            _sides(row),
             f"{row['coverage_n']}/{row['expected_n']}",
             _words("status", row["status"]) + _sample(row),
             str(row["open_queries_n"] or ""),
@@ -100,11 +100,20 @@ def _tell_samples(rows: list[dict[str, Any]]) -> None:
 
 
 def _value(row: dict[str, Any]) -> Decimal | None:
-    """The figure at the two decimals that a table has room for, rounded once, from its terms."""
+    """The figure at the two decimals that a table has room for, rounded once, from its terms where it is their quotient."""
     if row["value"] is None:
         return None
+    if row["shape"] in ("count", "change", "dispersion", "quantile"):
+        return quotient(row["value"], None, 1, None, places=2)
     terms = (row[f"{side}_sum"] for side in ("numerator", "numerator_base", "denominator", "denominator_base"))
     return quotient(*terms, factor=row["factor"], places=2)
+
+
+def _sides(row: dict[str, Any]) -> str:
+    """What the figure is made of: a quotient, what it has come from and to, or one number."""
+    if row["shape"] == "count":
+        return _side(row, "numerator")
+    return f"{_side(row, 'numerator')} {'−' if row['shape'] == 'change' else '÷'} {_side(row, 'denominator')}"
 
 
 def _side(row: dict[str, Any], side: str) -> str:

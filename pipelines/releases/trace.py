@@ -21,8 +21,10 @@ from pipelines.warehouse.quotient import quotient
 ROLES = ("numerator", "numerator_base", "denominator", "denominator_base")
 #: A term that is another indicator, and has no cells of its own.
 _OF_INDICATOR = "indicator."
-#: Shapes whose sides are other figures' values, not sums over counties.
+#: Shapes whose sides are other figures' values, not sums over counties; and those that go by the units of a county: its cells are the
+#: units' own, and their sum is no side of the figure.
 _OF_VALUES = ("change", "mean_of")
+_OF_UNITS = ("share_of_units", "dispersion", "quantile")
 
 
 class NoSuchFigure(LookupError):
@@ -150,6 +152,7 @@ class _Below:
     counties: list[dict[str, Any]]
     parts: dict[str, list[dict[str, Any]]]
     made_of: list[tuple[str, str, str]]
+    shape: str
     sources: dict[tuple[str, str, str], list[Source]]
 
 
@@ -220,6 +223,7 @@ class _Reader:
                 counties,
                 self._figures_of_parts(key, counties, sorted({row["part_period"] for row in lineage})),
                 made_of,
+                figure["shape"],
                 {} if made_of else self._sources(key, codes),
             )
         return self.kept[kept]
@@ -299,24 +303,26 @@ class _Reader:
         parts = []
         for figure in below.parts[county["area_code"]]:
             if below.made_of:
-                parts.append(self._part_of_figures(role, figure, below.made_of))
+                parts.append(self._part_of_figures(role, figure, below))
             else:
                 sources = tuple(below.sources.get((role, county["area_code"], figure["period"]), ()))
-                parts.append(Part(figure["period"], _sum(source.total for source in sources), sources))
+                is_of_units = below.shape in _OF_UNITS
+                total = figure[f"{role}_sum"] if is_of_units else _sum(source.total for source in sources)
+                parts.append(Part(figure["period"], total, sources))
             _prove(figure, role, figure[f"{role}_sum"], [parts[-1].total])
         _prove(county, role, county[f"{role}_sum"], (part.total for part in parts))
         return CountyTerm(county["area_code"], county["area_name"], county[f"{role}_sum"], tuple(parts))
 
-    def _part_of_figures(self, role: str, figure: dict[str, Any], made_of: list[tuple[str, str, str]]) -> Part:
+    def _part_of_figures(self, role: str, figure: dict[str, Any], below: "_Below") -> Part:
         """What figures of the county come to in a role: judged and met (a county that fails one is judged, whatever is missing beside
         it), subtracted, or averaged (weights are not published, so the sum is as stated)."""
         traces = tuple(
-            self._of_county(code, figure, period) for of_role, code, period in made_of if of_role == role
+            self._of_county(code, figure, period) for of_role, code, period in below.made_of if of_role == role
         )
         stated = figure[f"{role}_sum"]
-        if figure["shape"] == "change":
+        if below.shape == "change":
             total = _sum(one.figure["value"] for one in traces if one.figure["value"] is not None)
-        elif figure["shape"] == "mean_of":
+        elif below.shape == "mean_of":
             total = stated or Decimal(0)
         else:
             verdicts = [one.figure["is_standard_met"] for one in traces]

@@ -16,6 +16,40 @@ with role_term as (
         asked_period
     from {{ ref('int_role_term') }}
     where role not in ('needs', 'exists')
+    union distinct
+    -- Of what is judged unit by unit, the cells of the units.
+    select distinct
+        expected.indicator_code,
+        expected.caliber_id,
+        expected.county_code,
+        expected.part_period,
+        indicator_term.role,
+        indicator_term.term,
+        coalesce(varied.variant, '') as variant,
+        indicator_term.sign,
+        source.asked_period
+    from {{ ref('int_expected_figure') }} as expected
+    inner join {{ source('declared', 'indicator') }} as indicator
+        on expected.indicator_code = indicator.indicator_code and indicator.per is not null
+    inner join {{ source('declared', 'indicator_term') }} as indicator_term
+        on
+            expected.indicator_code = indicator_term.indicator_code
+            and indicator_term.role not in ('needs', 'exists')
+    inner join {{ source('declared', 'term') }} as term on indicator_term.term = term.term
+    inner join {{ ref('int_source') }} as source
+        on
+            expected.anchor_return = source.anchor_return
+            and expected.part_period = source.part_period
+            and expected.county_code = source.county_code
+            and term.return_code = source.return_code
+            and coalesce(term.period_relation, '') = source.period_relation
+    left join {{ ref('int_term_variant') }} as varied
+        on
+            term.term = varied.term
+            and expected.anchor_return = varied.anchor_return
+            and expected.county_code = varied.county_code
+            and expected.part_period = varied.part_period
+    where not expected.is_year
 ),
 
 variety as (
@@ -52,7 +86,7 @@ of_terms as (
             county_code,
             part_period,
             period
-        from {{ ref('int_part_0') }}
+        from {{ ref('int_expected_figure') }}
     ) as part
         on
             role_term.indicator_code = part.indicator_code

@@ -262,6 +262,8 @@ compared as (
             'rolled_up.is_undefined'
         ) }} as coverage_status,
         case
+            -- A mean of coefficients is a county's; of the city there is none.
+            when rolled_up.is_city and indicators.shape = 'mean_of' then 'not_comparable'
             when rolled_up.is_city then 'as_reported'
             when county.county_code is null then 'no_successor'
             when rolled_up.is_share_unknown then 'not_comparable'
@@ -332,7 +334,7 @@ select
     computed.period,
     computed.area_code,
     computed.comparability,
-    computed.comparability not in ('as_reported', 'no_successor') as is_recast,
+    not computed.is_city and computed.comparability not in ('as_reported', 'no_successor') as is_recast,
     case when computed.is_city then '' else computed.made_of end as made_of,
     computed.value,
     fact.value as reported_value,
