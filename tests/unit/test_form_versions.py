@@ -27,8 +27,8 @@ def second_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     text = text.replace("version: 1", "version: 2")
     text = "\n".join(line for line in text.splitlines() if not line.strip().startswith(("- {name: source,", "source:")))
     text = text.replace(
-        "# 指标解释",
-        "  - {name: migrants, label: 其中随迁, type: count, unit: 人, required: true, missing: [not_reported]}\n# 指标解释",
+        "# What indicators",
+        "  - {name: migrants, label: 其中随迁, type: count, unit: 人, required: true, missing: [not_reported]}\n# What indicators",
     )
     (returns / "population.v2.yaml").write_text(text)
     with (expectations / "population.yaml").open("a") as stream:
