@@ -74,11 +74,11 @@ answer as (
             source_row,
             '{{ column_name }}' as component,
             {{ loop.index }} as ordinal,
-            {{ included_in(json_text('missing_codes', '$.' ~ column_name)) }} as holder
+            {{ included_in(json_text('missing_codes', "'$." ~ column_name ~ "'")) }} as holder
         from pay
         where
             contains(missing_codes, 'included_elsewhere')
-            and {{ code_alone(json_text('missing_codes', '$.' ~ column_name)) }} = 'included_elsewhere'
+            and {{ code_alone(json_text('missing_codes', "'$." ~ column_name ~ "'")) }} = 'included_elsewhere'
         {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
