@@ -26,7 +26,9 @@ from pipelines.screening import screen as screening_module
 from pipelines.screening.screen import screen
 from pipelines.screening.settings import ScreenSettings
 from pipelines.templates.template import template_workbook
+from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import landing_schema, open_build_database
+from pipelines.warehouse.landed_policy import land_policy
 from pipelines.warehouse.landing import land_batch, screen_batch
 from tests.homes import small_home
 
@@ -53,6 +55,15 @@ JUNK = [
     "0.125",
     "-3",
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def checks_as_shipped():
+    """The models of rules across filings, compiled once: what they ask of any return follows from no definition."""
+    models = dbt.compiled_checks()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbt, "compiled_checks", lambda _home=None: models)
+        yield
 
 
 @st.composite
@@ -198,7 +209,8 @@ def filled(defined: ReturnDefinition, period: str, rows: list[dict[str, Any]], n
 def landed(
     folder: Path, definitions: list[ReturnDefinition], files: dict[str, bytes]
 ) -> tuple[Any, dict[str, list[tuple]]]:
-    """Files by name, all taken in as one batch and landed with the rules across filings: the batch and the rows by return."""
+    """Files by name, all taken in as one batch and landed with the rules across filings, for which the shipped returns are declared
+    `beside`: the batch and the rows by return."""
     calendar = {one.return_code: (PERIODS[one.period_types[0]],) * 2 + ("end", 30) for one in definitions}
     home = small_home(folder / "home", [("140902", "忻府区", "Xinfu")], calendar)
     store = RawStore(home.raw)
@@ -211,6 +223,7 @@ def landed(
     config = ScreenSettings(COUNTIES, periods)
     with home.writing(), open_build_database(home) as connection:
         batch = screen_batch(home, store, entries, config, None)
+        land_policy(connection, home)
         context = land_batch(connection, home, entries, batch, [], lambda _: connection.commit())
         assert context.faults == {}
         rows = {
@@ -239,7 +252,7 @@ def test_a_truthful_file_of_any_plain_definition_is_accepted_and_lands_as_it_is(
 def _crashes_nothing(data: st.DataObject) -> None:
     """From the definition to landed rows, whatever stands in the cells; every file gets its verdict."""
     drawn = [data.draw(definitions(number)) for number in range(4)]
-    with tempfile.TemporaryDirectory() as name, declared(Path(name) / "rules", drawn) as found:
+    with tempfile.TemporaryDirectory() as name, declared(Path(name) / "rules", drawn, beside=True) as found:
         files: dict[str, bytes] = {}
         for defined in found:
             period = PERIODS[defined.period_types[0]]
@@ -270,7 +283,7 @@ def _crashes_nothing(data: st.DataObject) -> None:
 
 def _lands_as_it_is(data: st.DataObject) -> None:
     drawn = [data.draw(definitions(number, plain=True)) for number in range(4)]
-    with tempfile.TemporaryDirectory() as name, declared(Path(name) / "rules", drawn) as found:
+    with tempfile.TemporaryDirectory() as name, declared(Path(name) / "rules", drawn, beside=True) as found:
         files, sent = {}, {}
         for defined in found:
             # As many rows as the key can tell apart; where the form prints its rows, all of them are its own.
@@ -437,7 +450,7 @@ def test_a_template_of_every_type_filled_is_landed_as_it_was_filled(tmp_path: Pa
         {"school_code": "1001", "area": 1200.25, "gain": -0.0125, "share": 96.25, "leased": "是", "remark": "借用，年底归还。"},
         {"school_code": "1002", "parent_code": "1001", "area": 80, "gain": 0, "share": "不适用", "leased": "否"},
     ]  # fmt: skip
-    with declared(tmp_path / "rules", [defined]) as (found,):
+    with declared(tmp_path / "rules", [defined], beside=True) as (found,):
         content = filled(found, "2024-2025S1", rows)
         sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
         kinds = {one.type for one in sheet.data_validations.dataValidation}
@@ -476,7 +489,7 @@ def test_a_product_is_rounded_as_a_clerk_rounds(tmp_path: Path):
     ]
     rule = {"rule": "XB57-1c-product", "check": "equals_product", "column": "due_yuan", "of": ["heads", "rate_yuan"]}
     rows = [{"school_code": "1", "heads": 7.5, "rate_yuan": 33.33, "due_yuan": due} for due in (249.98,)]
-    with declared(tmp_path / "rules", [{**PLAIN, "columns": columns, "rules": [rule]}]) as (defined,):
+    with declared(tmp_path / "rules", [{**PLAIN, "columns": columns, "rules": [rule]}], beside=True) as (defined,):
         screening, _ = landed(tmp_path, [defined], {"a.xlsx": filled(defined, "2024-2025", rows)})
         assert [finding.message for finding in screening.findings if finding.outcome == "error"] == []
 
