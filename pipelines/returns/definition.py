@@ -146,6 +146,8 @@ class Column(_Frozen):
     codes: tuple[str, ...] = ()
     code_labels: dict[str, str] = {}  # what a code that is no word stands for
     label_by: dict[str, dict[str, str]] = {}  # code column → its code → what this column is called in such a row
+    #: code column → its codes: only rows that hold one of them in each are asked for the column; others leave it blank or say 不适用.
+    applies_when: dict[str, tuple[str, ...]] = {}
     missing: tuple[MissingCode, ...] = ()
     pattern: str | None = None
     pattern_hint: str | None = None
@@ -230,7 +232,10 @@ class Column(_Frozen):
         if written.get("type") == "flag":
             return {"codes": FLAGS, **written}
         if written.get("type") == "percent":
-            return {"unit": "%", "max": 100, "additive": False, **written}
+            written = {"unit": "%", "max": 100, "additive": False, **written}
+        said = written.get("missing", ())
+        if written.get("applies_when") and isinstance(said, list | tuple) and "not_applicable" not in said:
+            written = {**written, "missing": ["not_applicable", *said]}
         return written
 
 
@@ -287,6 +292,14 @@ class ReturnDefinition(_Frozen):
     def label_owner(self) -> dict[str, str]:
         """Normalised label → column name, over labels and aliases."""
         return {label: column.name for column in self.columns for label in column.labels}
+
+    def applies_in(self, name: str) -> str:
+        """Which rows are asked for a column, in words: “身份”为教研员; nothing where all are."""
+        rows = []
+        for by, codes in self.column(name).applies_when.items():
+            labels = self.column(by).code_labels
+            rows.append(f"“{self.column(by).label}”为{'、'.join(labels.get(code, code) for code in codes)}")
+        return "、".join(rows)
 
     def may_hold(self, name: str) -> tuple[str, ...]:
         """The columns that can hold the figure of a cell answered 并入: numbers of the same group, kind and unit."""
@@ -355,6 +368,10 @@ class ReturnVersions:
     def key(self) -> tuple[str, ...]:
         """The columns of the key of any version."""
         return tuple(dict.fromkeys(name for defined in reversed(self.versions) for name in defined.key))
+
+    def newest_with(self, name: str) -> ReturnDefinition:
+        """The newest version that has a column."""
+        return next(defined for defined in reversed(self.versions) if name in defined.names)
 
     def lacking(self, name: str) -> tuple[int, ...]:
         """The versions that have no such column: their rows hold null, which says nothing of the county."""

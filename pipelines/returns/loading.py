@@ -4,7 +4,7 @@ Belongs here: what a definition may not say, of one column, of one form, and of 
 `definition`. A file without mistakes is read the fast way; only one with a mistake is read again with its lines.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -234,6 +234,8 @@ def _of_form(defined: ReturnDefinition) -> Iterator[_Mistake]:
     used += [(("explanations", name), name) for name in defined.explanations]
     for place, column in enumerate(defined.columns):
         used += [(("columns", place, "label_by", name), name) for name in column.label_by]
+        used += [(("columns", place, "applies_when", name), name) for name in column.applies_when]
+        yield from _of_its_codes(defined, place, column, first)
     for at, name in used:
         if name not in first:
             yield _Mistake(at, f"没有“{name}”这一列", did_you_mean(name, first))
@@ -241,6 +243,26 @@ def _of_form(defined: ReturnDefinition) -> Iterator[_Mistake]:
         asked := [name for name in defined.key if name in first and not defined.column(name).required]
     ):
         yield _Mistake(("key",), f"台账靠主键认出同一行，{listed(asked)} 却可以空着", "主键各列写 required: true")
+
+
+def _of_its_codes(defined: ReturnDefinition, place: int, column: Column, known: Collection[str]) -> Iterator[_Mistake]:
+    """What a column says of rows of some codes: of columns that have such codes and are filled in every row."""
+    said = [("label_by", by, tuple(labels)) for by, labels in column.label_by.items()]
+    said += [("applies_when", by, codes) for by, codes in column.applies_when.items()]
+    for key, by, codes in said:
+        if by not in known:
+            continue  # which is told of every key that names a column
+        at, other = ("columns", place, key, by), defined.column(by)
+        if not other.is_coded:
+            yield _Mistake(at, f"{by} 的类型是 {other.type}，没有可选项", "写一个代码列或是否列")
+        elif unknown := [code for code in codes if code not in other.codes]:
+            yield _Mistake(at, f"{by} 的可选项里没有{listed(f'“{one}”' for one in unknown)}", did_you_mean(unknown[0], other.codes))  # fmt: skip
+        elif not codes:
+            yield _Mistake(at, f"没有写 {by} 是哪些可选项", f"写成 {by}: [{other.codes[0]}]")
+        elif key == "applies_when" and (not other.required or other.missing or other.applies_when):
+            yield _Mistake(at, f"{by} 自己可以空着或填别的，认不出哪些行要填 {column.name}", f"{by} 写 required: true，不写 missing 和 applies_when")  # fmt: skip
+    if column.applies_when and column.name in (*defined.key, defined.row_label):
+        yield _Mistake(("columns", place, "applies_when"), f"{column.name} 是主键或行标签，每一行都要填", "删去 applies_when")  # fmt: skip
 
 
 # --- all of them ---------------------------------------------------------------------------------------------------------

@@ -83,6 +83,11 @@ def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, 
                 "missing": draw(st.lists(st.sampled_from(sorted(MISSING_LABELS)), unique=True)),
                 **({"unit": unit} if unit else {}),
                 **({"codes": draw(st.lists(st.sampled_from(CODES), min_size=1, unique=True))} if kind == "code" else {}),
+                **(
+                    {"applies_when": {"c0": columns[0]["codes"][:1]}}
+                    if place > 1 and columns[0]["type"] == "code" and columns[0]["required"] and not columns[0]["missing"] and draw(st.booleans())
+                    else {}
+                ),
                 **({"group": draw(st.sampled_from(["组", "另一组"]))} if draw(st.booleans()) else {}),
                 **({"signed": True} if kind in ("money", "decimal") and draw(st.booleans()) else {}),
                 **({"places": draw(st.integers(0, 4))} if kind == "decimal" else {}),
@@ -357,6 +362,13 @@ def changed(column: str | None = None, **values: Any) -> dict[str, Any]:
         (changed("school_code", type="ref", ref="staffing.code"), "没有“code”这一列"),
         (changed("school_code", type="ref", ref="staffing.staff"), "不在它那张表的主键里"),
         (changed("school_code", pattern=12), "pattern 应是文字"),
+        (changed("staff", applies_when={"kin": ["甲"]}), "没有“kin”这一列"),
+        (changed("staff", applies_when={"kind": ["丙"]}), "没有“丙”"),
+        (changed("staff", applies_when={"kind": []}), "没有写 kind 是哪些可选项"),
+        (changed("staff", applies_when={"school_code": ["1"]}), "没有可选项"),
+        (changed("kind", applies_when={"kind": ["甲"]}), "认不出哪些行要填"),
+        (changed("school_code", applies_when={"kind": ["甲"]}), "每一行都要填"),
+        (changed("staff", label_by={"kind": {"丙": "人数"}}), "没有“丙”"),
         (changed(kind="legder"), "可填：table、ledger"),
         (changed(period_type=["month"]), "不认识的配置项“period_type”.*period_types"),
         (changed(kind="ledger", key=["school_code", "staff"], columns=[{**one, "required": one["name"] == "school_code"} for one in PLAIN["columns"]]), "台账"),
@@ -463,6 +475,37 @@ def test_a_template_of_every_type_filled_is_landed_as_it_was_filled(tmp_path: Pa
     assert values == [
         ("1001", None, Decimal("1200.25"), Decimal("-0.0125"), Decimal("96.25"), "是", "借用，年底归还。", "{}"),
         ("1002", "1001", Decimal("80.00"), Decimal("0.0000"), None, "否", None, '{"share":"not_applicable"}'),
+    ]
+
+
+def test_a_column_of_some_rows_is_asked_of_them_and_of_no_others(tmp_path: Path):
+    staff = {**PLAIN["columns"][1], "applies_when": {"kind": ["甲"]}, "missing": ["not_reported"]}
+    defined = {**PLAIN, "columns": [PLAIN["columns"][0], PLAIN["columns"][2], staff]}
+    rows = [{"school_code": "1001", "kind": "甲", "staff": 5}, {"school_code": "1002", "kind": "乙"}]
+    with declared(tmp_path / "rules", [defined], beside=True) as (found,):
+        content = filled(found, "2024-2025", rows)
+        sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+        colours = [rule.formula[0] for rules in sheet.conditional_formatting for rule in rules.rules if rule.formula]
+        assert any("NOT(AND(OR($B" in formula and '<>"不适用"' in formula for formula in colours)
+        screening, landed_rows = landed(tmp_path, [found], {"a.xlsx": content})
+        assert [finding.message for finding in screening.findings if finding.outcome == "error"] == []
+        assert [row[6:] for row in sorted(landed_rows["staffing"], key=lambda row: row[6])] == [
+            ("1001", "甲", 5, "{}"), ("1002", "乙", None, '{"staff":"not_applicable"}'),
+        ]  # fmt: skip
+        wrong = [
+            {**rows[0], "staff": None},
+            {**rows[1], "staff": 3},
+            {**rows[0], "school_code": "1003", "staff": "不适用"},
+        ]
+        path = tmp_path / "wrong"
+        path.write_bytes(filled(found, "2024-2025", wrong))
+        told = screen([Submission("wrong", path, "报表.xlsx")], ScreenSettings(COUNTIES)).findings
+    assert [(finding.message, finding.remedy) for finding in told if finding.outcome == "error"] == [
+        (
+            f"“在编教职工数”{said}。",
+            "“类别”为甲的，请填写不小于 0 的整数（人）；没有数据时填“缺报”；其余各行空着，或填“不适用”。",
+        )
+        for said in ("是空白", "填的是“3”，在这一行不用填", "填的是“不适用”，在这一行要填，不能填“不适用”")
     ]
 
 
