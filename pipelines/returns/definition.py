@@ -158,11 +158,17 @@ class Column(_Frozen):
     ref: str | None = Field(
         default=None, pattern=r"^[a-z][a-z_]*\.[a-z][a-z0-9_]*$"
     )  # return.column whose values it names
+    privacy: Literal["sensitive"] | None = None  # counts under `exports.public.SENSITIVE_THRESHOLD` stay inside
     additive: bool = True  # false for a number that no total row can sum: an age, a standard, a count of months
 
     @property
     def is_number(self) -> bool:
         return self.type in _NUMERIC
+
+    @property
+    def is_sensitive(self) -> bool:
+        """What it says of a person is nobody's business: a disability, poverty, a parent's absence."""
+        return self.privacy == "sensitive"
 
     @property
     def is_coded(self) -> bool:
