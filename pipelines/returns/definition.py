@@ -99,6 +99,7 @@ TAKEN_RETURNS = frozenset(
     ]
 )  # fmt: skip
 _UNIT = re.compile(r"^(?P<label>.+?)\((?:(?:计量|金额)?单位:)?(?P<unit>[^()]{1,20})\)$")
+_MULTIPLE = re.compile(r"^(?:[十百千]?[万亿]|[百千])(?=.)")
 #: Units that a county may write into any header; those that a definition declares are known besides.
 _UNITS = frozenset(
     [
@@ -397,9 +398,12 @@ def split_unit(text: str, units: frozenset[str] = frozenset()) -> tuple[str, str
     of `units` (normalised) stay in the label."""
     label = normalise_label(text)
     match = _UNIT.match(label)
-    if match and (match["unit"] in _UNITS or match["unit"] in units):
-        return match["label"], match["unit"]
-    return label, None
+    if match is None:
+        return label, None
+    unit = match["unit"]
+    # Ten thousand books are books: a multiple of a known unit is one, though it may be the wrong one.
+    known = unit in _UNITS or unit in units or _MULTIPLE.sub("", unit) in units
+    return (match["label"], unit) if known else (label, None)
 
 
 def day_of(period: Period, day: str) -> date:

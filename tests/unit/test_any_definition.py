@@ -509,6 +509,20 @@ def test_a_column_of_some_rows_is_asked_of_them_and_of_no_others(tmp_path: Path)
     ]
 
 
+@pytest.mark.parametrize(("unit", "is_wrong"), [("册", False), ("万册", True), ("千册", True), ("人", True)])
+def test_a_header_in_a_multiple_of_its_unit_is_told_as_such(tmp_path: Path, unit: str, is_wrong: bool):
+    books = {"name": "books", "label": "图书", "type": "decimal", "places": 2, "unit": "册", "required": True}
+    with declared(tmp_path / "rules", [{**PLAIN, "columns": [*PLAIN["columns"], books]}]) as (defined,):
+        book = openpyxl.load_workbook(io.BytesIO(filled(
+            defined, "2024-2025", [{"school_code": "1001", "staff": 5, "kind": "甲", "books": 7}]
+        )))  # fmt: skip
+        header = next(cell for row in book.worksheets[0].iter_rows() for cell in row if str(cell.value).startswith("图书"))
+        header.value = f"图书（{unit}）"
+        book.save(tmp_path / "sent")
+        told = screen([Submission("sent", tmp_path / "sent", "报表.xlsx")], ScreenSettings(COUNTIES)).findings
+    assert [one.rule_id for one in told if one.outcome == "error"] == (["FILE-0-unit-conflict"] if is_wrong else [])
+
+
 def test_two_returns_share_no_form_number(tmp_path: Path):
     other = {**PLAIN, "return": "other", "title": "另一张表"}
     with pytest.raises(DefinitionError, match="XB57"), declared(tmp_path / "rules", [PLAIN, other]):
