@@ -516,7 +516,9 @@ def test_a_header_in_a_multiple_of_its_unit_is_told_as_such(tmp_path: Path, unit
         book = openpyxl.load_workbook(io.BytesIO(filled(
             defined, "2024-2025", [{"school_code": "1001", "staff": 5, "kind": "甲", "books": 7}]
         )))  # fmt: skip
-        header = next(cell for row in book.worksheets[0].iter_rows() for cell in row if str(cell.value).startswith("图书"))
+        header = next(
+            cell for row in book.worksheets[0].iter_rows() for cell in row if str(cell.value).startswith("图书")
+        )
         header.value = f"图书（{unit}）"
         book.save(tmp_path / "sent")
         told = screen([Submission("sent", tmp_path / "sent", "报表.xlsx")], ScreenSettings(COUNTIES)).findings
