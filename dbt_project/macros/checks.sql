@@ -35,7 +35,7 @@
     {%- endif %}
 {%- endmacro %}
 
-{# `parameter`: one row with the tolerances of a return's questions, each as <question>_<name>; null where none is declared. #}
+{# `parameter`: one row with the tolerances of a return's questions, as <question>_<name>; null where there is none. #}
 {% macro check_parameters(return_code, names) -%}
 parameter as (
     select
@@ -80,7 +80,7 @@ parameter as (
         ('last_sheet', 'max(' ~ of ~ 'sheet)'), ('last_row', 'max_by(' ~ of ~ 'source_row, ' ~ place ~ ')'),
     ] -%}
     {%- for name, value in parts %}
-    {%- if adjacent %}
+        {%- if adjacent %}
         case
             when
                 min({{ of }}sheet) = max({{ of }}sheet)
@@ -88,8 +88,8 @@ parameter as (
                 then {{ value }}
         end as {{ name }}{{ ',' if not loop.last }}
     {%- else %}
-        {{ value }} as {{ name }}{{ ',' if not loop.last }}
-    {%- endif %}
+            {{ value }} as {{ name }}{{ ',' if not loop.last }}
+        {%- endif %}
     {%- endfor %}
 {%- endmacro %}
 
@@ -127,7 +127,7 @@ parameter as (
     case when {{ value }} < {{ low }} then {{ low }} else {{ high }} end
 {%- endmacro %}
 
-{# `unit_in_doubt`: filings of a return of which a column seems to stand in another unit; what else is asked of it waits. #}
+{# `unit_in_doubt`: filings of a return of which a column seems to stand in another unit; other questions of it wait. #}
 {% macro units_in_doubt(return_code) -%}
 unit_in_doubt as (
     select distinct

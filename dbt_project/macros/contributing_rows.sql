@@ -213,7 +213,7 @@ tier as (
 )
 {%- endmacro %}
 
-{# Whether the standards of a row's programme and tier (of a total row: of its programme), or the rural caliber, are samples. #}
+{# Whether the standards of a row's programme and tier (in totals: programme), or the rural caliber, are samples. #}
 {% macro subsidy_policy_is_sample(row) -%}
     exists (
         select 1

@@ -70,28 +70,29 @@ summand as (
         stage,
         school_code,
         school_name,
-        {%- for grade in range(1, 7) %}
+    {%- for grade in range(1, 7) %}
         {{ counted('grade_' ~ grade) }} as grade_{{ grade }}{{ ',' if not loop.last }}
-        {%- endfor %}
+    
+    {%- endfor %}
     from pupil
 ),
 
 in_grade as (
     {%- for grade in range(1, 7) %}
-    select
-        county_code,
-        period,
-        before_period,
-        submission_id,
-        sheet,
-        source_row,
-        stage,
-        school_code,
-        school_name,
-        {{ grade }} as grade,
-        grade_{{ grade }} as pupils
-    from summand
-    {{ 'union all' if not loop.last }}
+        select
+            county_code,
+            period,
+            before_period,
+            submission_id,
+            sheet,
+            source_row,
+            stage,
+            school_code,
+            school_name,
+            {{ grade }} as grade,
+            grade_{{ grade }} as pupils
+        from summand
+                {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
@@ -291,7 +292,8 @@ graduates as (
         graduated.*,
         leaving.pupils as leaving,
         graduated.graduates > leaving.pupils + parameter.graduates_persons
-        or graduated.graduates < leaving.pupils * (1 - parameter.graduates_share) - parameter.graduates_persons as is_far
+        or graduated.graduates
+        < leaving.pupils * (1 - parameter.graduates_share) - parameter.graduates_persons as is_far
     from graduated
     cross join parameter
     inner join leaving

@@ -130,17 +130,17 @@ gross_term as (
 gross as (
     select
         gross_term.*,
-        {{ rounded_quotient('numerator * 100', 'people', 2) }} as value,
-        people > 0 or numerator = 0 as can_be_divided
+        {{ rounded_quotient('gross_term.numerator * 100', 'gross_term.people', 2) }} as value,
+        gross_term.people > 0 or gross_term.numerator = 0 as can_be_divided
     from gross_term
 ),
 
 parity as (
     select
         gross_term.*,
-        {{ rounded_quotient('girls * men', 'boys * women', 2) }} as value
+        {{ rounded_quotient('gross_term.girls * gross_term.men', 'gross_term.boys * gross_term.women', 2) }} as value
     from gross_term
-    where least(girls, boys) >= gender_parity_persons
+    where least(gross_term.girls, gross_term.boys) >= gross_term.gender_parity_persons
 ),
 
 -- Pupils of the stage's ages in the stage and above; unless every part of the stage is reported, it has not been.
@@ -157,7 +157,12 @@ of_age as (
         question.level_from,
         question.level_to,
         {%- for age in range(3, 18) %}
-        case when {{ age }} between question.age_from and question.age_to then {{ counted('age_' ~ age, 'pupil') }} else 0 end{{ ' +' if not loop.last }}
+            case
+                when
+                    {{ age }} between question.age_from and question.age_to
+                    then {{ counted('age_' ~ age, 'pupil') }} else
+                    0
+            end{{ ' +' if not loop.last }}
         {%- endfor %} as pupils
     from pupil
     inner join question on pupil.level >= question.level_from and question.net_question is not null
@@ -183,7 +188,9 @@ net_term as (
             question.stage,
             count(*) as parts_n
         from question
-        inner join {{ source('policy', 'reported_stages') }} as part on part.level between question.level_from and question.level_to
+        inner join
+            {{ source('policy', 'reported_stages') }} as part
+            on part.level between question.level_from and question.level_to
         group by question.stage
     ) as part on of_age.stage = part.stage
     group by

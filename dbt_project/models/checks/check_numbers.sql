@@ -1,11 +1,8 @@
 -- Of any return: are its numbers made up (more round ones than chance allows), do they stand in another unit than those
 -- of the period before? Amounts are whole numbers of the smallest unit: cents, tenths of heads.
-with power as (
-    select *
-    from (
-        values
-        (100, '百'), (1000, '千'), (10000, '万'), (1000000, '百万'), (100000000, '亿')
-    ) as power (factor, factor_name)
+with power (factor, factor_name) as (
+    values
+    (100, '百'), (1000, '千'), (10000, '万'), (1000000, '百万'), (100000000, '亿')
 ),
 
 number as (

@@ -110,29 +110,29 @@ county_changed as (
 -- figure (perhaps) in it. What is included elsewhere is asked about once, by the return, and not of every school.
 allowance as (
     {%- for column_name, programme in allowances %}
-    select
-        return_code,
-        county_code,
-        period,
-        submission_id,
-        hardship_category,
-        sheet,
-        source_row,
-        school_code,
-        school_name,
-        subject,
-        row_label,
-        '{{ column_name }}' as column_name,
-        '{{ programme }}' as programme,
-        case
-            when
-                not contains(missing_codes, '"{{ column_name }}":"included_elsewhere')
-                and not contains(missing_codes, '"included_elsewhere:{{ column_name }}"')
-                and not contains(missing_codes, '"included_elsewhere"')
-                then {{ counted(column_name) }}
-        end as yuan
-    from pay
-    {{ 'union all' if not loop.last }}
+        select
+            return_code,
+            county_code,
+            period,
+            submission_id,
+            hardship_category,
+            sheet,
+            source_row,
+            school_code,
+            school_name,
+            subject,
+            row_label,
+            '{{ column_name }}' as column_name,
+            '{{ programme }}' as programme,
+            case
+                when
+                    not contains(missing_codes, '"{{ column_name }}":"included_elsewhere')
+                    and not contains(missing_codes, '"included_elsewhere:{{ column_name }}"')
+                    and not contains(missing_codes, '"included_elsewhere"')
+                    then {{ counted(column_name) }}
+            end as yuan
+        from pay
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 

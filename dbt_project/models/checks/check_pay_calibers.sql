@@ -65,21 +65,21 @@ counted_row as (
 -- or may lie, on the other side of a caliber's border.
 answer as (
     {%- for column_name in pay_components() %}
-    select
-        return_code,
-        county_code,
-        period,
-        submission_id,
-        sheet,
-        source_row,
-        '{{ column_name }}' as component,
-        {{ loop.index }} as ordinal,
-        {{ included_in(json_text('missing_codes', '$.' ~ column_name)) }} as holder
-    from pay
-    where
-        contains(missing_codes, 'included_elsewhere')
-        and {{ code_alone(json_text('missing_codes', '$.' ~ column_name)) }} = 'included_elsewhere'
-    {{ 'union all' if not loop.last }}
+        select
+            return_code,
+            county_code,
+            period,
+            submission_id,
+            sheet,
+            source_row,
+            '{{ column_name }}' as component,
+            {{ loop.index }} as ordinal,
+            {{ included_in(json_text('missing_codes', '$.' ~ column_name)) }} as holder
+        from pay
+        where
+            contains(missing_codes, 'included_elsewhere')
+            and {{ code_alone(json_text('missing_codes', '$.' ~ column_name)) }} = 'included_elsewhere'
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
@@ -145,6 +145,16 @@ component_label as (
     where of_member = ''
 ),
 
+touched_pair as (
+    select distinct
+        return_code,
+        county_code,
+        period,
+        component,
+        holder
+    from touched
+),
+
 mixed as (
     select
         answer.return_code,
@@ -160,15 +170,7 @@ mixed as (
         '“' || max(component.label) || '”并入' || coalesce('“' || max(holder.label) || '”', '而没有写明栏目') || '（'
         || cast(count(*) as string) || ' 行）' as words
     from answer
-    inner join (
-        select distinct
-            return_code,
-            county_code,
-            period,
-            component,
-            holder
-        from touched
-    ) as pair
+    inner join touched_pair as pair
         on
             answer.return_code = pair.return_code
             and answer.county_code = pair.county_code
@@ -182,6 +184,17 @@ mixed as (
     group by answer.return_code, answer.county_code, answer.period, answer.component, answer.holder
 ),
 
+mixed_filing as (
+    select
+        return_code,
+        county_code,
+        period,
+        min(place) as place,
+        {{ text_list('words', '，', 'ordinal, coalesce(holder_ordinal, 0)') }} as words
+    from mixed
+    group by return_code, county_code, period
+),
+
 included as (
     select
         filing.return_code,
@@ -193,16 +206,7 @@ included as (
         place.component,
         mixed_filing.words || '，' || touched_caliber.calibers as words
     from {{ ref('int_asked_filing') }} as filing
-    left join (
-        select
-            return_code,
-            county_code,
-            period,
-            min(place) as place,
-            {{ text_list('words', '，', 'ordinal, coalesce(holder_ordinal, 0)') }} as words
-        from mixed
-        group by return_code, county_code, period
-    ) as mixed_filing
+    left join mixed_filing
         on
             filing.return_code = mixed_filing.return_code
             and filing.county_code = mixed_filing.county_code
@@ -225,9 +229,11 @@ included as (
 -- Comparable pay a head by the default caliber; missing where a row's figures cross its border.
 component_in as (
     select
-        {%- for column_name in pay_components() %}
-        bool_or(component.component = '{{ column_name }}' and component.is_included) as {{ column_name }}{{ ',' if not loop.last }}
-        {%- endfor %}
+    -- noqa: disable=LT02
+    {%- for name in pay_components() %}
+        bool_or(component.component = '{{ name }}' and component.is_included) as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+    -- noqa: enable=LT02
     from {{ source('policy', 'pay_components') }} as component
     inner join caliber on component.caliber_id = caliber.caliber_id and caliber.is_default
 ),
@@ -251,13 +257,15 @@ comparable as (
         counted_row.submission_id,
         counted_row.is_known,
         counted_row.heads,
+        -- noqa: disable=LT02
         case
-            when crossing_row.source_row is null
-                then
-                    {%- for column_name in pay_components() %}
-                    case when component_in.{{ column_name }} then {{ counted(column_name, 'counted_row') }} else 0 end{{ ' +' if not loop.last }}
-                    {%- endfor %}
+            when crossing_row.source_row is null then
+            {%- for name in pay_components() %}
+                case when component_in.{{ name }} then {{ counted(name, 'counted_row') }} else 0 end
+                {{- ' +' if not loop.last }}
+            {%- endfor %}
         end as yuan
+    -- noqa: enable=LT02
     from counted_row
     cross join component_in
     left join crossing_row

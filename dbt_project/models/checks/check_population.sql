@@ -93,11 +93,36 @@ compared as (
         on
             register.county_code = resident.county_code
             and register.period = resident.period
-            and resident.register in (select member from default_register)
-    where register.register not in (select member from default_register)
+            and resident.register in (select default_register.member from default_register)
+    where register.register not in (select default_register.member from default_register)
 ),
 
 -- The register that rates go by, and every one of the year before.
+wanted_register as (
+    select
+        filing.county_code,
+        filing.period,
+        default_register.member as register
+    from filing
+    cross join default_register
+    union
+    select
+        filing.county_code,
+        filing.period,
+        earlier.register
+    from filing
+    inner join person as earlier
+        on filing.county_code = earlier.county_code and filing.before_period = earlier.period
+),
+
+reported_register as (
+    select distinct
+        county_code,
+        period,
+        register
+    from person
+),
+
 wanted as (
     select
         filing.*,
@@ -105,29 +130,9 @@ wanted as (
         register.register || '人口' as words,
         here.register is null as is_absent
     from filing
-    inner join (
-        select
-            filing.county_code,
-            filing.period,
-            default_register.member as register
-        from filing
-        cross join default_register
-        union
-        select
-            filing.county_code,
-            filing.period,
-            earlier.register
-        from filing
-        inner join person as earlier
-            on filing.county_code = earlier.county_code and filing.before_period = earlier.period
-    ) as register on filing.county_code = register.county_code and filing.period = register.period
-    left join (
-        select distinct
-            county_code,
-            period,
-            register
-        from person
-    ) as here
+    inner join wanted_register as register
+        on filing.county_code = register.county_code and filing.period = register.period
+    left join reported_register as here
         on
             filing.county_code = here.county_code
             and filing.period = here.period

@@ -56,8 +56,8 @@ reported as (
 filing as (
     select
         *,
-        -- Enrolment is of the first day; pay and subsidies of every month, so a school that closes in the course is left
-        -- in peace.
+        -- Enrolment is of the first day; pay and subsidies of every month, so a school that closes in the course is
+        -- left in peace.
         case when return_code = 'enrolment' then starts_on else ends_on end as counts_on
     from {{ ref('int_asked_filing') }}
     where return_code in ('enrolment', 'teacher_pay', 'rural_subsidy')
@@ -123,8 +123,8 @@ known as (
 ),
 
 -- Who should report, in the register of the school year and not closed by the day that counts: every school its
--- enrolment, every public school of compulsory education its pay, every school with a tier its subsidies; types of school
--- that the rule leaves out need not.
+-- enrolment, every public school of compulsory education its pay, every school with a tier its subsidies; types of
+-- school that the rule leaves out need not.
 expected as (
     select
         filing.return_code,

@@ -5,10 +5,10 @@
 ] %}
 select
     {%- for name in kept %}
-    {{ name }},
+        {{ name }},
     {%- endfor %}
     {%- for name in pay_components() %}
-    {{ name }},
+        {{ name }},
     {%- endfor %}
     teachers_average as heads,
     school_code,
@@ -21,10 +21,10 @@ from ({{ asked_rows('teacher_pay') }}) as teacher
 union all
 select
     {%- for name in kept %}
-    {{ name }},
+        {{ name }},
     {%- endfor %}
     {%- for name in pay_components() %}
-    {{ name }},
+        {{ name }},
     {%- endfor %}
     civil_servants_average as heads,
     cast(null as string) as school_code,

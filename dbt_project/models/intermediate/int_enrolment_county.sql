@@ -21,7 +21,9 @@ enrolment as (
         enrolment.*,
         reported_stages.level
     from {{ ref('stg_enrolment') }} as enrolment
-    inner join {{ source('policy', 'reported_stages') }} as reported_stages on enrolment.stage = reported_stages.reported_stage
+    inner join
+        {{ source('policy', 'reported_stages') }} as reported_stages
+        on enrolment.stage = reported_stages.reported_stage
 ),
 
 level_total as (
@@ -67,7 +69,9 @@ gross as (
         sum(level_total.female_n) as female_n,
         sum(level_total.students_n) - sum(level_total.female_n) as male_n
     from level_total
-    inner join {{ source('policy', 'stages') }} as stages on level_total.level between stages.level_from and stages.level_to
+    inner join
+        {{ source('policy', 'stages') }} as stages
+        on level_total.level between stages.level_from and stages.level_to
     group by all
 ),
 

@@ -1,6 +1,6 @@
 -- Of which terms each figure is the sum: indicator, caliber and period on one side, and on the other the name of a term
 -- that cells carry in mart_lineage_cell, with its sign. No county and no number stands here, so that it stays small;
--- which rows count (registers, stages, organisers, ages) is in the name of the term and comes from the same tables of policy.
+-- which rows count (registers, stages, organisers, ages) is in the name of the term, out of the same tables of policy.
 --
 -- A term reads return.column|member|member. An indicator of indicators has the term indicator.<code> and no cells.
 with part as (
@@ -151,7 +151,9 @@ term as (
         indicator.part_period as source_period
     from indicator
     inner join {{ source('policy', 'stages') }} as stages on indicator.stage = stages.stage
-    inner join {{ source('policy', 'reported_stages') }} as reported_stages on stages.level_from <= reported_stages.level
+    inner join
+        {{ source('policy', 'reported_stages') }} as reported_stages
+        on stages.level_from <= reported_stages.level
     inner join single_age as official on official.age between stages.age_from and stages.age_to
     where indicator.measure = 'net'
     union all

@@ -40,7 +40,9 @@ paid_tier as (
         subsidy.paid_yuan,
         subsidy.paid_teacher_months_n
     from {{ ref('int_subsidy_county') }} as subsidy
-    inner join {{ source('policy', 'calibers') }} as calibers on subsidy.caliber_id = calibers.caliber_id and calibers.is_default
+    inner join
+        {{ source('policy', 'calibers') }} as calibers
+        on subsidy.caliber_id = calibers.caliber_id and calibers.is_default
     where not subsidy.is_total and subsidy.paid_teacher_months_n > 0 and subsidy.paid_yuan is not null
 ),
 
