@@ -130,6 +130,9 @@ _UNITS = frozenset(
 _DAY_OF_PERIOD = r"^(start|end|(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))$"
 
 
+NAME_OF_COLUMN = r"^[a-z][a-z0-9_]*$"
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -137,7 +140,7 @@ class _Frozen(BaseModel):
 class Column(_Frozen):
     """One declared column. `unit` is the unit in which the number must stand; nothing is converted."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=NAME_OF_COLUMN)
     label: str
     aliases: tuple[str, ...] = ()
     type: ColumnType

@@ -436,6 +436,46 @@ columns:
     assert "没有“school_cod”这一列" in str(refused.value)
 
 
+def test_a_mistake_of_shape_hides_no_other_mistake_of_its_file(tmp_path: Path):
+    folder = tmp_path / "definitions"
+    folder.mkdir()
+    (folder / "staffing.v1.yaml").write_text(
+        """return: staffing
+form: XB57
+version: one
+title: 教职工编制统计表
+title_en: Staffing
+period_types: [school_year]
+key: [school_cod]
+row_label: school_code
+kind: legder
+columns:
+  - {name: school_code, label: 学校标识码, type: ref, ref: scool.school_code, required: true}
+  - {name: staff, label: 在编教职工数, type: counts, min: 9, max: 4, required: true}
+  - {name: staff, label: 教职工数, type: count, min: 9, max: 4, required: true}
+  - {name: kind, label: 类别, type: coded, codes: [甲], required: true}
+  - {name: other, label: 其他, type: count, label_by: {kind: {乙: 别的}}, required: true}
+  - {name: last, label: 最后, type: ref, ref: other.school_code, required: true}
+""",
+        encoding="utf-8",
+    )
+    with rules_from(tmp_path):
+        with pytest.raises(DefinitionError) as refused:
+            all_definitions()
+        (folder / "other.v1.yaml").write_text("return: other\ncolumns: 3\n", encoding="utf-8")
+        forget()
+        with pytest.raises(DefinitionError) as with_another:
+            all_definitions()
+    told = [(problem.line, problem.message) for problem in refused.value.problems]
+    assert [line for line, _ in told] == [3, 7, 9, 11, 12, 13, 13, 14, 16]
+    assert {message for line, message in told if line in (7, 11, 13, 14)} == {
+        "没有“school_cod”这一列", "没有“scool”这张报表", "staff 的 max 小于 min", "列 staff 写了两次", "type 不能是“coded”",
+    }  # fmt: skip
+    # Which returns there are is not known while a file cannot be read.
+    of_same = [problem.line for problem in with_another.value.problems if "staffing" in problem.file]
+    assert of_same == [3, 7, 9, 12, 13, 13, 14]
+
+
 def test_a_reference_is_read_by_the_pattern_of_what_it_names(tmp_path: Path):
     columns = [
         {"name": "school_code", "label": "学校标识码", "type": "text", "pattern": "^[0-9]{10}$", "pattern_hint": "10 位数字",
