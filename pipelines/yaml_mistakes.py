@@ -278,7 +278,7 @@ _IN_CHINESE: Mapping[str, _Words] = {
     "less_than_equal": lambda value, context: (f"“{value}”过大", f"填不大于 {context['le']} 的数"),
     "literal_error": lambda value, context: (
         f"不能是“{value}”",
-        f"可填：{str(context['expected']).replace(chr(39), '').replace(' or ', '、')}",
+        f"可填：{re.sub(', | or ', '、', str(context['expected']).replace(chr(39), ''))}",
     ),
     "model_type": lambda _value, _context: ("应是“键: 值”的形式", f"对照{_EXAMPLE}，把各项逐行写在它下面"),
 }

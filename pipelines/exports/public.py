@@ -25,10 +25,13 @@ from ruamel.yaml import YAML
 
 from pipelines.exports.suppression import Equation, hidden_records
 from pipelines.releases.presentation import catalogue, set_comment, write_chinese_layer
+from pipelines.returns import return_versions
 from pipelines.warehouse.opened import opened
 from pipelines.yaml_files import bounded
 
 DEFAULT_THRESHOLD = 5
+#: Of a return with columns that are `privacy: sensitive`, fewer persons than these are hidden, whatever is less elsewhere.
+SENSITIVE_THRESHOLD = 10
 HIDDEN_STATUS = "suppressed"
 HIDDEN_VERDICT = "不予公布"
 
@@ -192,6 +195,7 @@ def public_copy(source: Path, threshold: int = DEFAULT_THRESHOLD) -> duckdb.Duck
         described = catalogue(connection)
         connection.execute("USE memory")
         connection.execute("CREATE SCHEMA marts")
+        thresholds = thresholds_of_records(connection, threshold)
         _write_records(connection, "hidden", records_to_hide(connection, threshold))
         _write_records(connection, "known", known_records(connection))
         for table, columns in declared().tables.items():
@@ -209,7 +213,9 @@ def public_copy(source: Path, threshold: int = DEFAULT_THRESHOLD) -> duckdb.Duck
                 if fact.name in shown.columns:
                     set_comment(connection, "COLUMN", f"marts.{table}.{fact.name}", fact.description)
             if shown.figures:
-                text = f"是否为保护个人信息隐去：不足 {threshold} 人的记录，以及可据以推算出它的记录"
+                own = declared().record_of_table(table)
+                least = sorted({thresholds[own[0]]} if own else set(thresholds.values()))
+                text = f"是否为保护个人信息隐去：不足 {'或 '.join(f'{one} ' for one in least)}人的记录，以及可据以推算出它的记录"
                 set_comment(connection, "COLUMN", f"marts.{table}.{_MARKED}", text)
         connection.execute("DETACH source")
         write_chinese_layer(connection)
@@ -301,6 +307,20 @@ def _of_indicator(said: str) -> str:
     return said if said.startswith("'") else f"i.{said}"
 
 
+def thresholds_of_records(connection: duckdb.DuckDBPyConnection, threshold: int) -> dict[str, int]:
+    """Kind of record → how many persons one must be to be shown in the database attached as `source`: more where an indicator of it is
+    one of a return with sensitive columns."""
+    sensitive = {
+        code for code, versions in return_versions().items() if any(one.is_sensitive for one in versions.columns)
+    }
+    rows = connection.execute("SELECT indicator_code, return_code FROM source.marts.dim_indicator").fetchall()
+    strict = {str(indicator) for indicator, return_code in rows if return_code in sensitive}
+    return {
+        kind: max(threshold, SENSITIVE_THRESHOLD) if strict & {*record.indicators} else threshold
+        for kind, record in declared().records.items()
+    }
+
+
 def records_to_hide(connection: duckdb.DuckDBPyConnection, threshold: int) -> set[Record]:
     """The records that the rule of `suppression` hides in the database attached as `source`."""
     parents = dict(
@@ -333,7 +353,10 @@ def records_to_hide(connection: duckdb.DuckDBPyConnection, threshold: int) -> se
                         persons.add((record, caliber_id, measure))
     _add_heads_of_years(values, persons, spans)
     equations = list(_equations(values, parents, spans))
-    return hidden_records(values, {cell: cell[0] for cell in values}, persons, equations, threshold)
+    thresholds = thresholds_of_records(connection, threshold)
+    return hidden_records(
+        values, {cell: cell[0] for cell in values}, persons, equations, lambda record: thresholds[record[0]]
+    )
 
 
 def _add_heads_of_years(values: dict[Cell, Any], persons: set[Cell], spans: Mapping[str, tuple[int, int]]) -> None:

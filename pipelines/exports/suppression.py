@@ -4,17 +4,17 @@ Belongs here: the rule and its proof, over cells, records and equations. Pure; k
 
 **The rule.** A record (one area, period, stage …) is hidden as a whole, rates, money and all, when
 
-1. one of its counts of persons lies between 1 and `threshold` − 1 (0 is shown: it tells of nobody); or
+1. one of its counts of persons lies between 1 and its `threshold` − 1 (0 is shown: it tells of nobody); or
 2. it must be hidden for another's sake. Readers know *equations*: totals are the sum of their parts, a year of its quarters, girls
    and boys make pupils, the same count stands under two calibers. The hidden cells are the unknowns of this linear system, and
    no cell of it may be **determined** (a unit vector in the row space: exactly then a reader can solve for it), nor may the hidden
-   persons that an equation sums be fewer than `threshold` together, which would tell as much.
+   persons that an equation sums be fewer than `threshold` together (the largest of theirs), which would tell as much.
 
 While a cell breaks 2, the smallest record is hidden that shares an equation with it, parts before totals, until nothing breaks it.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import TypeVar
@@ -66,11 +66,12 @@ def hidden_records(
     record_of: Mapping[Cell, Record],
     persons: Collection[Cell],
     equations: Sequence[Equation[Cell]],
-    threshold: int,
+    threshold_of: Callable[[Record], int],
 ) -> set[Record]:
     """The records to hide, by the rule above.
 
-    `values` holds every cell that would be shown, `record_of` the record of each, `persons` those that count people. Cells of
+    `values` holds every cell that would be shown, `record_of` the record of each, `persons` those that count people, `threshold_of`
+    how many persons a record must be to be shown. Cells of
     an equation that stand in no record are not shown to anybody, and the equation is of no use to a reader: left out.
     """
     cells_of: dict[Record, list[Cell]] = defaultdict(list)
@@ -81,7 +82,11 @@ def hidden_records(
     for equation in known:
         for cell in equation:
             of_cell[cell].append(equation)
-    hidden = {record_of[cell] for cell in persons if cell in values and 0 < values[cell] < threshold}
+
+    def is_small(persons_n: int | Decimal, of: Sequence[Cell]) -> bool:
+        return 0 < persons_n < max((threshold_of(record_of[cell]) for cell in of), default=0)
+
+    hidden = {record_of[cell] for cell in persons if cell in values and is_small(values[cell], [cell])}
     while True:
         unknown = {cell for record in hidden for cell in cells_of[record]}
         touched = _once(equation for cell in sorted(unknown, key=repr) for equation in of_cell[cell])
@@ -95,7 +100,7 @@ def hidden_records(
             if (
                 one_sided
                 and all(cell in persons for cell in inside)
-                and 0 < sum(values[cell] for cell in inside) < threshold
+                and is_small(sum(values[cell] for cell in inside), inside)
             ):
                 wanted.append([equation])
         more: set[Record] = set()

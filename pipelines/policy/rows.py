@@ -143,7 +143,7 @@ def _values(
         dimension = values.get(column.member_of or "")
         if column.member_of and isinstance(member, str) and isinstance(dimension, str):
             known = members_of(dimension)
-            if member not in known:
+            if known is not None and member not in known:
                 told(f"“{column.label}”：“{dimension}”没有“{_told(member)}”", f"可用的：{'、'.join(known)}")
     if (
         table.documented

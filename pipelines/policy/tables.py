@@ -173,14 +173,15 @@ def dimensions() -> dict[str, Dimension]:
     return {name: Dimension(**one) for name, one in _declared()["dimensions"].items()}
 
 
-def members_of(dimension: str) -> tuple[str, ...]:
-    """The members that a dimension has."""
+def members_of(dimension: str) -> tuple[str, ...] | None:
+    """The members that a dimension has; None where they are codes of a return that is not declared: then nobody asks for them."""
     declared = dimensions()[dimension]
     return _codes_of(declared.code_of) if declared.code_of else declared.values
 
 
 def allowed_codes(column: PolicyColumn) -> tuple[str, ...] | None:
-    """What may stand in a column as it is declared; None where that depends on other rows, on the home, or on nothing."""
+    """What may stand in a column as it is declared; None where that depends on other rows, on the home, on a return that is
+    not declared, or on nothing."""
     if column.values:
         return column.values
     if column.dimension:
@@ -189,14 +190,16 @@ def allowed_codes(column: PolicyColumn) -> tuple[str, ...] | None:
         return _codes_of(column.code_of)
     if column.columns_of:
         asked = column.columns_of
-        declared = current_definitions()[asked.of_return].columns
-        return tuple(one.name for one in declared if one.type == asked.type and one.name not in asked.excepted)
+        if (defined := current_definitions().get(asked.of_return)) is None:
+            return None
+        return tuple(one.name for one in defined.columns if one.type == asked.type and one.name not in asked.excepted)
     return None
 
 
-def _codes_of(place: str) -> tuple[str, ...]:
+def _codes_of(place: str) -> tuple[str, ...] | None:
     return_code, _, name = place.partition(".")
-    return next(column.codes for column in current_definitions()[return_code].columns if column.name == name)
+    defined = current_definitions().get(return_code)
+    return None if defined is None else defined.column(name).codes
 
 
 @cache

@@ -99,6 +99,7 @@ TAKEN_RETURNS = frozenset(
     ]
 )  # fmt: skip
 _UNIT = re.compile(r"^(?P<label>.+?)\((?:(?:计量|金额)?单位:)?(?P<unit>[^()]{1,20})\)$")
+_MULTIPLE = re.compile(r"^(?:[十百千]?[万亿]|[百千])(?=.)")
 #: Units that a county may write into any header; those that a definition declares are known besides.
 _UNITS = frozenset(
     [
@@ -129,6 +130,9 @@ _UNITS = frozenset(
 _DAY_OF_PERIOD = r"^(start|end|(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))$"
 
 
+NAME_OF_COLUMN = r"^[a-z][a-z0-9_]*$"
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -136,7 +140,7 @@ class _Frozen(BaseModel):
 class Column(_Frozen):
     """One declared column. `unit` is the unit in which the number must stand; nothing is converted."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=NAME_OF_COLUMN)
     label: str
     aliases: tuple[str, ...] = ()
     type: ColumnType
@@ -146,6 +150,8 @@ class Column(_Frozen):
     codes: tuple[str, ...] = ()
     code_labels: dict[str, str] = {}  # what a code that is no word stands for
     label_by: dict[str, dict[str, str]] = {}  # code column → its code → what this column is called in such a row
+    #: code column → its codes: only rows that hold one of them in each are asked for the column; others leave it blank or say 不适用.
+    applies_when: dict[str, tuple[str, ...]] = {}
     missing: tuple[MissingCode, ...] = ()
     pattern: str | None = None
     pattern_hint: str | None = None
@@ -156,11 +162,17 @@ class Column(_Frozen):
     ref: str | None = Field(
         default=None, pattern=r"^[a-z][a-z_]*\.[a-z][a-z0-9_]*$"
     )  # return.column whose values it names
+    privacy: Literal["sensitive"] | None = None  # counts under `exports.public.SENSITIVE_THRESHOLD` stay inside
     additive: bool = True  # false for a number that no total row can sum: an age, a standard, a count of months
 
     @property
     def is_number(self) -> bool:
         return self.type in _NUMERIC
+
+    @property
+    def is_sensitive(self) -> bool:
+        """What it says of a person is nobody's business: a disability, poverty, a parent's absence."""
+        return self.privacy == "sensitive"
 
     @property
     def is_coded(self) -> bool:
@@ -230,7 +242,10 @@ class Column(_Frozen):
         if written.get("type") == "flag":
             return {"codes": FLAGS, **written}
         if written.get("type") == "percent":
-            return {"unit": "%", "max": 100, "additive": False, **written}
+            written = {"unit": "%", "max": 100, "additive": False, **written}
+        said = written.get("missing", ())
+        if written.get("applies_when") and isinstance(said, list | tuple) and "not_applicable" not in said:
+            written = {**written, "missing": ["not_applicable", *said]}
         return written
 
 
@@ -287,6 +302,14 @@ class ReturnDefinition(_Frozen):
     def label_owner(self) -> dict[str, str]:
         """Normalised label → column name, over labels and aliases."""
         return {label: column.name for column in self.columns for label in column.labels}
+
+    def applies_in(self, name: str) -> str:
+        """Which rows are asked for a column, in words: “身份”为教研员; nothing where all are."""
+        rows = []
+        for by, codes in self.column(name).applies_when.items():
+            labels = self.column(by).code_labels
+            rows.append(f"“{self.column(by).label}”为{'、'.join(labels.get(code, code) for code in codes)}")
+        return "、".join(rows)
 
     def may_hold(self, name: str) -> tuple[str, ...]:
         """The columns that can hold the figure of a cell answered 并入: numbers of the same group, kind and unit."""
@@ -356,6 +379,10 @@ class ReturnVersions:
         """The columns of the key of any version."""
         return tuple(dict.fromkeys(name for defined in reversed(self.versions) for name in defined.key))
 
+    def newest_with(self, name: str) -> ReturnDefinition:
+        """The newest version that has a column."""
+        return next(defined for defined in reversed(self.versions) if name in defined.names)
+
     def lacking(self, name: str) -> tuple[int, ...]:
         """The versions that have no such column: their rows hold null, which says nothing of the county."""
         return tuple(defined.version for defined in self.versions if name not in defined.names)
@@ -374,9 +401,12 @@ def split_unit(text: str, units: frozenset[str] = frozenset()) -> tuple[str, str
     of `units` (normalised) stay in the label."""
     label = normalise_label(text)
     match = _UNIT.match(label)
-    if match and (match["unit"] in _UNITS or match["unit"] in units):
-        return match["label"], match["unit"]
-    return label, None
+    if match is None:
+        return label, None
+    unit = match["unit"]
+    # Ten thousand books are books: a multiple of a known unit is one, though it may be the wrong one.
+    known = unit in _UNITS or unit in units or _MULTIPLE.sub("", unit) in units
+    return (match["label"], unit) if known else (label, None)
 
 
 def day_of(period: Period, day: str) -> date:

@@ -4,7 +4,8 @@ Belongs here: what a definition may not say, of one column, of one form, and of 
 `definition`. A file without mistakes is read the fast way; only one with a mistake is read again with its lines.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipelines.periods import Period
 from pipelines.returns.definition import (
     FLAGS,
     MISSING_CODES,
+    NAME_OF_COLUMN,
     TAKEN_COLUMNS,
     TAKEN_RETURNS,
     Column,
@@ -28,7 +30,7 @@ from pipelines.returns.definition import (
 )
 from pipelines.rule_files import definition_files, read_once
 from pipelines.yaml_files import bounded
-from pipelines.yaml_mistakes import Location, YamlMistakes, YamlTree, did_you_mean, listed
+from pipelines.yaml_mistakes import Location, Unsupported, YamlMistakes, YamlTree, did_you_mean, listed, plain
 
 _CALLED = "报表定义文件"
 _EXAMPLE = " docs/adding-a-return.md 第 1 节"
@@ -54,6 +56,17 @@ class _Declared:
 
     path: Path
     defined: ReturnDefinition
+    #: Keys, and places of columns, in whose stead something stands that the file does not say: nothing is told of them but that.
+    made_up: frozenset[str | int] = frozenset()
+
+    def is_told(self, mistake: _Mistake) -> bool:
+        """Whether a mistake is one of what the file itself says."""
+        key, *inside = mistake.at
+        if key in self.made_up or (key == "columns" and inside and inside[0] in self.made_up):
+            return False
+        columns = self.defined.columns
+        by = inside[2] if len(inside) == 3 and inside[1] in ("label_by", "applies_when") else None
+        return by is None or by not in {columns[one].name for one in self.made_up if isinstance(one, int)}
 
 
 @read_once
@@ -70,22 +83,22 @@ def all_definitions() -> tuple[ReturnDefinition, ...]:
                 unread.append(error)
                 continue
             trees[path] = tree
-            defined = tree.validated(tree.tree, ReturnDefinition, ())
-        if defined is not None:
+            tree.validated(tree.tree, ReturnDefinition, ())
+            if told := _as_far_as_it_goes(path, tree):
+                found.append(told)
+        else:
             found.append(_Declared(path, defined))
     found.sort(key=lambda one: (one.defined.form, one.defined.version))
-    of_columns = {
-        path: [mistake for one in found if one.path == path for mistake in _of_form(one.defined)]
-        for path in (one.path for one in found)
-    }
-    for path, mistakes in of_columns.items():
-        _report(trees, path, mistakes)
-    for path, mistake in _between(found):
-        _report(trees, path, [mistake])
+    for one in found:
+        _report(trees, one.path, filter(one.is_told, _of_form(one.defined)))
+    # Of a file that could not be read it is not known which return it declares.
+    are_known = len(found) == len(trees.keys() | {one.path for one in found}) and not unread
+    for one, mistake in _between(found, are_known=are_known):
+        _report(trees, one.path, filter(one.is_told, [mistake]))
     problems = [problem for tree in trees.values() for problem in tree.problems]
     problems += [problem for error in unread for problem in error.problems]
     if problems:
-        raise DefinitionError(problems)
+        raise DefinitionError(sorted(problems, key=lambda one: (one.file, one.line or 0)))
     return tuple(_with_patterns(one.defined, found) for one in found)
 
 
@@ -94,6 +107,45 @@ def _read(path: Path) -> ReturnDefinition | None:
     try:
         return ReturnDefinition.model_validate(YAML(typ="safe").load(bounded(path.read_text(encoding="utf-8-sig"))))
     except (ValidationError, YAMLError, UnicodeDecodeError, OSError, ValueError, RecursionError):
+        return None
+
+
+def _as_far_as_it_goes(path: Path, tree: YamlTree) -> _Declared | None:
+    """A definition of wrong shape with what is right in it, so that its other mistakes are told as well; None where its columns are no
+    list of columns at all."""
+    try:
+        content = plain(tree.tree)
+    except Unsupported:
+        return None
+    if not isinstance(content, dict) or not isinstance(columns := content.get("columns"), list) or not columns:
+        return None
+    wrong: set[str | int] = set()
+    try:
+        ReturnDefinition.model_validate(content)
+    except ValidationError as error:
+        for at in (detail["loc"] for detail in error.errors(include_url=False)):
+            wrong.add(at[1] if at[0] == "columns" and len(at) > 1 else at[0])
+    for place in (one for one in wrong if isinstance(one, int)):
+        said = columns[place] if isinstance(columns[place], dict) else {}
+        name = said.get("name")
+        label = said.get("label")
+        columns[place] = {
+            "name": name if isinstance(name, str) and re.fullmatch(NAME_OF_COLUMN, name) else f"column_{place}",
+            "label": label if isinstance(label, str) else f"{place}",
+            "type": "text",
+            "required": True,
+        }
+    first = columns[0].get("name") if isinstance(columns[0], dict) else None
+    instead = {
+        "return": "unknown", "form": "XB00", "version": 1, "title": "?", "title_en": "?", "period_types": ["month"], "key": [first],
+        "row_label": first,
+    }  # fmt: skip
+    for key in (one for one in wrong if isinstance(one, str)):
+        content.pop(key, None)
+        content |= {key: instead[key]} if key in instead else {}
+    try:
+        return _Declared(path, ReturnDefinition.model_validate(content), frozenset(wrong))
+    except ValidationError:
         return None
 
 
@@ -234,6 +286,8 @@ def _of_form(defined: ReturnDefinition) -> Iterator[_Mistake]:
     used += [(("explanations", name), name) for name in defined.explanations]
     for place, column in enumerate(defined.columns):
         used += [(("columns", place, "label_by", name), name) for name in column.label_by]
+        used += [(("columns", place, "applies_when", name), name) for name in column.applies_when]
+        yield from _of_its_codes(defined, place, column, first)
     for at, name in used:
         if name not in first:
             yield _Mistake(at, f"没有“{name}”这一列", did_you_mean(name, first))
@@ -243,11 +297,33 @@ def _of_form(defined: ReturnDefinition) -> Iterator[_Mistake]:
         yield _Mistake(("key",), f"台账靠主键认出同一行，{listed(asked)} 却可以空着", "主键各列写 required: true")
 
 
+def _of_its_codes(defined: ReturnDefinition, place: int, column: Column, known: Collection[str]) -> Iterator[_Mistake]:
+    """What a column says of rows of some codes: of columns that have such codes and are filled in every row."""
+    said = [("label_by", by, tuple(labels)) for by, labels in column.label_by.items()]
+    said += [("applies_when", by, codes) for by, codes in column.applies_when.items()]
+    for key, by, codes in said:
+        if by not in known:
+            continue  # which is told of every key that names a column
+        at, other = ("columns", place, key, by), defined.column(by)
+        if not other.is_coded:
+            yield _Mistake(at, f"{by} 的类型是 {other.type}，没有可选项", "写一个代码列或是否列")
+        elif unknown := [code for code in codes if code not in other.codes]:
+            yield _Mistake(at, f"{by} 的可选项里没有{listed(f'“{one}”' for one in unknown)}", did_you_mean(unknown[0], other.codes))  # fmt: skip
+        elif not codes:
+            yield _Mistake(at, f"没有写 {by} 是哪些可选项", f"写成 {by}: [{other.codes[0]}]")
+        elif key == "applies_when" and (not other.required or other.missing or other.applies_when):
+            yield _Mistake(at, f"{by} 自己可以空着或填别的，认不出哪些行要填 {column.name}", f"{by} 写 required: true，不写 missing 和 applies_when")  # fmt: skip
+    if column.applies_when and column.name in (*defined.key, defined.row_label):
+        yield _Mistake(("columns", place, "applies_when"), f"{column.name} 是主键或行标签，每一行都要填", "删去 applies_when")  # fmt: skip
+
+
 # --- all of them ---------------------------------------------------------------------------------------------------------
 
 
-def _between(found: list[_Declared]) -> Iterator[tuple[Path, _Mistake]]:
-    """What files say against each other, each where the later one says it."""
+def _between(every: list[_Declared], *, are_known: bool) -> Iterator[tuple[_Declared, _Mistake]]:
+    """What files say against each other, each where the later one says it. A file that is wrong in itself is held against none but
+    by its references, and none against it. `are_known`: whether these are all returns that are declared."""
+    found = [one for one in every if not one.made_up]
     versions: dict[tuple[str, int], _Declared] = {}
     forms: dict[str, _Declared] = {}
     columns: dict[tuple[str, str], tuple[_Declared, Column]] = {}
@@ -257,32 +333,36 @@ def _between(found: list[_Declared]) -> Iterator[tuple[Path, _Mistake]]:
         returns.setdefault(defined.return_code, []).append(defined)
         other = versions.setdefault((defined.return_code, defined.version), one)
         if other is not one:
-            yield one.path, _Mistake(("version",), f"{defined.return_code} 第 {defined.version} 版在 {other.path.name} 里已经有了", "改 version，或删去其中一个文件")  # fmt: skip
+            yield one, _Mistake(("version",), f"{defined.return_code} 第 {defined.version} 版在 {other.path.name} 里已经有了", "改 version，或删去其中一个文件")  # fmt: skip
             continue
         holder = forms.setdefault(defined.form, one)
         if holder.defined.return_code != defined.return_code:
-            yield one.path, _Mistake(("form",), f"表号 {defined.form} 已是 {holder.defined.return_code}（{holder.path.name}）的", "换一个表号")  # fmt: skip
+            yield one, _Mistake(("form",), f"表号 {defined.form} 已是 {holder.defined.return_code}（{holder.path.name}）的", "换一个表号")  # fmt: skip
         if (
             same := next(o for o in found if o.defined.return_code == defined.return_code)
         ).defined.form != defined.form:
-            yield one.path, _Mistake(("form",), f"{defined.return_code} 的表号在 {same.path.name} 里是 {same.defined.form}", "同一报表各版用同一个表号")  # fmt: skip
+            yield one, _Mistake(("form",), f"{defined.return_code} 的表号在 {same.path.name} 里是 {same.defined.form}", "同一报表各版用同一个表号")  # fmt: skip
         for place, column in enumerate(defined.columns):
             before, known = columns.setdefault((defined.return_code, column.name), (one, column))
             # One landing table holds all versions: under one name a figure means the same in each.
             if (known.type, known.unit, known.places) != (column.type, column.unit, column.places):
-                yield one.path, _Mistake(("columns", place, "type"), f"{column.name} 的类型、单位或小数位数与 {before.path.name} 里的不同", "各版同名的列是同一个数；不同的数换一个列名")  # fmt: skip
-    for one in found:
+                yield one, _Mistake(("columns", place, "type"), f"{column.name} 的类型、单位或小数位数与 {before.path.name} 里的不同", "各版同名的列是同一个数；不同的数换一个列名")  # fmt: skip
+    in_doubt = {one.defined.return_code for one in every if one.made_up}
+    are_known = are_known and not any("return" in one.made_up for one in every)
+    for one in every:
         for place, column in enumerate(one.defined.columns):
-            if column.ref is None:
+            if column.ref is None or column.ref.partition(".")[0] in in_doubt:
                 continue
             return_code, _, name = column.ref.partition(".")
             at: Location = ("columns", place, "ref")
+            if return_code not in returns and not are_known:
+                continue
             if return_code not in returns:
-                yield one.path, _Mistake(at, f"没有“{return_code}”这张报表", did_you_mean(return_code, returns))
+                yield one, _Mistake(at, f"没有“{return_code}”这张报表", did_you_mean(return_code, returns))
             elif name not in returns[return_code][-1].names:
-                yield one.path, _Mistake(at, f"{return_code} 没有“{name}”这一列", did_you_mean(name, returns[return_code][-1].names))  # fmt: skip
+                yield one, _Mistake(at, f"{return_code} 没有“{name}”这一列", did_you_mean(name, returns[return_code][-1].names))  # fmt: skip
             elif name not in returns[return_code][-1].key:
-                yield one.path, _Mistake(at, f"{column.ref} 不在它那张表的主键里，认不出是哪一行", f"引用主键里的列：{listed(returns[return_code][-1].key)}")  # fmt: skip
+                yield one, _Mistake(at, f"{column.ref} 不在它那张表的主键里，认不出是哪一行", f"引用主键里的列：{listed(returns[return_code][-1].key)}")  # fmt: skip
 
 
 # --- what is asked of them -----------------------------------------------------------------------------------------------

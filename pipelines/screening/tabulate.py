@@ -52,6 +52,8 @@ class CellState(StrEnum):
     NOT_DATE = "not_date"
     NUMBER_NOT_DATE = "number_not_date"
     MONTH_AMBIGUOUS = "month_ambiguous"
+    NOT_ASKED = "not_asked"  # filled in a row that has no such thing
+    ASKED = "asked"  # answered 不适用 in a row that has
 
 
 #: The states in which a cell holds something that is loaded.
@@ -122,7 +124,35 @@ def tabulate(
     )
     for column in defined.columns:
         frame = frame.with_columns(*_typed(column, frame))
+    for column in defined.columns:
+        if column.applies_when:
+            frame = frame.with_columns(_as_asked(column))
     return _with_included(defined, frame.drop([f"{column.name}__mark" for column in defined.columns]))
+
+
+def _as_asked(column: Column) -> list[pl.Expr]:
+    """The values and states of a column that only rows of some codes are asked for. A row whose codes could not be read has said so."""
+    held = {by: pl.col(by).is_in(list(codes)) for by, codes in column.applies_when.items()}
+    is_known = pl.all_horizontal(pl.col(by).is_not_null() for by in held)
+    is_asked = pl.all_horizontal(held.values())
+    value, state = pl.col(column.name), pl.col(f"{column.name}__state")
+    is_blank, is_answered = state == CellState.BLANK.value, state == CellState.NOT_APPLICABLE.value
+    is_told = state.is_in([one.value for one in REPORTED_ELSEWHERE])
+    judged = (
+        pl.when(is_told | pl.col("is_total"))
+        .then(state)
+        .when(~is_known)
+        .then(pl.when(is_blank).then(pl.lit(CellState.TOLD.value)).otherwise(state))
+        .when(is_asked)
+        .then(pl.when(is_answered).then(pl.lit(CellState.ASKED.value)).otherwise(state))
+        .when(is_blank | is_answered)
+        .then(pl.lit(CellState.NOT_APPLICABLE.value))
+        .otherwise(pl.lit(CellState.NOT_ASKED.value))
+    )
+    return [
+        pl.when(judged != CellState.NOT_ASKED.value).then(value).alias(column.name),
+        judged.alias(f"{column.name}__state"),
+    ]
 
 
 def _with_included(defined: ReturnDefinition, frame: pl.DataFrame) -> pl.DataFrame:

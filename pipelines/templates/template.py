@@ -429,7 +429,9 @@ class _Template:
                 first, place, last, place, {"type": "formula", "criteria": formula, "format": form}
             )
         row_cells = f"$A{first + 1}:${xl_col_to_name(self.last_column)}{first + 1}"
-        for left, right in runs([place for place, column in enumerate(self.defined.columns) if column.required]):
+        for left, right in runs(
+            [place for place, column in enumerate(self.defined.columns) if column.required and not column.applies_when]
+        ):
             empty = f'=AND(COUNTA({row_cells})>0,{xl_col_to_name(left)}{first + 1}="")'
             self.sheet.conditional_format(
                 first, left, last, right, {"type": "formula", "criteria": empty, "format": lacking}

@@ -87,6 +87,8 @@ def evaluate_context(
     asking = _Asking(connection, models, dict(left_out or {}))
     try:
         asking.make([_SHARED])
+        if _SHARED in asking.failed:  # then of no filing is known whose others it must be held against
+            return ContextResult(faults=faults | dict.fromkeys(rules, asking.failed[_SHARED]))
         together = sorted(touched | _partners(connection, touched) | _standing_counties(connection))
         asking.narrow(together)
         wanted = sorted({_model(rule) for of_return in rules.values() for rule in of_return.values()})

@@ -216,6 +216,8 @@ def _declared(versions: ReturnVersions) -> list[_Described]:
 def described(column: Column, versions: ReturnVersions) -> str:
     """What a column holds, in words: label, unit, where the reason of a null stands, and which versions do not ask for it."""
     text = f"{column.label}（{column.unit}）" if column.unit else column.label
+    if rows := versions.newest_with(column.name).applies_in(column.name):
+        text += f"；只由{rows}的行填"
     if column.missing:
         text += "；空值的原因见 missing_codes"
     if lacking := versions.lacking(column.name):

@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipelines.returns import ReturnDefinition, all_definitions
-from pipelines.rule_files import rules_from
+from pipelines.rule_files import SHIPPED_DEFINITIONS, rules_from
 from tests.homes import PROJECT
 
 #: What every return can be asked beside its own rules: question → (level, model, parameters).
@@ -39,10 +39,16 @@ def catalogue(defined: dict[str, Any], rules: Iterable[dict[str, Any]] = ()) -> 
 
 
 @contextmanager
-def declared(folder: Path, definitions: Iterable[dict[str, Any]]) -> Iterator[list[ReturnDefinition]]:
-    """Inside, these are the only returns there are, each with its catalogue; `rules` in one of them are entries of that. Raises
-    DefinitionError."""
-    (folder / "definitions").mkdir(parents=True)
+def declared(
+    folder: Path, definitions: Iterable[dict[str, Any]], *, beside: bool = False
+) -> Iterator[list[ReturnDefinition]]:
+    """Inside, these are the only returns there are (`beside`: beside the shipped ones), each with its catalogue; `rules` in one of them
+    are entries of that. Raises DefinitionError."""
+    definitions = list(definitions)
+    if beside:
+        shutil.copytree(SHIPPED_DEFINITIONS, folder / "definitions")
+    else:
+        (folder / "definitions").mkdir(parents=True)
     shutil.copytree(PROJECT / "expectations", folder / "expectations")
     for one in definitions:
         rules = one.get("rules", ())
@@ -50,7 +56,8 @@ def declared(folder: Path, definitions: Iterable[dict[str, Any]]) -> Iterator[li
         _write(folder / "definitions" / f"{one['return']}.v{one['version']}.yaml", plain)
         _write(folder / "expectations" / f"{one['return']}.yaml", catalogue(plain, rules))
     with rules_from(folder):
-        yield list(all_definitions())
+        own = {one["return"] for one in definitions}
+        yield [defined for defined in all_definitions() if defined.return_code in own]
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -26,7 +26,9 @@ from pipelines.screening import screen as screening_module
 from pipelines.screening.screen import screen
 from pipelines.screening.settings import ScreenSettings
 from pipelines.templates.template import template_workbook
+from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import landing_schema, open_build_database
+from pipelines.warehouse.landed_policy import land_policy
 from pipelines.warehouse.landing import land_batch, screen_batch
 from tests.homes import small_home
 
@@ -55,6 +57,15 @@ JUNK = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def checks_as_shipped():
+    """The models of rules across filings, compiled once: what they ask of any return follows from no definition."""
+    models = dbt.compiled_checks()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbt, "compiled_checks", lambda _home=None: models)
+        yield
+
+
 @st.composite
 def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, Any]:
     """A legal definition as its file holds it; `plain`: without anything that compares figures."""
@@ -72,6 +83,11 @@ def definitions(draw: st.DrawFn, number: int, plain: bool = False) -> dict[str, 
                 "missing": draw(st.lists(st.sampled_from(sorted(MISSING_LABELS)), unique=True)),
                 **({"unit": unit} if unit else {}),
                 **({"codes": draw(st.lists(st.sampled_from(CODES), min_size=1, unique=True))} if kind == "code" else {}),
+                **(
+                    {"applies_when": {"c0": columns[0]["codes"][:1]}}
+                    if place > 1 and columns[0]["type"] == "code" and columns[0]["required"] and not columns[0]["missing"] and draw(st.booleans())
+                    else {}
+                ),
                 **({"group": draw(st.sampled_from(["组", "另一组"]))} if draw(st.booleans()) else {}),
                 **({"signed": True} if kind in ("money", "decimal") and draw(st.booleans()) else {}),
                 **({"places": draw(st.integers(0, 4))} if kind == "decimal" else {}),
@@ -198,7 +214,8 @@ def filled(defined: ReturnDefinition, period: str, rows: list[dict[str, Any]], n
 def landed(
     folder: Path, definitions: list[ReturnDefinition], files: dict[str, bytes]
 ) -> tuple[Any, dict[str, list[tuple]]]:
-    """Files by name, all taken in as one batch and landed with the rules across filings: the batch and the rows by return."""
+    """Files by name, all taken in as one batch and landed with the rules across filings, for which the shipped returns are declared
+    `beside`: the batch and the rows by return."""
     calendar = {one.return_code: (PERIODS[one.period_types[0]],) * 2 + ("end", 30) for one in definitions}
     home = small_home(folder / "home", [("140902", "忻府区", "Xinfu")], calendar)
     store = RawStore(home.raw)
@@ -211,6 +228,7 @@ def landed(
     config = ScreenSettings(COUNTIES, periods)
     with home.writing(), open_build_database(home) as connection:
         batch = screen_batch(home, store, entries, config, None)
+        land_policy(connection, home)
         context = land_batch(connection, home, entries, batch, [], lambda _: connection.commit())
         assert context.faults == {}
         rows = {
@@ -239,7 +257,7 @@ def test_a_truthful_file_of_any_plain_definition_is_accepted_and_lands_as_it_is(
 def _crashes_nothing(data: st.DataObject) -> None:
     """From the definition to landed rows, whatever stands in the cells; every file gets its verdict."""
     drawn = [data.draw(definitions(number)) for number in range(4)]
-    with tempfile.TemporaryDirectory() as name, declared(Path(name) / "rules", drawn) as found:
+    with tempfile.TemporaryDirectory() as name, declared(Path(name) / "rules", drawn, beside=True) as found:
         files: dict[str, bytes] = {}
         for defined in found:
             period = PERIODS[defined.period_types[0]]
@@ -270,7 +288,7 @@ def _crashes_nothing(data: st.DataObject) -> None:
 
 def _lands_as_it_is(data: st.DataObject) -> None:
     drawn = [data.draw(definitions(number, plain=True)) for number in range(4)]
-    with tempfile.TemporaryDirectory() as name, declared(Path(name) / "rules", drawn) as found:
+    with tempfile.TemporaryDirectory() as name, declared(Path(name) / "rules", drawn, beside=True) as found:
         files, sent = {}, {}
         for defined in found:
             # As many rows as the key can tell apart; where the form prints its rows, all of them are its own.
@@ -344,6 +362,13 @@ def changed(column: str | None = None, **values: Any) -> dict[str, Any]:
         (changed("school_code", type="ref", ref="staffing.code"), "没有“code”这一列"),
         (changed("school_code", type="ref", ref="staffing.staff"), "不在它那张表的主键里"),
         (changed("school_code", pattern=12), "pattern 应是文字"),
+        (changed("staff", applies_when={"kin": ["甲"]}), "没有“kin”这一列"),
+        (changed("staff", applies_when={"kind": ["丙"]}), "没有“丙”"),
+        (changed("staff", applies_when={"kind": []}), "没有写 kind 是哪些可选项"),
+        (changed("staff", applies_when={"school_code": ["1"]}), "没有可选项"),
+        (changed("kind", applies_when={"kind": ["甲"]}), "认不出哪些行要填"),
+        (changed("school_code", applies_when={"kind": ["甲"]}), "每一行都要填"),
+        (changed("staff", label_by={"kind": {"丙": "人数"}}), "没有“丙”"),
         (changed(kind="legder"), "可填：table、ledger"),
         (changed(period_type=["month"]), "不认识的配置项“period_type”.*period_types"),
         (changed(kind="ledger", key=["school_code", "staff"], columns=[{**one, "required": one["name"] == "school_code"} for one in PLAIN["columns"]]), "台账"),
@@ -411,6 +436,46 @@ columns:
     assert "没有“school_cod”这一列" in str(refused.value)
 
 
+def test_a_mistake_of_shape_hides_no_other_mistake_of_its_file(tmp_path: Path):
+    folder = tmp_path / "definitions"
+    folder.mkdir()
+    (folder / "staffing.v1.yaml").write_text(
+        """return: staffing
+form: XB57
+version: one
+title: 教职工编制统计表
+title_en: Staffing
+period_types: [school_year]
+key: [school_cod]
+row_label: school_code
+kind: legder
+columns:
+  - {name: school_code, label: 学校标识码, type: ref, ref: scool.school_code, required: true}
+  - {name: staff, label: 在编教职工数, type: counts, min: 9, max: 4, required: true}
+  - {name: staff, label: 教职工数, type: count, min: 9, max: 4, required: true}
+  - {name: kind, label: 类别, type: coded, codes: [甲], required: true}
+  - {name: other, label: 其他, type: count, label_by: {kind: {乙: 别的}}, required: true}
+  - {name: last, label: 最后, type: ref, ref: other.school_code, required: true}
+""",
+        encoding="utf-8",
+    )
+    with rules_from(tmp_path):
+        with pytest.raises(DefinitionError) as refused:
+            all_definitions()
+        (folder / "other.v1.yaml").write_text("return: other\ncolumns: 3\n", encoding="utf-8")
+        forget()
+        with pytest.raises(DefinitionError) as with_another:
+            all_definitions()
+    told = [(problem.line, problem.message) for problem in refused.value.problems]
+    assert [line for line, _ in told] == [3, 7, 9, 11, 12, 13, 13, 14, 16]
+    assert {message for line, message in told if line in (7, 11, 13, 14)} == {
+        "没有“school_cod”这一列", "没有“scool”这张报表", "staff 的 max 小于 min", "列 staff 写了两次", "type 不能是“coded”",
+    }  # fmt: skip
+    # Which returns there are is not known while a file cannot be read.
+    of_same = [problem.line for problem in with_another.value.problems if "staffing" in problem.file]
+    assert of_same == [3, 7, 9, 12, 13, 13, 14]
+
+
 def test_a_reference_is_read_by_the_pattern_of_what_it_names(tmp_path: Path):
     columns = [
         {"name": "school_code", "label": "学校标识码", "type": "text", "pattern": "^[0-9]{10}$", "pattern_hint": "10 位数字",
@@ -437,7 +502,7 @@ def test_a_template_of_every_type_filled_is_landed_as_it_was_filled(tmp_path: Pa
         {"school_code": "1001", "area": 1200.25, "gain": -0.0125, "share": 96.25, "leased": "是", "remark": "借用，年底归还。"},
         {"school_code": "1002", "parent_code": "1001", "area": 80, "gain": 0, "share": "不适用", "leased": "否"},
     ]  # fmt: skip
-    with declared(tmp_path / "rules", [defined]) as (found,):
+    with declared(tmp_path / "rules", [defined], beside=True) as (found,):
         content = filled(found, "2024-2025S1", rows)
         sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
         kinds = {one.type for one in sheet.data_validations.dataValidation}
@@ -451,6 +516,53 @@ def test_a_template_of_every_type_filled_is_landed_as_it_was_filled(tmp_path: Pa
         ("1001", None, Decimal("1200.25"), Decimal("-0.0125"), Decimal("96.25"), "是", "借用，年底归还。", "{}"),
         ("1002", "1001", Decimal("80.00"), Decimal("0.0000"), None, "否", None, '{"share":"not_applicable"}'),
     ]
+
+
+def test_a_column_of_some_rows_is_asked_of_them_and_of_no_others(tmp_path: Path):
+    staff = {**PLAIN["columns"][1], "applies_when": {"kind": ["甲"]}, "missing": ["not_reported"]}
+    defined = {**PLAIN, "columns": [PLAIN["columns"][0], PLAIN["columns"][2], staff]}
+    rows = [{"school_code": "1001", "kind": "甲", "staff": 5}, {"school_code": "1002", "kind": "乙"}]
+    with declared(tmp_path / "rules", [defined], beside=True) as (found,):
+        content = filled(found, "2024-2025", rows)
+        sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+        colours = [rule.formula[0] for rules in sheet.conditional_formatting for rule in rules.rules if rule.formula]
+        assert any("NOT(AND(OR($B" in formula and '<>"不适用"' in formula for formula in colours)
+        screening, landed_rows = landed(tmp_path, [found], {"a.xlsx": content})
+        assert [finding.message for finding in screening.findings if finding.outcome == "error"] == []
+        assert [row[6:] for row in sorted(landed_rows["staffing"], key=lambda row: row[6])] == [
+            ("1001", "甲", 5, "{}"), ("1002", "乙", None, '{"staff":"not_applicable"}'),
+        ]  # fmt: skip
+        wrong = [
+            {**rows[0], "staff": None},
+            {**rows[1], "staff": 3},
+            {**rows[0], "school_code": "1003", "staff": "不适用"},
+        ]
+        path = tmp_path / "wrong"
+        path.write_bytes(filled(found, "2024-2025", wrong))
+        told = screen([Submission("wrong", path, "报表.xlsx")], ScreenSettings(COUNTIES)).findings
+    assert [(finding.message, finding.remedy) for finding in told if finding.outcome == "error"] == [
+        (
+            f"“在编教职工数”{said}。",
+            "“类别”为甲的，请填写不小于 0 的整数（人）；没有数据时填“缺报”；其余各行空着，或填“不适用”。",
+        )
+        for said in ("是空白", "填的是“3”，在这一行不用填", "填的是“不适用”，在这一行要填，不能填“不适用”")
+    ]
+
+
+@pytest.mark.parametrize(("unit", "is_wrong"), [("册", False), ("万册", True), ("千册", True), ("人", True)])
+def test_a_header_in_a_multiple_of_its_unit_is_told_as_such(tmp_path: Path, unit: str, is_wrong: bool):
+    books = {"name": "books", "label": "图书", "type": "decimal", "places": 2, "unit": "册", "required": True}
+    with declared(tmp_path / "rules", [{**PLAIN, "columns": [*PLAIN["columns"], books]}]) as (defined,):
+        book = openpyxl.load_workbook(io.BytesIO(filled(
+            defined, "2024-2025", [{"school_code": "1001", "staff": 5, "kind": "甲", "books": 7}]
+        )))  # fmt: skip
+        header = next(
+            cell for row in book.worksheets[0].iter_rows() for cell in row if str(cell.value).startswith("图书")
+        )
+        header.value = f"图书（{unit}）"
+        book.save(tmp_path / "sent")
+        told = screen([Submission("sent", tmp_path / "sent", "报表.xlsx")], ScreenSettings(COUNTIES)).findings
+    assert [one.rule_id for one in told if one.outcome == "error"] == (["FILE-0-unit-conflict"] if is_wrong else [])
 
 
 def test_two_returns_share_no_form_number(tmp_path: Path):
@@ -476,7 +588,7 @@ def test_a_product_is_rounded_as_a_clerk_rounds(tmp_path: Path):
     ]
     rule = {"rule": "XB57-1c-product", "check": "equals_product", "column": "due_yuan", "of": ["heads", "rate_yuan"]}
     rows = [{"school_code": "1", "heads": 7.5, "rate_yuan": 33.33, "due_yuan": due} for due in (249.98,)]
-    with declared(tmp_path / "rules", [{**PLAIN, "columns": columns, "rules": [rule]}]) as (defined,):
+    with declared(tmp_path / "rules", [{**PLAIN, "columns": columns, "rules": [rule]}], beside=True) as (defined,):
         screening, _ = landed(tmp_path, [defined], {"a.xlsx": filled(defined, "2024-2025", rows)})
         assert [finding.message for finding in screening.findings if finding.outcome == "error"] == []
 

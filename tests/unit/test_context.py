@@ -4,7 +4,7 @@ import io
 import random
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pipelines.intake.raw_store import Arrival, RawStore
 from pipelines.returns import current_definitions
 from pipelines.sample import write_sample_municipality
 from pipelines.screening.rules import suite
+from pipelines.warehouse import dbt
 from pipelines.warehouse.build_database import open_build_database
 from pipelines.warehouse.checks import rules_across
 from pipelines.warehouse.dbt import compiled_checks
@@ -754,6 +755,18 @@ def test_children_who_join_a_kindergarten_late_are_no_question(desk):
         desk.send(draft.xlsx())
     desk.land()
     assert desk.findings("XB02-2-cohort-flow") == []
+
+
+def test_a_failure_of_what_every_question_rests_on_is_told_and_the_file_lands(desk, monkeypatch: pytest.MonkeyPatch):
+    broken = [
+        replace(model, sql="SELECT * FROM gone") if model.name == "int_shared_by_counties" else model
+        for model in compiled_checks()
+    ]
+    monkeypatch.setattr(dbt, "compiled_checks", lambda _home=None: broken)
+    desk.send(enrolment("2023-2024").xlsx())
+    faults = desk.land().faults
+    assert set(faults) == set(current_definitions()) and all("gone" in what for what in faults.values())
+    assert desk.query("SELECT count(*) FROM landing.enrolment") == [(2,)]
 
 
 def test_no_file_of_the_cases_is_rejected(played):

@@ -3,18 +3,21 @@
 import random
 from pathlib import Path
 
+import duckdb
 import numpy
 import pytest
 from ruamel.yaml import YAML
 
 from pipelines.declarations.names import indicator_names
-from pipelines.exports.public import Declared, declared
+from pipelines.exports import public
+from pipelines.exports.public import Declared, declared, thresholds_of_records
 from pipelines.exports.suppression import determined, hidden_records
+from pipelines.returns import ReturnVersions, return_versions
 from tests.homes import PROJECT
 
 
 def hide(values: dict[str, int], equations: list[dict[str, int]], threshold: int = 5) -> set[str]:
-    return hidden_records(values, {cell: cell for cell in values}, set(values), equations, threshold)
+    return hidden_records(values, {cell: cell for cell in values}, set(values), equations, lambda _: threshold)
 
 
 def total(name: str, *parts: str) -> dict[str, int]:
@@ -57,6 +60,25 @@ def test_the_same_count_under_another_name_is_hidden_with_it():
     assert hide({"a": 3, "again": 3}, [{"a": 1, "again": -1}]) == {"a", "again"}
 
 
+def test_a_record_may_have_a_threshold_of_its_own():
+    values = {"a": 7, "b": 20, "c": 8, "d": 4, "e": 30, "city": 27}
+    hidden = hidden_records(
+        values, {cell: cell for cell in values}, set(values), [total("city", "a", "b")],
+        lambda record: 10 if record in ("a", "b", "city") else 5,
+    )  # fmt: skip
+    assert hidden == {"a", "b", "d"}
+
+
+def test_two_of_two_thresholds_sum_to_no_fewer_than_the_larger():
+    # 4 and 4 are hidden, of a total that is shown: 8 persons in two records, one of which may not be told below 10.
+    values = {"a": 4, "b": 4, "c": 30, "city": 38}
+    hidden = hidden_records(
+        values, {cell: cell for cell in values}, set(values), [total("city", "a", "b", "c")],
+        lambda record: 10 if record == "a" else 5,
+    )  # fmt: skip
+    assert hidden == {"a", "b", "c"}
+
+
 def test_all_cells_of_a_record_are_hidden_together():
     values = {
         ("r", "heads"): 3,
@@ -67,9 +89,9 @@ def test_all_cells_of_a_record_are_hidden_together():
         ("t", "yuan"): 1,
     }
     equations: list[dict[tuple[str, str], int]] = []
-    assert hidden_records(values, {c: c[0] for c in values}, {c for c in values if c[1] == "heads"}, equations, 5) == {
-        "r"
-    }
+    assert hidden_records(
+        values, {c: c[0] for c in values}, {c for c in values if c[1] == "heads"}, equations, lambda _: 5
+    ) == {"r"}
 
 
 def test_what_follows_from_two_equations_together_is_found():
@@ -118,6 +140,29 @@ def test_every_indicator_and_every_column_of_a_mart_is_declared_public_or_intern
             continue
         columns = {column["name"]: column for column in model["columns"]}
         assert set(columns) == {*said.tables[name].columns, *said.internal.columns.get(name, ())}, name
+
+
+def test_a_record_of_a_return_with_sensitive_columns_is_told_of_no_fewer_than_ten(monkeypatch: pytest.MonkeyPatch):
+    with_one = {
+        code: ReturnVersions(tuple(
+            defined.model_copy(update={"columns": tuple(
+                column.model_copy(update={"privacy": "sensitive"}) if (code, column.name) == ("enrolment", "boarders") else column
+                for column in defined.columns
+            )}) for defined in versions.versions
+        ))
+        for code, versions in return_versions().items()
+    }  # fmt: skip
+    with duckdb.connect() as connection:
+        connection.execute("ATTACH ':memory:' AS source")
+        connection.execute("CREATE SCHEMA source.marts")
+        connection.execute(
+            """CREATE TABLE source.marts.dim_indicator AS SELECT * FROM (VALUES ('gross_enrolment_senior', 'enrolment'),
+               ('teacher_pay_ratio', 'teacher_pay')) AS t (indicator_code, return_code)"""
+        )
+        assert set(thresholds_of_records(connection, 5).values()) == {5}
+        monkeypatch.setattr(public, "return_versions", lambda: with_one)
+        assert thresholds_of_records(connection, 5) == {"enrolment": 10, "pay": 5, "subsidy": 5}
+        assert thresholds_of_records(connection, 20)["enrolment"] == 20
 
 
 RAW = Path(PROJECT / "pipelines" / "exports" / "public.yaml")

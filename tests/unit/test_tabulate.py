@@ -423,6 +423,42 @@ def test_a_cell_of_each_further_type_is_read_or_says_why_not(name: str, text: st
     assert list(frame.select(name, f"{name}__state").iter_rows()) == [(value, state)]
 
 
+OF_SOME_ROWS = ReturnDefinition.model_validate(
+    {
+        "return": "enrolment", "form": "XB98", "version": 1, "title": "教研", "title_en": "Research", "period_types": ["semester"],
+        "key": ["role"], "row_label": "role",
+        "columns": [
+            {"name": "role", "label": "身份", "type": "code", "codes": ["校长", "教研员"], "required": True},
+            {"name": "visits", "label": "到校次数", "type": "count", "unit": "次", "required": True,
+             "missing": ["not_reported"], "applies_when": {"role": ["教研员"]}},
+        ],
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "value", "state"),
+    [
+        ("教研员", "12", 12, "value"),
+        ("教研员", "缺报", None, "not_reported"),
+        ("教研员", "", None, "blank"),
+        ("教研员", "不适用", None, "asked"),
+        ("校长", "", None, "not_applicable"),
+        ("校长", "不适用", None, "not_applicable"),
+        ("校长", "0", None, "not_asked"),
+        ("校长", "缺报", None, "not_asked"),
+        ("校长", "一次", None, "not_asked"),
+        ("主任", "", None, "told"),
+        ("主任", "12", 12, "value"),
+        ("主任", "一次", None, "not_number"),
+    ],
+)
+def test_a_column_of_some_rows_is_blank_in_the_others(role: str, text: str, value: object, state: str):
+    table = table_of(OF_SOME_ROWS, [{"role": role, "visits": text}])
+    frame = tabulate(OF_SOME_ROWS, [(0, table)])
+    assert list(frame.select("visits", "visits__state").iter_rows()) == [(value, state)]
+
+
 def test_what_is_landed_of_each_type_is_exact():
     types = {column.name: column.sql_type for column in OF_NEW_TYPES.columns}
     assert types == {

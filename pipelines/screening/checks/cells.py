@@ -66,18 +66,23 @@ class ExpectCellsToReadAsDeclared(Check, BatchExpectation):
     def words(self, form: Form) -> Words:
         column = form.column(self.column)
         wanted = plain_words(_wanted(column))
+        rows = plain_words(form.defined.applies_in(column.name))
         codes = plain_words("、".join(missing_in_words(form.defined, column)))
         gap = " " if wanted[0].isdigit() else ""
         remedy = f"请填写{gap}{wanted}" + (f"；没有数据时填{codes}。" if codes else "。")
         if column.type == "date":
             remedy = f"请填写{wanted}；只知道年、月的，写成 2024-09 或 2024年9月，按该月 1 日读取。"
+        if rows:
+            remedy = f"{rows}的，{remedy.removesuffix('。')}；其余各行空着，或填“不适用”。"
+        asked = f"只由{rows}的行填，" if rows else ""
         filled = "" if column.required else "可以空着；填的话，"
         said = "文字" if column.is_name and not column.pattern_hint else wanted
-        rule = f"“{form.label(self.column)}”{filled}填{gap}{said}" + (f"，或{codes}" if codes else "")
+        rule = f"“{form.label(self.column)}”{asked}{filled}填{gap}{said}" + (f"，或{codes}" if codes else "")
         return Words(rule, "“{column}”{stated}{problem}。", remedy)
 
     def excel(self, sheet: BlockOfRows) -> None:
         sheet.typed(self.column)
+        sheet.asked(self.column)
 
 
 class ExpectNumbersToBeTyped(Check, BatchExpectation):
@@ -275,11 +280,13 @@ def _how_typed(text: str) -> str:
 
 
 def missing_in_words(defined: ReturnDefinition, column: Column) -> list[str]:
-    """What may stand for a number in a column, as a clerk is told it."""
+    """What may stand for a number in a column, as a clerk is told it; not what says that a row has no such thing, where the codes of a
+    row tell that."""
     example = next((defined.column(name).label for name in defined.may_hold(column.name)), "")
     return [
         f"“{MISSING_LABELS[code]}”" + (f"加栏目名（如“并入{example}”）" if code == "included_elsewhere" else "")
         for code in column.missing
+        if not (column.applies_when and code == "not_applicable")
     ]
 
 

@@ -105,6 +105,21 @@ class BlockOfRows:
             conditions.append(f"OR({among})" if codes else f'{self.cell(name)}<>""')
         self.coloured(column, f"=AND({','.join(conditions)})", lacking=True)
 
+    def asked(self, column: str) -> None:
+        """Colour a cell that is blank in a row that is asked for the column, and one that is filled in another row."""
+        declared, cell = self.defined.column(column), self.cell(column)
+        if not declared.applies_when:
+            return
+        among = {
+            by: ",".join(f'{self.cell(by)}="{code}"' for code in codes) for by, codes in declared.applies_when.items()
+        }
+        asked = [f"OR({one})" for one in among.values()]
+        told = [f'{self.cell(by)}<>""' for by in declared.applies_when]
+        if declared.required:
+            self.required(column, declared.applies_when)
+        answer = MISSING_LABELS["not_applicable"]
+        self.coloured(column, f'=AND({cell}<>"",{cell}<>"{answer}",{",".join(told)},NOT(AND({",".join(asked)})))')
+
     def choices(self, column: str, values: Sequence[str]) -> None:
         """Offer some of a column's codes, and what may stand for one."""
         missing = [MISSING_LABELS[code] for code in self.defined.column(column).missing]
