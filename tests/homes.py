@@ -5,10 +5,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pytest
+from ruamel.yaml import YAML
 
 from pipelines.answers.answers import write_answers
 from pipelines.cli.running import run_update
@@ -18,6 +22,7 @@ from pipelines.intake.collect import collect
 from pipelines.operations.upkeep import look_after
 from pipelines.policy.starter import write_policy_folder
 from pipelines.releases.publish import Published, publish
+from pipelines.rule_files import SHIPPED_EXPECTATIONS, forget
 from pipelines.sample import write_sample, write_sample_municipality
 from pipelines.warehouse.landing import Landed, build_marts, land_new
 
@@ -41,6 +46,22 @@ def run_sample_home(folder: Path, *, faults: bool) -> None:
     (folder / "faults.json").write_text(json.dumps([fault.__dict__ for fault in report.faults], default=str))
     ran = run_in_own_instance(Home(folder))
     assert ran.failure is None, ran.failure
+
+
+@contextmanager
+def edited_rules(folder: Path, return_code: str, edit: Callable[[list[dict[str, Any]]], None]) -> Iterator[None]:
+    """For a while the rules of a return are those that `edit` makes of the shipped entries, in a copy under `folder`."""
+    shutil.copytree(SHIPPED_EXPECTATIONS, folder / "expectations")
+    catalogue = folder / "expectations" / f"{return_code}.yaml"
+    content = YAML(typ="safe").load(catalogue)
+    edit(content["rules"])
+    with catalogue.open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(content, file)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XIANBAO_EXPECTATIONS", str(folder / "expectations"))
+        forget()
+        yield
+    forget()
 
 
 def run_in_own_instance(home: Home):

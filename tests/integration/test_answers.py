@@ -17,11 +17,13 @@ from builders import DINGXIANG, XINFU, CountyName, Draft
 from pipelines.answers.delivery import deliver_all
 from pipelines.home import OUTBOX_INDEX, Home
 from pipelines.operations.rehearsal import rehearse
+from pipelines.screening.rules import rule_set_version
 from pipelines.warehouse.build_database import remove_build
 from pipelines.warehouse.landing import Scope, land_new
-from tests.homes import collect_all, marts_content, rows, small_home, update
+from tests.homes import collect_all, edited_rules, marts_content, rows, small_home, update
 
 RULE = "XB02-2-change-students-total"
+BOARDERS = "XB02-1c-boarders-within-total"
 SENT = datetime(2024, 10, 1, tzinfo=UTC).timestamp()
 DAY = 86_400
 LATER = date(2099, 12, 31)
@@ -505,10 +507,10 @@ def test_a_waived_rule_lets_the_file_in_that_lies_there_already(home: Home):
     send(home, draft, "一.xlsx")
     update(home)
     assert board(home, "state") == ("rejected",)
-    decide(home, "waive", rule_id="XB02-1c-boarders-within-total", county_code=XINFU.code, until=LATER)
+    decide(home, "waive", rule_id=BOARDERS, county_code=XINFU.code, until=LATER)
     update(home)
     assert board(home, "state", "open_errors_n", "waived_n") == ("in_force", 0, 1)
-    assert standing(home, "XB02-1c-boarders-within-total") == [("waived", None, None)]
+    assert standing(home, BOARDERS) == [("waived", None, None)]
     assert receipt(home, "一.xlsx")["filings"][0]["waivers"][0]["by"] == "市局甲"
     rebuilt(home)
     decide(home, "revoke", revokes=1)
@@ -538,28 +540,19 @@ def test_a_locked_period_refuses_new_versions_and_takes_the_same_file_after_it_i
 
 
 @pytest.mark.long
-def test_a_rehearsal_names_who_would_be_affected_and_changes_nothing(home: Home, tmp_path, monkeypatch):
-    from pipelines.screening import rules
+def test_a_rehearsal_names_who_would_be_affected_and_changes_nothing(home: Home, tmp_path):
+    def stricter(rules: list[dict]) -> None:
+        rules.append({"rule": "XB02-1c-no-boarders", "check": "at_most", "column": "boarders", "of": "repeaters"})
 
     send(home, Draft("enrolment"), "一.xlsx")
     update(home)
     before = marts_content(home)
-    expectations = tmp_path / "stricter"
-    expectations.mkdir()
-    for path in rules.expectations_folder().glob("*.json"):
-        content = json.loads(path.read_text())
-        for one in content.get("expectations", []):
-            if one["meta"]["rule"] == "XB02-1a-boarders":
-                one["kwargs"]["value_set"] = ["not_applicable"]
-        (expectations / path.name).write_text(json.dumps(content, ensure_ascii=False))
-    monkeypatch.setenv("XIANBAO_EXPECTATIONS", str(expectations))
-    forget()
-    try:
+    with edited_rules(tmp_path, "enrolment", stricter):
         with home.writing():
             (affected,) = rehearse(home, Scope(period="2024-2025"))
             assert rehearse(home, Scope(period="2023-2024")) == []
         assert (affected.verdict_before, affected.verdict_after) == ("accepted", "rejected")
-        assert affected.new_rules == {"XB02-1a-boarders": 2} and affected.gone_rules == {}
+        assert affected.new_rules == {"XB02-1c-no-boarders": 2} and affected.gone_rules == {}
         update(home)
         after = marts_content(home)
         assert {**after, "release": before["release"]} == before  # which names the rules
@@ -567,48 +560,28 @@ def test_a_rehearsal_names_who_would_be_affected_and_changes_nothing(home: Home,
             land_new(home, again=Scope(period="2024-2025"))
         update(home)
         assert board(home, "state") == ("rejected",)
-    finally:
-        monkeypatch.undo()
-        forget()
-
-
-def forget() -> None:
-    from pipelines.screening import rules
-
-    rules.suite.cache_clear()
-    rules.rule_set_version.cache_clear()
 
 
 @pytest.mark.long
-def test_a_rule_asks_only_of_the_periods_for_which_it_is_in_force(home: Home, tmp_path, monkeypatch):
-    from pipelines.screening import rules
+def test_a_rule_asks_only_of_the_periods_for_which_it_is_in_force(home: Home, tmp_path):
+    def dated(rules: list[dict]) -> None:
+        entry(rules, BOARDERS)["valid_from"] = date(2025, 1, 1)
+        entry(rules, RULE)["valid_to"] = date(2025, 1, 1)
 
-    expectations = tmp_path / "dated"
-    expectations.mkdir()
-    for path in rules.expectations_folder().glob("*.json"):
-        content = json.loads(path.read_text())
-        for one in content.get("expectations", []):
-            if one["meta"]["rule"] == "XB02-1a-boarders":
-                one["meta"]["valid_from"] = "2025-01-01"
-            if one["meta"]["rule"] == RULE:
-                one["meta"]["valid_to"] = "2025-01-01"
-        (expectations / path.name).write_text(json.dumps(content, ensure_ascii=False))
-    monkeypatch.setenv("XIANBAO_EXPECTATIONS", str(expectations))
-    forget()
-    try:
+    with edited_rules(tmp_path, "enrolment", dated):
         for period, name in (("2023-2024", "上年.xlsx"), ("2024-2025", "本年.xlsx")):
             draft = grown(0 if period == "2023-2024" else 15, period)
-            draft.rows[1]["boarders"] = "约三十"
+            draft.rows[0]["boarders"] = draft.rows[0]["students_total"] + 1
             send(home, draft, name)
         update(home)
-        found = rows(home, "SELECT period FROM marts.mart_finding WHERE rule_id = 'XB02-1a-boarders'")
-        assert found == [("2024-2025",)]
+        assert rows(home, f"SELECT period FROM marts.mart_finding WHERE rule_id = '{BOARDERS}'") == [("2024-2025",)]
         send(home, grown(15), "本年更正.xlsx", 5)
         update(home)
         assert standing(home) == []
-    finally:
-        monkeypatch.undo()
-        forget()
+
+
+def entry(rules: list[dict], rule: str) -> dict:
+    return next(one for one in rules if one["rule"] == rule)
 
 
 # Carrying them to the counties -----------------------------------------------------------------------------------------
@@ -695,33 +668,21 @@ def test_timestamps_of_receipts_are_in_beijing_time(home: Home):
     )
 
 
-def test_rules_across_filings_are_asked_again_of_everybody_when_they_change(home: Home, tmp_path, monkeypatch):
-    from pipelines.screening import rules
+def test_rules_across_filings_are_asked_again_of_everybody_when_they_change(home: Home, tmp_path):
+    def gentler(rules: list[dict]) -> None:
+        entry(rules, RULE)["persons"] = 100
 
     send(home, Draft("enrolment", period="2023-2024"), "上年.xlsx")
     send(home, grown(15), "本年.xlsx", 10)
     update(home)
     assert standing(home) == [("open", None, None)]
-    expectations = tmp_path / "gentler"
-    expectations.mkdir()
-    for path in rules.expectations_folder().glob("*.json"):
-        text = path.read_text()
-        content = json.loads(text)
-        for one in content.get("expectations", []):
-            if one["meta"]["rule"] == RULE:
-                one["meta"]["parameters"]["persons"] = 100
-        (expectations / path.name).write_text(json.dumps(content, ensure_ascii=False))
-    monkeypatch.setenv("XIANBAO_EXPECTATIONS", str(expectations))
-    forget()
-    try:
+    with edited_rules(tmp_path, "enrolment", gentler):
         landed, _ = update(home)
         assert landed.submissions_n == 0
         assert standing(home) == []
         versions = rows(home, "SELECT DISTINCT rule_set_version FROM marts.mart_filing_version")
-        assert len(versions) == 1 and versions[0][0] != rules.rule_set_version()
-    finally:
-        monkeypatch.undo()
-        forget()
+        assert len(versions) == 1 and versions[0][0] != rule_set_version()
+    assert versions[0][0] == rule_set_version()
 
 
 def test_our_own_fault_with_one_file_holds_up_nobody_else_and_is_tried_again(home: Home, monkeypatch):
