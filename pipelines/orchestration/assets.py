@@ -393,12 +393,14 @@ def rescreened_asset(home: Home) -> dg.AssetsDefinition:
 
 def screen_asset(manifest: Path) -> dg.AssetsDefinition:
     """Screening everything that is new in one batch: each landing table is an asset, so that each dbt source has its
-    own."""
+    own, those of declarations too."""
     sources = json.loads(manifest.read_bytes())["sources"].values()
-    described = {f"{node['source_name']}.{node['name']}": node["description"] for node in sources}
-    tables = sorted(
-        name for name in landing_schema() if name not in ("control.state", "control.dirty_return", "control.answer")
-    )
+    described = {
+        f"{node['source_name']}.{node['name']}": node["description"]
+        for node in sources
+        if node["source_name"] != "policy"
+    }
+    tables = sorted({*landing_schema(), *described} - {"control.state", "control.dirty_return", "control.answer"})
     specs = [
         dg.AssetSpec(
             name.split("."), deps=[SUBMISSIONS, REFERENCES, LATENESS], group_name="screen", kinds={"duckdb"},

@@ -17,6 +17,7 @@ from pipelines.orchestration.assets import MARTS_FILE, TURN
 from pipelines.orchestration.code_location import UPDATE_JOB, build_defs, county_range
 from pipelines.orchestration.failures import last_failure
 from pipelines.orchestration.sources import Failure, look_for_news
+from pipelines.policy.tables import policy_tables
 from pipelines.warehouse import dbt
 from tests.homes import deliver, rows, small_home
 
@@ -69,7 +70,9 @@ def test_every_dbt_source_is_an_asset_and_every_step_takes_the_run_s_turn(home: 
     graph = build_defs(home).resolve_asset_graph()
     manifest = json.loads(dbt.manifest_json().read_bytes())
     sources = {dg.AssetKey([node["source_name"], node["name"]]) for node in manifest["sources"].values()}
-    assert sources <= {key for key in graph.get_all_asset_keys() if graph.get(key).is_materializable}
+    assert {key for key in sources if not graph.has(key) or not graph.get(key).is_materializable} == {
+        dg.AssetKey(["policy", name]) for name in policy_tables()
+    }  # which are files that nobody here makes
     for job in build_defs(home).jobs or []:
         if job.name == "upkeep":  # touches Dagster's own books alone
             continue
