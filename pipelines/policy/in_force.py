@@ -52,29 +52,43 @@ class PolicyError(ConfigurationError):
         self.args = ("\n".join(map(str, self.problems)),)
 
 
+def own_folders(home: Home) -> dict[str, Path]:
+    """Part → where a home keeps what it declares itself."""
+    return {
+        FAMILIES: home.policy / FAMILIES,
+        "returns": home.root / "returns",
+        "expectations": home.root / "expectations",
+    }
+
+
 @dataclass(frozen=True)
 class PolicyFiles:
     """The bytes that policy is read from: the home's and the shipped ones, by file name. `folder`: what the home's are called by.
-    `families`: the home's own families of indicators, which lie with its policy and are kept with it; `declarations` reads them."""
+    `own`: what else a home declares and nobody could compute again, kept with its policy: part (see `own_folders`) → file → bytes. Its families
+    of indicators are read by `declarations`, its returns by `returns`, their catalogues by `screening`."""
 
     home: Mapping[str, bytes]
     defaults: Mapping[str, bytes]
     folder: str = "policy"
-    families: Mapping[str, bytes] = field(default_factory=dict)
+    own: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
     @staticmethod
     def of_home(home: Home) -> "PolicyFiles":
         """Those of a home as they lie there. Raises PolicyError for what lies there and is no table."""
-        families = _regular(home.policy / FAMILIES, "*.yaml")
-        return PolicyFiles(_files(home.policy), shipped(home.policy_defaults), str(home.policy), families)
+        own = {part: _regular(folder, "*.yaml") for part, folder in own_folders(home).items()}
+        return PolicyFiles(_files(home.policy), shipped(home.policy_defaults), str(home.policy), own)
+
+    @property
+    def parts(self) -> dict[str, Mapping[str, bytes]]:
+        """Part → file → bytes."""
+        return {"home": self.home, "defaults": self.defaults, **self.own}
 
     @property
     def sha256(self) -> dict[str, str]:
-        """`home/<file>`, `defaults/<file>`, `indicators/<file>` → SHA-256."""
-        parts = (("home", self.home), ("defaults", self.defaults), (FAMILIES, self.families))
+        """`<part>/<file>` → SHA-256."""
         return {
             f"{part}/{name}": hashlib.sha256(content).hexdigest()
-            for part, files in parts
+            for part, files in self.parts.items()
             for name, content in sorted(files.items())
         }
 
@@ -152,7 +166,7 @@ def known_in(municipality: Municipality, files: PolicyFiles) -> Known:
     codes: dict[str, Mapping[str, str]] = {
         "county": counties, "area": counties | {city.code: city.name}, "scope": counties | {city.code: city.name} | above
     }  # fmt: skip
-    if (names := indicator_names(files.families.values())) is not None:
+    if (names := indicator_names(files.own.get(FAMILIES, {}).values())) is not None:
         codes["indicator"] = names
     return Known(codes)
 

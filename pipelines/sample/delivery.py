@@ -19,12 +19,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import xlsxwriter
 
 from pipelines.periods import parse_period
+from pipelines.returns import current_definitions
+from pipelines.rule_files import definition_files
 from pipelines.sample.faults import EXAMPLE, Fault, example_file, faulty_files
 from pipelines.sample.layout import STYLES, lay_out
+from pipelines.sample.queries import add_queried, sample_queries
 from pipelines.sample.workbooks import render
 from pipelines.sample.world import County, World, build_world
 
@@ -33,15 +37,8 @@ LEDGER = ".sample.json"
 ASIDE = ".sample-aside"
 #: Where the example lies: no county's inbox, so that it never comes into the figures.
 EXAMPLES = "examples"
-DAYS_AFTER = {
-    "school": 45,
-    "enrolment": 45,
-    "population": 60,
-    "teacher_pay": 60,
-    "civil_servant_pay": 60,
-    "rural_subsidy": 20,
-}
-"""Days to the due date: after the first day of a school year, after the last day of any other period."""
+#: Days from a period's reference day, its first or last, to the due date.
+_DAYS_AFTER_START, _DAYS_AFTER_YEAR, _DAYS_AFTER_PART = 45, 60, 20
 
 
 @dataclass(frozen=True)
@@ -89,6 +86,7 @@ def write_sample(
         faults_known = tuple(Fault.from_dict(entry) for entry in ledger["faults"])
         return SampleReport((), own, (), faults_known, ledger["example"])
     world = build_world(seed)
+    add_queried(world)
     placed: list[Fault] = []
     written, unchanged, files = [], [], {}
     total = files_n(world)
@@ -165,11 +163,20 @@ def files_n(world: World) -> int:
     return sum(1 for county in world.counties for _ in _parcels(world, county))
 
 
+def due_after(return_code: str) -> tuple[Literal["start", "end"], int]:
+    """When a return is due: so many days after the first or last day of its period."""
+    defined = current_definitions()[return_code]
+    if defined.reference_day == "start":
+        return "start", _DAYS_AFTER_START
+    is_of_years = defined.period_types[0] in ("school_year", "calendar_year")
+    return "end", _DAYS_AFTER_YEAR if is_of_years else _DAYS_AFTER_PART
+
+
 def due_on(return_code: str, period: str) -> date:
     """The day a return is due."""
     reported = parse_period(period)
-    start = reported.start if return_code in ("school", "enrolment") else reported.end
-    return start + timedelta(days=DAYS_AFTER[return_code])
+    after, days = due_after(return_code)
+    return (reported.start if after == "start" else reported.end) + timedelta(days=days)
 
 
 def dropped(county_code: str, period: str, return_code: str) -> datetime:
@@ -254,7 +261,8 @@ def _fingerprint(seed: int, faults: bool) -> str:
     package = Path(__file__).parent
     digest = hashlib.sha256(f"{seed}/{faults}/{xlsxwriter.__version__}/{zlib.ZLIB_RUNTIME_VERSION}".encode())
     returns = package.parent / "returns"
-    sources = [*package.glob("*.py"), *package.glob("data/*"), *returns.glob("*.py"), *returns.glob("definitions/*")]
+    sources = [*package.glob("*.py"), *package.glob("data/*"), *returns.glob("*.py"), *definition_files()]
+    sources += sample_queries().values()
     sources.append(package.parent / "periods.py")
     for source in sorted(sources):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())

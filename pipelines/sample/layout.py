@@ -27,7 +27,7 @@ EXPLANATION = (
     SYNTHETIC_NOTE,
 )
 COVER_SHEET = "封面"
-SHORT_NAMES = {
+_SHORT_NAMES = {
     "school": "学校名录",
     "enrolment": "在校学生",
     "population": "学龄人口",
@@ -181,10 +181,15 @@ def lay_out(county: County, period: str, filings: Sequence[tuple[str, list[Row]]
     )
 
 
+def short_name(definition: ReturnDefinition) -> str:
+    """What clerks call a return."""
+    return _SHORT_NAMES.get(definition.return_code, definition.title.removesuffix("统计表").removesuffix("表"))
+
+
 def _file_name(county: County, period: str, return_codes: tuple[str, ...], style: CountyStyle) -> str:
     definition = current_definitions()[return_codes[0]]
     label = parse_period(period).label
-    short = "、".join(SHORT_NAMES[code] for code in return_codes)
+    short = "、".join(short_name(current_definitions()[code]) for code in return_codes)
     form = "+".join(current_definitions()[code].form for code in return_codes)
     title = definition.title if len(return_codes) == 1 else short
     stem = (
@@ -219,9 +224,9 @@ def _data_sheet(
     county: County, period: str, definition: ReturnDefinition, rows: list[Row], style: CountyStyle, reported_on: date
 ) -> Grid:
     columns = _ordered(definition, style)
-    sheet = (SHORT_NAMES[definition.return_code], definition.form, "Sheet1")[style.file_name % 3]
+    sheet = (short_name(definition), definition.form, "Sheet1")[style.file_name % 3]
     if len(style.bundles) and any(definition.return_code in bundle for bundle in style.bundles):
-        sheet = SHORT_NAMES[definition.return_code]
+        sheet = short_name(definition)
     grid = Grid(sheet, definition.return_code, columns={column.name: place for place, column in enumerate(columns)})
     grid.rows.append([f"{county.name}{parse_period(period).label}{definition.title}"])
     grid.title_rows.add(0)
@@ -356,7 +361,7 @@ def _add_total(
 
 def _total(column: Column, rows: list[Row], definition: ReturnDefinition) -> GridValue:
     """The sum, or an empty cell where adding up means nothing (a standard, a number of months)."""
-    if not column.is_number or column.name in definition.key or column.name in ("standard_yuan_per_month", "months"):
+    if not column.is_number or column.name in definition.key or not column.additive:
         return None
     numbers = [value for row in rows if isinstance(value := row[column.name], (int, Decimal))]
     return sum(numbers) if numbers else None

@@ -14,7 +14,9 @@ from pipelines.municipality import NewArea, NewCalendarEntry, ReceivedAt, write_
 from pipelines.periods import parse_period
 from pipelines.policy.starter import write_policy_folder
 from pipelines.returns import current_definitions
-from pipelines.sample.delivery import DAYS_AFTER, FOLDER, LEDGER
+from pipelines.sample.delivery import FOLDER, LEDGER, due_after
+from pipelines.sample.queries import sample_queries
+from pipelines.sample.world import CALENDAR_YEARS, MONTHS, QUARTERS, RETURNS, SCHOOL_YEARS, SEMESTERS
 
 CITY, PROVINCE = NewArea("140900", "忻州市", "Xinzhou"), NewArea("140000", "山西省")
 COUNTIES = (
@@ -25,10 +27,8 @@ COUNTIES = (
     NewArea("140932", "偏关县", "Pianguan"), NewArea("140981", "原平市", "Yuanping"),
 )  # fmt: skip
 _PERIODS = {
-    "school_year": ("2022-2023", "2024-2025"),
-    "calendar_year": ("2022", "2024"),
-    "quarter": ("2022Q1", "2024Q4"),
-}
+    "school_year": SCHOOL_YEARS, "semester": SEMESTERS, "calendar_year": CALENDAR_YEARS, "quarter": QUARTERS, "month": MONTHS,
+}  # fmt: skip
 _COMMAND = "xianbao sample（合成样例）"
 _POLICY = Path(__file__).with_name("policy")
 
@@ -42,15 +42,12 @@ def write_sample_municipality(
 ) -> None:
     """Write the sample's `municipality.yaml`, and its policy beside it. Raises ConfigurationError as `write_template` does."""
     calendar = []
-    for code, days in DAYS_AFTER.items():
+    for code in (*RETURNS, *(code for code in sample_queries() if code not in RETURNS)):
         defined = current_definitions()[code]
-        kind = defined.period_types[0]
-        first, last = map(parse_period, _PERIODS[kind])
-        calendar.append(
-            NewCalendarEntry(
-                code, f"{defined.form} {defined.title}", first, last, "start" if kind == "school_year" else "end", days
-            )
-        )
+        periods = _PERIODS[defined.period_types[0]]
+        title = f"{defined.form} {defined.title}"
+        first, last = parse_period(periods[0]), parse_period(periods[-1])
+        calendar.append(NewCalendarEntry(code, title, first, last, *due_after(code)))
     write_template(
         path, city=CITY, province=PROVINCE, counties=COUNTIES, calendar=calendar, command=_COMMAND, force=force,
         received_at=received_at, references=references,

@@ -28,7 +28,12 @@ Row = dict[str, Value]
 YEARS = (2022, 2023, 2024)
 SCHOOL_YEARS = tuple(f"{year}-{year + 1}" for year in YEARS)
 CALENDAR_YEARS = tuple(str(year) for year in YEARS)
+SEMESTERS = tuple(f"{year}-{year + 1}S{half}" for year in YEARS for half in (1, 2))
+MONTHS = tuple(f"{year}-{month:02}" for year in YEARS for month in range(1, 13))
 QUARTERS = tuple(f"{year}Q{quarter}" for year in YEARS for quarter in (1, 2, 3, 4))
+
+#: The returns that `build_world` fills.
+RETURNS = ("school", "enrolment", "population", "teacher_pay", "civil_servant_pay", "rural_subsidy")
 
 PRESCHOOL, PRIMARY, JUNIOR, SENIOR, VOCATIONAL = "学前", "小学", "初中", "普通高中", "中职"
 STAGES = (PRESCHOOL, PRIMARY, JUNIOR, SENIOR, VOCATIONAL)

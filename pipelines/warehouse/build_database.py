@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, fields
 from datetime import date
@@ -81,10 +81,10 @@ _TABLES = {
         calendar_year VARCHAR, starts_on DATE, ends_on DATE""",
     # What the models of rules across filings are told by the catalogue and the definitions: see `warehouse.checks`.
     "declared.check_rule": """rule_id VARCHAR, return_code VARCHAR, model VARCHAR, question VARCHAR, level VARCHAR,
-        outcome VARCHAR, valid_from DATE, valid_to DATE""",
+        outcome VARCHAR, valid_from DATE, valid_to DATE, column_name VARCHAR""",
     "declared.check_parameter": """return_code VARCHAR, question VARCHAR, name VARCHAR, value DECIMAL(18,4), word VARCHAR""",
     "declared.check_column": """return_code VARCHAR, column_name VARCHAR, of_member VARCHAR, label VARCHAR, unit VARCHAR,
-        type VARCHAR, units_in_one BIGINT, smallest DECIMAL(3,2), is_additive BOOLEAN, ordinal INTEGER""",
+        type VARCHAR, units_in_one BIGINT, smallest DECIMAL(5,4), is_additive BOOLEAN, ordinal INTEGER""",
     "control.run": "status_on DATE, withhold_below DECIMAL(5,4)",
     # What stands in the way of skipping work: returns whose marts are out of date, and digests of what was last built.
     "control.dirty_return": "return_code VARCHAR",
@@ -182,17 +182,24 @@ def landing_views() -> dict[str, str]:
     """What any return has, whatever its columns are called: view → its query. Rows of every version that was landed.
 
     `landing.reported_school`: a row a row of a return by school. `landing.reported_number`: a row a number, in the smallest unit
-    (cents, tenths of heads) as a whole number.
+    (cents, tenths of heads) as a whole number. `landing.reported_reference`: a cell a row that names an entry of another return (type ref).
+    `landing.reported_entry`: what such cells may name, by the column that they name, and the entries of ledgers by their whole key (column
+    ''), each with the day on which it ends (`exists` of the definition).
     """
     slot = "submission_id, screening_seq, county_code, period, sheet, source_row"
-    schools, numbers = [], []
-    for code, defined in current_definitions().items():
+    referred = {
+        column.ref for versions in return_versions().values() for column in versions.columns if column.ref is not None
+    }
+    schools, numbers, references, entries = [], [], [], []
+    for code, versions in return_versions().items():
+        defined = versions.newest
         key = " || '/' || ".join(f'CAST("{name}" AS VARCHAR)' for name in defined.key)
+        label = f'"{defined.row_label}"'
         if "school_code" in defined.key:
             beside = next((name for name in defined.key if name != "school_code"), None)
-            label = f'"{defined.row_label}"' + (f""" || '（' || "{beside}" || '）'""" if beside else "")
+            of_stage = label + (f""" || '（' || "{beside}" || '）'""" if beside else "")
             schools.append(
-                f"SELECT '{code}' AS return_code, {slot}, school_code, {key} AS row_key, {label} AS row_label FROM landing.{code}"
+                f"SELECT '{code}' AS return_code, {slot}, school_code, {key} AS row_key, {of_stage} AS row_label FROM landing.{code}"
             )
         columns = {column.name: 10**column.decimal_places for column in defined.number_columns}
         if columns:
@@ -203,15 +210,40 @@ def landing_views() -> dict[str, str]:
                     FROM (SELECT {slot}, {key} AS row_key, {scaled} FROM landing.{code})
                     UNPIVOT (number FOR column_name IN ({names}))"""
             )
-    nothing = "SELECT CAST(NULL AS VARCHAR) AS return_code, " + slot
-    return {
-        "landing.reported_school": " UNION ALL ".join(schools)
-        or f"{nothing}, CAST(NULL AS VARCHAR) AS school_code, CAST(NULL AS VARCHAR) AS row_key, CAST(NULL AS VARCHAR) AS row_label"
-        " FROM landing.sending AS none, (SELECT '' AS sheet, 0 AS source_row) WHERE false",
-        "landing.reported_number": " UNION ALL ".join(numbers)
-        or f"{nothing}, CAST(NULL AS VARCHAR) AS row_key, CAST(NULL AS VARCHAR) AS column_name, CAST(NULL AS BIGINT) AS number"
-        " FROM landing.sending AS none, (SELECT '' AS sheet, 0 AS source_row) WHERE false",
+        row = f"SELECT '{code}' AS return_code, {slot}, {key} AS row_key, {label} AS row_label"
+        for column in versions.columns:
+            if column.ref is not None:
+                of_return, _, of_column = column.ref.partition(".")
+                references.append(
+                    f"""{row}, '{column.name}' AS column_name, '{of_return}' AS of_return, '{of_column}' AS of_column,
+                        "{column.name}" AS value FROM landing.{code} WHERE "{column.name}" IS NOT NULL"""
+                )
+        until = defined.analysis.get("exists", {}).get("until")
+        ends_on = f'"{until}"' if until else "CAST(NULL AS DATE)"
+        named = [name for name in defined.names if f"{code}.{name}" in referred]
+        entries += [
+            f"""{row}, '{name}' AS column_name, "{name}" AS value, {ends_on} AS ends_on FROM landing.{code}"""
+            for name in named
+        ]
+        if defined.kind == "ledger":
+            entries.append(f"{row}, '' AS column_name, {key} AS value, {ends_on} AS ends_on FROM landing.{code}")
+    place = dict.fromkeys(("return_code", *slot.split(", ")), "VARCHAR") | {
+        "screening_seq": "BIGINT",
+        "source_row": "INTEGER",
     }
+    return {
+        f"landing.{name}": " UNION ALL ".join(queries) or _no_rows(place | dict.fromkeys(own, "VARCHAR") | {last: kind})
+        for name, queries, own, last, kind in (
+            ("reported_school", schools, ("school_code", "row_key", "row_label"), "row_label", "VARCHAR"),
+            ("reported_number", numbers, ("row_key", "column_name", "number"), "number", "BIGINT"),
+            ("reported_reference", references, ("row_key", "row_label", "column_name", "of_return", "of_column", "value"), "value", "VARCHAR"),
+            ("reported_entry", entries, ("row_key", "row_label", "column_name", "value", "ends_on"), "ends_on", "DATE"),
+        )
+    }  # fmt: skip
+
+
+def _no_rows(columns: Mapping[str, str]) -> str:
+    return f"SELECT {', '.join(f'CAST(NULL AS {kind}) AS {name}' for name, kind in columns.items())} WHERE false"
 
 
 def _schema_digest() -> str:

@@ -124,7 +124,7 @@ def _declare(connection: duckdb.DuckDBPyConnection, rules: Mapping[str, Mapping[
     every = [(code, rule) for code, of_return in rules.items() for rule in of_return.values()]
     content: dict[str, list[tuple[Any, ...]]] = {
         "declared.check_rule": [
-            (rule.rule_id, code, _model(rule), rule.question, rule.level, rule.outcome, rule.valid_from, rule.valid_to)
+            (rule.rule_id, code, _model(rule), rule.question, rule.level, rule.outcome, rule.valid_from, rule.valid_to, rule.column)
             for code, rule in every
         ],
         "declared.check_parameter": [

@@ -1,5 +1,6 @@
 """docs/adding-a-return.md and docs/adding-a-county.md are done, step by step, as they are written, in a copy of the tree and homes aside."""
 
+import json
 import os
 import re
 import shlex
@@ -8,11 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import duckdb
 import openpyxl
 import pytest
+from builders import CountyName, Draft, _pupils, faultless_rows, xlsx
 from ruamel.yaml import YAML
 
+from pipelines.home import Home
 from tests.homes import PROJECT, deliver, small_home
 
 RETURN_PAGE = (PROJECT / "docs" / "adding-a-return.md").read_text(encoding="utf-8")
@@ -84,82 +86,131 @@ def fill(template: Path, target: Path, rows: list[list[object]]) -> None:
     book.save(target)
 
 
-def test_a_return_is_added_as_the_document_says(tree: Path, tmp_path: Path):
-    home = small_home(tmp_path / "home", COUNTIES, {"school": ("2024-2025", "2024-2025", "start", 45)})
+#: Where the files of a return lie that ships with the product, by where they lie in a home.
+SHIPPED = {
+    "returns": "pipelines/returns/definitions",
+    "expectations": "expectations",
+    "policy/indicators": "pipelines/declarations/indicators",
+}
+#: Of a county: pupils of two schools, books, and new ones.
+SCHOOLS = {"静乐县": [(480, 9000, 100), (300, 3000, 0)], "神池县": [(420, 7000, 50), (180, 1000, 1)]}
+
+
+def register_and_enrolment(folder: Path, county: CountyName, pupils: list[int]) -> list[Path]:
+    """The school register and the enrolment of a county whose primary schools have so many pupils, as files."""
+    schools = [{"school_code": f"{county.code}000{n}", "school_name": f"第{n}小学"} for n in range(1, len(pupils) + 1)]
+    register = faultless_rows("school", county.code)[0]
+    drafts = [
+        Draft("school", county, rows=[register | one for one in schools]),
+        Draft(
+            "enrolment",
+            county,
+            rows=[
+                {**one, "stage": "小学", **_pupils(6, 6, number // 6)}
+                for one, number in zip(schools, pupils, strict=True)
+            ],
+        ),
+    ]
+    files = []
+    for draft in drafts:
+        files.append(folder / f"{county.name}-{draft.return_code}.xlsx")
+        files[-1].write_bytes(xlsx(draft))
+    return files
+
+
+@pytest.fixture(params=["in the home alone", "in the product"])
+def added(request: pytest.FixtureRequest, tree: Path, tmp_path: Path) -> tuple[Path, Home]:
+    """The tree and a home in which all of the page was done, and nothing else."""
+    home = small_home(
+        tmp_path / "home",
+        COUNTIES,
+        {"school": ("2024-2025", "2024-2025", "start", 45), "enrolment": ("2024-2025", "2024-2025", "start", 45)},
+    )
+    is_shipped = request.param == "in the product"
+    if is_shipped:
+        tree = Path(shutil.copytree(tree, tmp_path / "tree"))
+    before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     done = []
     for kind, path, text in steps(RETURN_PAGE):
         done.append(kind)
         if kind == "file":
-            assert not (tree / path).exists(), path
-            (tree / path).write_text(text, encoding="utf-8")
-        elif kind == "add":
-            with (tree / path).open("a", encoding="utf-8") as stream:
-                stream.write(text)
+            folder, _, name = path.rpartition("/")
+            target = (tree / SHIPPED[folder] if is_shipped else home.root / folder) / name
+            assert not target.exists(), target
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
         elif kind == "sh":
             for line in text.strip().splitlines():
-                call(tree, line, home.root)
+                assert "XB91-2b-pupils" in call(tree, line, home.root)
         elif path == "municipality.yaml":
             put_into_calendar(home.root, text)
         else:
             raise AssertionError((kind, path))
-    assert done == ["file", "file", "sh", "yaml", "add", "add", "add"]
+    assert done == ["file", "file", "sh", "yaml", "file", "file"]
+    assert all(path.read_bytes() == content for path, content in before.items())
+    return tree, home
 
-    # The template of the new form, filled, is accepted; a slip in it is found at its cell.
-    for county, classes in (("静乐县", [18, 15, 3]), ("神池县", [12, 12, 0])):
-        call(
-            tree,
-            f".venv/bin/xianbao template XB07 --county {county} --period 2024-2025 --out {tmp_path / '模板'}",
-            home.root,
-        )
-        code = {name: code for code, name, _ in COUNTIES}[county]
+
+def test_a_return_is_added_as_the_document_says(added: tuple[Path, Home], tmp_path: Path):
+    tree, home = added
+
+    def run(line: str, code: int = 0) -> str:
+        return call(tree, f".venv/bin/xianbao {line}", home.root, code=code)
+
+    files = {}
+    for county, numbers in SCHOOLS.items():
+        county_code = {name: code for code, name, _ in COUNTIES}[county]
+        run(f"template XB91 --county {county} --period 2024-2025S1 --out {tmp_path / '模板'}")
         (template,) = (tmp_path / "模板").glob(f"{county}*.xlsx")
-        rows = [[f"{code}0001", "南关小学", *classes], [f"{code}0002", "北关小学", 10, 10, 0]]
-        fill(template, tmp_path / f"{county}.xlsx", rows)
-        checked = call(tree, f".venv/bin/xianbao check {tmp_path / f'{county}.xlsx'}", home.root)
-        assert "错误 0" in checked and "核实 0" in checked, checked
-        deliver(home, code, tmp_path / f"{county}.xlsx")
-    fill(template, tmp_path / "错.xlsx", [[f"{code}0001", "南关小学", 18, 15, 4]])
-    assert "错误 1" in call(tree, f".venv/bin/xianbao check {tmp_path / '错.xlsx'}", home.root, code=1)
+        rows = [
+            [f"{county_code}000{n}", f"第{n}小学", "小学", pupils, "是", "2019-09-01", books, new, 85.5]
+            for n, (pupils, books, new) in enumerate(numbers, start=1)
+        ]
+        fill(template, files.setdefault(county, tmp_path / f"{county}.xlsx"), rows)
+        assert "错误 0" in run(f"check {files[county]}")
+        deliver(home, county_code, files[county])
+        pupils = [pupils for pupils, _, _ in numbers]
+        for file in register_and_enrolment(tmp_path, CountyName(county_code, county), pupils):
+            deliver(home, county_code, file)
 
-    # It is published, its figure can be walked back to the cells, and a public export leaves it out by name.
-    call(tree, ".venv/bin/xianbao run", home.root)
-    shown = call(tree, ".venv/bin/xianbao show large_class_share", home.root)
-    assert "6.0000 %" in shown and "2/2" in shown and "3 ÷ 50" in shown.replace("3.00", "3").replace("50.00", "50"), (
-        shown
-    )
-    traced = call(tree, ".venv/bin/xianbao trace large_class_share --area 静乐县", home.root)
-    assert "静乐县.xlsx" in traced and "南关小学" in traced, traced
-    assert "XB07" in call(tree, ".venv/bin/xianbao status", home.root)
-    exported = call(tree, f".venv/bin/xianbao export --out {tmp_path / 'out'} --format csv --profile public", home.root)
-    assert "large_class_share" in exported and "public.yaml" in exported
-    assert "大班额比例" not in "".join(
-        path.read_text(encoding="utf-8-sig") for path in (tmp_path / "out").glob("*.csv")
-    )
+    # Each rule of the page is broken by one file, at its cell.
+    rows[0][7] = rows[0][6] + 1
+    rows[1][5] = None
+    fill(template, tmp_path / "错.xlsx", rows)
+    told = run(f"check {tmp_path / '错.xlsx'}", code=1)
+    assert "错误 2" in told and "XB91-1c-new-within-books" in told and "XB91-1c-opened" in told, told
 
+    run("run")
+    shown = run("show books_per_pupil")
+    assert "14.4928 册/人" in shown and "2/2" in shown and "20,000 ÷ 1,380" in shown, shown
+    assert "4 所" in run("show reading_rooms_n").replace("4.0000", "4")
+    traced = run("trace books_per_pupil --area 静乐县")
+    assert "静乐县.xlsx" in traced and "第1小学" in traced and "12,000" in traced, traced
+    assert "XB91" in run("status")
+    assert "XB91-2b" not in run("findings")
+    exported = run(f"export --out {tmp_path / 'out'} --format csv --profile public")
+    assert "books_per_pupil" in exported and "public.yaml" in exported
+    assert "生均藏书" not in "".join(path.read_text("utf-8-sig") for path in (tmp_path / "out").glob("*.csv"))
 
-def test_a_return_of_the_home_alone_is_screened_landed_and_modelled(tmp_path: Path):
-    """The checkout is this one and learns nothing of it."""
-    home = small_home(tmp_path / "home", COUNTIES[:1], {"school": ("2024-2025", "2024-2025", "start", 45)})
-    files = {path: text for kind, path, text in steps(RETURN_PAGE) if kind == "file"}
-    for folder, path in (
-        ("returns", "pipelines/returns/definitions/class_size.v1.yaml"),
-        ("expectations", "expectations/class_size.yaml"),
-    ):
-        (home.root / folder).mkdir()
-        (home.root / folder / Path(path).name).write_text(files[path], encoding="utf-8")
-    put_into_calendar(home.root, next(text for _, path, text in steps(RETURN_PAGE) if path == "municipality.yaml"))
-    code, county, _ = COUNTIES[0]
-    wanted = f"xianbao template XB07 --county {county} --period 2024-2025 --out {tmp_path / '模板'}"
-    call(PROJECT, f".venv/bin/{wanted}", home.root)
-    (template,) = (tmp_path / "模板").glob(f"{county}*.xlsx")
-    fill(template, tmp_path / "报表.xlsx", [[f"{code}0001", "南关小学", 18, 15, 3]])
-    deliver(home, code, tmp_path / "报表.xlsx")
-    call(PROJECT, ".venv/bin/xianbao run", home.root)
-    assert "XB07" in call(PROJECT, ".venv/bin/xianbao status", home.root)
-    with duckdb.connect(str(home.build_database), read_only=True) as connection:
-        rows = connection.execute("SELECT school_code, classes_large, return_version FROM staging.stg_class_size")
-        assert rows.fetchall() == [(f"{code}0001", 3, 1)]
-    assert not [*(PROJECT / "dbt_project").rglob("stg_class_size*")]
+    # What crosses filings: pupils of another number than the enrolment says, a school that the register does not know.
+    before = run("releases")
+    rows[0][3], rows[0][7], rows[1][5], rows[1][0] = 410, 50, "2019-09-01", f"{county_code}0009"
+    fill(template, tmp_path / "再报.xlsx", rows)
+    deliver(home, county_code, tmp_path / "再报.xlsx")
+    run("run")
+    found = run("findings")
+    assert "XB91-2b-pupils" in found and "XB91-2b-not-in-register" in found, found
+    assert run("releases") != before
+    assert "books_per_pupil" in run("changes") or "生均藏书" in run("changes")
+    assert "一致" in run("verify")
+
+    # What nobody could compute again is kept, and missed where it is lost.
+    for path in (home.root / "returns").glob("*.yaml"):
+        (version, *_) = sorted((home.raw / "policy").glob("*.json"))[-1:]
+        held = json.loads(version.read_text())["files"][f"returns/{path.name}"]
+        assert (home.raw / "policy" / "held" / held).read_bytes() == path.read_bytes()
+        path.unlink()
+        assert path.name in run("run", code=1)
 
 
 def test_a_county_is_added_as_the_document_says(tmp_path: Path):

@@ -15,6 +15,8 @@ with of_terms as (
             and role_source.caliber_id = expected.caliber_id
             and role_source.county_code = expected.county_code
             and role_source.part_period = expected.part_period
+    -- Of a return that the calendar does not know nobody can say the period.
+    where role_source.source_period is not null
 ),
 
 made_of as (
