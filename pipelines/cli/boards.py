@@ -74,7 +74,7 @@ def show_municipal(home: Home) -> None:
         table.add_row(
             say(row["indicator_name"], row["indicator_name_en"]),
             say(row["period_label"], row["period"]),
-            f"{figure(_value(row))} {row['unit']}",
+            f"{whole_or_cents(_value(row)) if row['shape'] == 'count' else figure(_value(row))} {row['unit']}",
             _sides(row),
             f"{row['coverage_n']}/{row['expected_n']}",
             _words("status", row["status"]) + _sample(row),
@@ -336,6 +336,11 @@ def _findings_table(rows: Iterable[dict[str, Any]]) -> Table:
     return table
 
 
+def _shown(row: dict[str, Any]) -> str:
+    """A figure to four places; what is only counted as it was counted."""
+    return whole_or_cents(row["value"]) if row["shape"] == "count" else figure(row["value"], 4)
+
+
 def show_indicator(home: Home, indicator: str, period: str | None, caliber: str | None) -> None:
     """One indicator for the city and each county, with its terms and the worked formula of the city."""
     known = query(home, "SELECT indicator_code, indicator_name FROM marts.dim_indicator ORDER BY sort_order")
@@ -347,7 +352,8 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
     rows = query(
         home,
         """SELECT fact.*, area.area_name, area.area_name_en, area.area_level, indicator.indicator_name,
-                  indicator.numerator_wording, indicator.denominator_wording, indicator.direction, caliber.caliber_name, period.period_label,
+                  indicator.numerator_wording, indicator.denominator_wording, indicator.direction, indicator.shape,
+                  caliber.caliber_name, period.period_label,
                   gap.gap_wording, gap.met_in_year
            FROM marts.fct_indicator AS fact
            LEFT JOIN marts.mart_gap AS gap
@@ -375,15 +381,16 @@ def show_indicator(home: Home, indicator: str, period: str | None, caliber: str 
     )  # fmt: skip
     for row in rows.iter_rows(named=True):
         table.add_row(
-            say(row["area_name"], row["area_name_en"]), f"{figure(row['value'], 4)} {row['unit']}",
+            say(row["area_name"], row["area_name_en"]), f"{_shown(row)} {row['unit']}",
             _side(row, "numerator"), _side(row, "denominator"),
             _standard(row), f"{row['coverage_n']}/{row['expected_n']}", _words("status", row["status"]) + _sample(row),
             str(row["open_queries_n"] or ""),
             *([_gap_words(row)] if first["gap_wording"] else []),
         )  # fmt: skip
     console.print(table)
-    tell(say("分子：", "Numerator: ") + first["numerator_wording"])
-    tell(say("分母：", "Denominator: ") + first["denominator_wording"])
+    for side, words in (("numerator", say("分子：", "Numerator: ")), ("denominator", say("分母：", "Denominator: "))):
+        if first[f"{side}_wording"]:  # what is only counted has no denominator, what is made of figures neither
+            tell(words + first[f"{side}_wording"])
     if first["formula"]:
         tell(say("算式：", "Worked: ") + first["formula"])
     if first["missing_areas"]:

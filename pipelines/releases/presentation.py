@@ -223,12 +223,12 @@ def _wide_view(connection: duckdb.DuckDBPyConnection, schema: str, said: Mapping
     ]
     for code, name, unit, numerator, denominator in indicators:
         which = f"FILTER (WHERE t.indicator_code = {_text(code)})"
-        formula = f"{numerator} ÷ {denominator}"
+        formula = "".join(f"：{side}" for side in [" ÷ ".join(filter(None, (numerator, denominator)))] if side)
         shown += [
-            (f"max(t.value) {which}", name, f"本期（{unit}）：{formula}；默认口径"),
+            (f"max(t.value) {which}", name, f"本期（{unit}）{formula}；默认口径"),
             (f"max({status}) {which}", f"{name}·状态", status_said),
             (f"max(t.period_label) {which}", f"{name}·本期", "本期是哪一期"),
-            (f"max(t.previous_value) {which}", f"{name}·上期值", f"上期（{unit}）：{formula}；默认口径"),
+            (f"max(t.previous_value) {which}", f"{name}·上期值", f"上期（{unit}）{formula}；默认口径"),
             (f"max(t.standard) {which}", f"{name}·标准", f"标准（{unit}）；无标准为空"),
             (f"max(t.verdict) {which}", f"{name}·达标情况", said["verdict"]),
         ]
