@@ -27,6 +27,10 @@ _COLOURS = {
         "withheld": "red",
         "not_applicable": "dim",
         "error": "red",
+        "no_base": "dim",
+        "not_comparable": "dim",
+        "undefined": "dim",
+        "not_rolled_up": "dim",
     },
     "verdict": {"accepted": "green", "accepted_with_queries": "yellow", "rejected": "red"},
 }

@@ -262,8 +262,8 @@ def _run(
     from pipelines.operations.run_log import AnswerResult, CollectResult, CopyResult, ScreenResult
     from pipelines.policy.in_force import policy_in_force
 
+    refuse_lost(home)  # what is lost is told before what does not fit without it
     policy_in_force(home)  # a wrong configuration or policy is told before anything is done
-    refuse_lost(home)
     with _progress(say("审核报送件", "Screening submissions")) as advance:
         ran = run_update(home, again=again, progress=advance)
     for remark in ran.remarks:

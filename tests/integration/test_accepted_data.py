@@ -18,7 +18,6 @@ from pipelines.home import Home
 from pipelines.intake.raw_store import Arrival, RawStore
 from pipelines.releases.publish import publish
 from pipelines.returns import current_definitions
-from pipelines.returns.definition import DECIMAL_PLACES
 from pipelines.warehouse.landing import build_marts, land_new
 from tests.homes import rows, small_home
 from tests.unit.builders import DINGXIANG, PAY, XINFU, YUANPING, CountyName, Draft
@@ -92,7 +91,7 @@ def zeros_everywhere() -> Iterator[Draft]:
         for draft in _faultless(county):
             for row in draft.rows:
                 for column in draft.definition.columns:
-                    if column.type in DECIMAL_PLACES and column.name not in ("age", "months"):
+                    if column.is_number and column.name not in ("age", "months"):
                         row[column.name] = 0
             yield draft
 

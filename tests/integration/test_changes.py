@@ -113,11 +113,12 @@ def test_a_changed_caliber_is_told_from_the_rest_and_what_is_left_is_the_residua
     log = ReleaseLog(home)
     before, after = log.find("1"), log.find("2")
     held = home.raw / "policy" / "held"
-    stages = (held / after.inputs.policy["defaults/stages.csv"]).read_text(encoding="utf-8")
-    stages = stages.replace("小学,Primary,6,11,", "小学,Primary,6,10,")
-    sha256 = hashlib.sha256(stages.encode()).hexdigest()
-    (held / sha256).write_text(stages, encoding="utf-8")
-    other = replace(after, inputs=replace(after.inputs, policy={**after.inputs.policy, "defaults/stages.csv": sha256}))
+    ages = (held / after.inputs.policy["defaults/member_groups.csv"]).read_text(encoding="utf-8")
+    ages = "".join(line for line in ages.splitlines(keepends=True) if not line.startswith("age,小学学龄,11,"))
+    sha256 = hashlib.sha256(ages.encode()).hexdigest()
+    (held / sha256).write_text(ages, encoding="utf-8")
+    policy = {**after.inputs.policy, "defaults/member_groups.csv": sha256}
+    other = replace(after, inputs=replace(after.inputs, policy=policy))
     assert steps(compare_releases(home, before, other)) == [
         (Decimal("1.6434"), Decimal("2.0514")),
         ("filings", Decimal("0.4108")),

@@ -213,7 +213,7 @@ def test_a_return_is_added_as_the_document_says(added: tuple[Path, Home], tmp_pa
         held = json.loads(version.read_text())["files"][f"returns/{path.name}"]
         assert (home.raw / "policy" / "held" / held).read_bytes() == path.read_bytes()
         path.unlink()
-        assert path.name in run("run", code=1)
+        assert path.name in run("run", code=2)
 
 
 def test_a_county_is_added_as_the_document_says(tmp_path: Path):

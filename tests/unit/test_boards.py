@@ -42,7 +42,7 @@ def home(tmp_path: Path) -> Path:
             """CREATE SCHEMA marts;
                CREATE TABLE marts.release AS SELECT 'r' AS release_id;
                CREATE TABLE marts.dim_indicator AS SELECT 'i' AS indicator_code, '高中毛入学率' AS indicator_name,
-                   'Rate' AS indicator_name_en, '在校生' AS numerator_wording, '人口' AS denominator_wording, 100 AS factor, 1 AS sort_order;
+                   'Rate' AS indicator_name_en, '在校生' AS numerator_wording, '人口' AS denominator_wording, 100 AS factor, 'ratio' AS shape, 1 AS sort_order;
                CREATE TABLE marts.dim_area AS SELECT * FROM (VALUES
                    ('140902', '忻州县', 'Xinzhou', 'county', '140900', DATE '1950-01-01', 1),
                    ('140902', '忻府区', 'Xinfu', 'county', '140900', DATE '2000-01-01', 1))

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import pytest
 from ruamel.yaml import YAML
 
+from pipelines.declarations.grammar import Direction, Shape
 from pipelines.home import PROJECT
 from pipelines.policy.tables import policy_tables
 from pipelines.releases.labels import labels
@@ -130,13 +131,10 @@ def test_both_views_describe_the_verdict_as_their_table_does(written: duckdb.Duc
 
 
 def test_every_code_that_may_stand_in_a_published_column_has_a_wording():
-    """Codes as the tables of policy and the seeds allow them and as the conditions of the marts list them, whether the data has them or not."""
+    """Codes as declarations and the tables of policy allow them and as the conditions of the marts list them, whether the data has them or not."""
     allowed: set[tuple[str, str, str]] = set()
-    for columns in described("seeds", "seeds").values():
-        for name, column in columns.items():
-            for test in column.get("data_tests", []):
-                if isinstance(test, dict) and "accepted_values" in test:
-                    allowed |= {("", name, value) for value in test["accepted_values"]["arguments"]["values"]}
+    for name, codes in (("direction", Direction), ("shape", Shape)):
+        allowed |= {("dim_indicator", name, code) for code in get_args(codes)}
     for path in sorted((DBT / "models/marts").glob("marts.yml")):
         for model in YAML(typ="safe").load(path.read_text(encoding="utf-8"))["models"]:
             for test in model.get("data_tests", []):

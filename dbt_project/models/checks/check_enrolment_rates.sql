@@ -15,12 +15,22 @@ pupil as (
     left join {{ source('policy', 'reported_stages') }} as reported_stage on pupil.stage = reported_stage.reported_stage
 ),
 
+official_age as (
+    select
+        member_group,
+        min(cast(member as integer)) as age_from,
+        max(cast(member as integer)) as age_to
+    from {{ source('policy', 'member_groups') }}
+    where dimension = 'age' and scope_code = 'CN' and member_group like '%学龄'
+    group by member_group
+),
+
 -- Which questions are asked of a stage.
 question as (
     select
         stage.stage,
-        stage.age_from,
-        stage.age_to,
+        official_age.age_from,
+        official_age.age_to,
         stage.level_from,
         stage.level_to,
         stage.under_3_excluded,
@@ -51,8 +61,9 @@ question as (
         parameter.gender_parity_low,
         parameter.gender_parity_high,
         parameter.gender_parity_persons,
-        cast(stage.age_from as string) || '–' || cast(stage.age_to as string) || ' 岁' as ages
+        cast(official_age.age_from as string) || '–' || cast(official_age.age_to as string) || ' 岁' as ages
     from {{ source('policy', 'stages') }} as stage
+    inner join official_age on stage.stage || '学龄' = official_age.member_group
     cross join parameter
 ),
 
