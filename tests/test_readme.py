@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from pipelines.cli.main import app
 from pipelines.home import Home
 from pipelines.municipality import load_municipality
+from pipelines.periods import PeriodType
 from pipelines.returns import ReturnDefinition, current_definitions
 from pipelines.sample import write_sample_municipality
 from pipelines.screening.checks import KINDS, MADE_FROM_DEFINITIONS
@@ -227,6 +228,8 @@ def test_the_example_entries_are_accepted_by_the_configuration(tmp_path: Path):
             configured["calendar"] += entry.get("calendar", [])
     plain.dump(configured, tmp_path / "municipality.yaml")
     returns = {code: defined.period_types for code, defined in current_definitions().items()}
-    municipality = load_municipality(tmp_path / "municipality.yaml", {**returns, EXAMPLE_RETURN: ("school_year",)})
+    municipality = load_municipality(
+        tmp_path / "municipality.yaml", {**returns, EXAMPLE_RETURN: (PeriodType.semester,)}
+    )
     assert municipality.counties[-1].code == "140933"
     assert municipality.calendar[-1].return_code == EXAMPLE_RETURN

@@ -45,8 +45,8 @@ def _faultless(county: CountyName) -> Iterator[Draft]:
     for return_code in CALENDAR:
         draft = Draft(return_code, county=county)
         if return_code == "school":
-            for row in draft.rows:
-                row["closed_on"] = None
+            for row, school_type in zip(draft.rows, ("小学", "初中"), strict=True):
+                row |= {"school_type": school_type, "closed_on": None}
         yield draft
     yield Draft("rural_subsidy", county=county, period="2024Q4")
 
@@ -81,6 +81,7 @@ def every_missing_code() -> Iterator[Draft]:
                 draft.rows[0]["students_female"] = "缺报"
             elif draft.return_code == "enrolment":
                 infants = {"age_2_and_under": 70, "age_3": "缺报", "students_official_age": "缺报"}
+                infants |= {"grade_3": "缺报", "grade_4": 0, "grade_5": 0, "grade_6": 0}
                 draft.rows.append({**draft.rows[0], **infants, "stage": "学前"})
             yield draft
 
