@@ -1,5 +1,6 @@
--- Of any return: does a column agree with a column of another return (parameter `with`: return.column), in the county's sums
--- or, with `by: row`, in the rows of the same key? `share` and `least` are the tolerance; a sum with a missing cell is not asked.
+-- Of any return: does a column agree with a column of another return (parameter `with`: return.column), in the
+-- county's sums or, with `by: row`, in the rows of the same key? `share` and `least` are the tolerance; a sum with a
+-- missing cell is not asked.
 with word as (
     select
         return_code,

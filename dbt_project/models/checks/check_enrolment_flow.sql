@@ -7,7 +7,8 @@ with {{ check_parameters('enrolment', [
 
 {{ units_in_doubt('enrolment') }},
 
-pupil as ({{ asked_rows('enrolment') }}),
+pupil as ({{ asked_rows('enrolment') }}
+),
 
 -- Pupils of the schools that have closed since the period before: what another school gains by no more than these is
 -- explained.
@@ -72,6 +73,7 @@ summand as (
         school_name,
     {%- for grade in range(1, 7) %}
         {{ counted('grade_' ~ grade) }} as grade_{{ grade }}{{ ',' if not loop.last }}
+    
     
     {%- endfor %}
     from pupil

@@ -1,5 +1,5 @@
--- Of any return: are the entries of another return that it names there, and not ended; and of a ledger, are the entries of
--- the period before still in it, unless they had ended?
+-- Of any return: are the entries of another return that it names there, and not ended; and of a ledger, are the
+-- entries of the period before still in it, unless they had ended?
 with filing as (
     select * from {{ ref('int_asked_filing') }}
 ),

@@ -1,5 +1,6 @@
--- Whether what an indicator goes by under a caliber (the caliber, what it takes in, groups of members such as official ages) has
--- a sample in it, which the bureau is to replace by a document of its own; of indicators of indicators whether theirs has.
+-- Whether what an indicator goes by under a caliber (the caliber, what it takes in, groups of members such as official
+-- ages) has a sample in it, which the bureau is to replace by a document of its own; of indicators of indicators
+-- whether theirs has.
 {{ config(materialized='view') }}
 with sample as (
     select caliber_id

@@ -52,5 +52,8 @@ left join component on calibers.caliber_id = component.caliber_id
 -- The caliber without a choice is shown where an indicator goes by it.
 where
     calibers.caliber_kind != 'as_reported'
-    or exists (select 1 from {{ source('declared', 'indicator') }} as indicator where indicator.caliber_kind is null)
+    or exists (
+        select 1 from {{ source('declared', 'indicator') }} as indicator
+        where indicator.caliber_kind is null
+    )
 order by calibers.caliber_id

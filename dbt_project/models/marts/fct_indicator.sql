@@ -1,5 +1,5 @@
--- Every indicator of every area, whatever its shape: what the layers of figures have come to, with the queries that stand
--- open against the filings that each rests on.
+-- Every indicator of every area, whatever its shape: what the layers of figures have come to, with the queries that
+-- stand open against the filings that each rests on.
 with figure as (
     {% for layer in range(3) %}
         select * from {{ ref('int_figure_' ~ layer) }}
@@ -87,7 +87,7 @@ ranked as (
         *,
         sum(queries_n) over (partition by indicator_code, caliber_id, period, area_code) as open_queries_n,
         row_number() over (
-            partition by indicator_code, caliber_id, period, area_code order by weight, queries_n desc, rule_id
+            partition by indicator_code, caliber_id, period, area_code order by weight asc, queries_n desc, rule_id asc
         ) as place
     from query_of_area
 )

@@ -1,5 +1,5 @@
--- The filings that every figure of a county rests on: which is in force, when it came, as of which day its numbers are and from where,
--- and the queries that stand open against it.
+-- The filings that every figure of a county rests on: which is in force, when it came, as of which day its numbers are
+-- and from where, and the queries that stand open against it.
 with open_query as (
     select
         return_code,
@@ -64,4 +64,10 @@ left join open_query
         source.return_code = open_query.return_code
         and source.county_code = open_query.county_code
         and source.source_period = open_query.period
-order by source.indicator_code, source.caliber_id, source.period, source.county_code, source.return_code, source.source_period
+order by
+    source.indicator_code,
+    source.caliber_id,
+    source.period,
+    source.county_code,
+    source.return_code,
+    source.source_period

@@ -159,13 +159,27 @@ select
         when value is null then '无数据'
         when is_standard_met is null then '数值不合理，不作达标判定'
         when is_standard_met then '已达标'
-        else replace(pattern, '#', case when is_of_value then {{ plain_number('gap') }} else {{ amount_in_words('gap', 'counted') }} end)
+        else
+            replace(
+                pattern,
+                '#',
+                case when is_of_value then {{ plain_number('gap') }} else {{ amount_in_words('gap', 'counted') }} end
+            )
     end
     || case
         when is_standard_met is not null and counties_short_n > 0
             then
                 '；' || counties_short_n || ' 个县（市、区）未达标，合计'
-                || replace(pattern, '#', case when is_of_value then {{ plain_number('counties_gap') }} else {{ amount_in_words('counties_gap', 'counted') }} end)
+                || replace(
+                    pattern,
+                    '#',
+                    case
+                        when
+                            is_of_value
+                            then {{ plain_number('counties_gap') }}
+                        else {{ amount_in_words('counties_gap', 'counted') }}
+                    end
+                )
         else ''
     end as gap_wording,
     cast(counties_short_n as integer) as counties_short_n,

@@ -26,8 +26,8 @@ measure as (
     where declared.measure is not null
 ),
 
--- Children under 3 in the stage, whom the gross rate subtracts, over the counties whose pupils are in it; where no county
--- has one, over those whose pupils are shown as the reason why there is none.
+-- Children under 3 in the stage, whom the gross rate subtracts, over the counties whose pupils are in it; where no
+-- county has one, over those whose pupils are shown as the reason why there is none.
 county_under_3 as (
     select
         part.caliber_id,

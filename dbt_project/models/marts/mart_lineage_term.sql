@@ -1,6 +1,6 @@
--- Of which terms each figure is the sum: indicator, caliber and period on one side, and on the other the name of a term
--- that cells carry in mart_lineage_cell, with its sign. No number stands here, and a county only where the term takes other
--- members for it than for others (official ages), so that it stays small.
+-- Of which terms each figure is the sum: indicator, caliber and period on one side, and on the other the name of a
+-- term that cells carry in mart_lineage_cell, with its sign. No number stands here, and a county only where the term
+-- takes other members for it than for others (official ages), so that it stays small.
 --
 -- A term reads return.column|member|member. An indicator of indicators has the term indicator.<code> and no cells.
 with role_term as (

@@ -13,7 +13,8 @@ with compared as (
         case
             when indicators.shape in ('change', 'dispersion', 'quantile', 'mean_of')
                 then cast(fact.value * 10000 as {{ whole_type() }})
-            else {{ cross_numerator('fact.numerator_sum', 'fact.denominator_base_sum', scale_of('indicators.indicator_code')) }}
+            else
+                {{ cross_numerator('fact.numerator_sum', 'fact.denominator_base_sum', scale_of('indicators.indicator_code')) }}
                 * indicators.factor * 10000
         end as dividend,
         case
@@ -25,7 +26,9 @@ with compared as (
             ) }}
         end as divisor
     from {{ source('policy', 'published_figures') }} as published
-    inner join {{ source('declared', 'indicator') }} as indicators on published.indicator_code = indicators.indicator_code
+    inner join
+        {{ source('declared', 'indicator') }} as indicators
+        on published.indicator_code = indicators.indicator_code
     inner join {{ ref('fct_indicator') }} as fact
         on
             published.indicator_code = fact.indicator_code

@@ -1,6 +1,6 @@
--- Coefficients of variation over the units of each county: S ÷ X̄ with X = x ÷ P of each unit, X̄ = Σx ÷ ΣP and
--- S² = Σ (P ÷ ΣP) × (X − X̄)², or, where units weigh the same, S² = Σ (X − X̄)² ÷ n over the mean of X. Units over nobody (P = 0)
--- are left out. Six decimals; of the city there is none.
+-- Coefficients of variation over the units of each county: S ÷ X̄ with X = x ÷ P of each unit, X̄ = Σx ÷ ΣP and S² = Σ
+-- (P ÷ ΣP) × (X − X̄)², or, where units weigh the same, S² = Σ (X − X̄)² ÷ n over the mean of X. Units over nobody (P
+-- = 0) are left out. Six decimals; of the city there is none.
 with indicator as (
     select
         indicator.indicator_code,

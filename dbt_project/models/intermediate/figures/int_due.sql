@@ -1,6 +1,6 @@
--- Rows that a filing must have: of stages by the register of schools, of programmes by what the county has. `due_key` reads
--- as the members of an atom. A stage that is reported is due whatever the register says; of one that is not, nobody can say
--- without a register whether there is such a school, unless another stage of its level is reported.
+-- Rows that a filing must have: of stages by the register of schools, of programmes by what the county has. `due_key`
+-- reads as the members of an atom. A stage that is reported is due whatever the register says; of one that is not,
+-- nobody can say without a register whether there is such a school, unless another stage of its level is reported.
 with rule as (
     select
         return_code,

@@ -1,5 +1,5 @@
--- Every figure of a county that is expected: indicator, caliber and period of the county's expected parts; of quarters and
--- months that add up the calendar year too.
+-- Every figure of a county that is expected: indicator, caliber and period of the county's expected parts; of quarters
+-- and months that add up the calendar year too.
 {{ config(materialized='view') }}
 select
     indicator.indicator_code,
@@ -28,7 +28,7 @@ inner join {{ ref('int_caliber') }} as calibers
 inner join {{ ref('stg_expected_filing') }} as expected
     on
         indicator.anchor_return = expected.return_code
-        and expected.period_start >= calibers.valid_from
-        and (calibers.valid_to is null or expected.period_start < calibers.valid_to)
+        and calibers.valid_from <= expected.period_start
+        and (calibers.valid_to is null or calibers.valid_to > expected.period_start)
 inner join (values (false), (true)) as span (is_year)
     on not span.is_year or (expected.period_type in ('quarter', 'month') and indicator.over_year = 'sum')

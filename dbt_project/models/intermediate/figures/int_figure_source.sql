@@ -1,5 +1,5 @@
--- The filings that each figure of a county rests on, expected ones that are not there among them: of its terms, or of the terms of
--- the figures that it is made of.
+-- The filings that each figure of a county rests on, expected ones that are not there among them: of its terms, or of
+-- the terms of the figures that it is made of.
 with of_terms as (
     select distinct
         role_source.indicator_code,

@@ -1,6 +1,6 @@
--- What a group of members means for a county on the first day of a part (official ages, stages of a level): what the nearest
--- scope says that has it (the county, its city, its province, the country). The choices of all groups of a term together are a
--- variant of the term.
+-- What a group of members means for a county on the first day of a part (official ages, stages of a level): what the
+-- nearest scope says that has it (the county, its city, its province, the country). The choices of all groups of a
+-- term together are a variant of the term.
 with grouped as (
     select distinct
         term_filter.term,

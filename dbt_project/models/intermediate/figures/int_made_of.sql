@@ -1,5 +1,6 @@
--- Of which figures of the same county each figure is made that is no sum of terms, whether they are there or not. Another
--- caliber kind enters by its default caliber, another kind of period by the calendar; a change has a base of so many years before.
+-- Of which figures of the same county each figure is made that is no sum of terms, whether they are there or not.
+-- Another caliber kind enters by its default caliber, another kind of period by the calendar; a change has a base of
+-- so many years before.
 with kind_of_period as (
     select
         return_code,

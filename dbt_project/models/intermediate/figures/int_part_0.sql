@@ -1,5 +1,5 @@
--- What each county contributes to each indicator that is made of terms: a row for every expected part of every period, with
--- the sums of its four roles or without them (null: a term of the role is missing).
+-- What each county contributes to each indicator that is made of terms: a row for every expected part of every period,
+-- with the sums of its four roles or without them (null: a term of the role is missing).
 with placed as (
     select
         *,

@@ -1,6 +1,6 @@
--- The terms of every figure: of each indicator and caliber, for each county and part that is expected, each role's terms with
--- their sign, the filing that they rest on and whether they are known. Sources, finality, open queries and vintage of a figure
--- hang on this table.
+-- The terms of every figure: of each indicator and caliber, for each county and part that is expected, each role's
+-- terms with their sign, the filing that they rest on and whether they are known. Sources, finality, open queries and
+-- vintage of a figure hang on this table.
 with part as (
     select
         indicator.indicator_code,
@@ -15,8 +15,8 @@ with part as (
     inner join {{ ref('stg_expected_filing') }} as expected
         on
             indicator.anchor_return = expected.return_code
-            and expected.period_start >= calibers.valid_from
-            and (calibers.valid_to is null or expected.period_start < calibers.valid_to)
+            and calibers.valid_from <= expected.period_start
+            and (calibers.valid_to is null or calibers.valid_to > expected.period_start)
     where indicator.per is null
 )
 

@@ -1,6 +1,7 @@
--- Who teaches at each school of the register by the payroll of the year, for every part that asks: a model that registers as
--- a return. One row a school and row of its payroll; a school that the payroll does not have is there with an empty one:
--- nobody can say how many teach there. Without a register of the county nobody can say which schools it has.
+-- Who teaches at each school of the register by the payroll of the year, for every part that asks: a model that
+-- registers as a return. One row a school and row of its payroll; a school that the payroll does not have is there
+-- with an empty one: nobody can say how many teach there. Without a register of the county nobody can say which
+-- schools it has.
 {{ config(materialized='view') }}
 with asking as (
     select distinct

@@ -1,7 +1,7 @@
--- Of which filing each part of a figure takes the terms of each return: the asking return's own period, or what the calendar
--- sets against it (the calendar year in which it starts, the school year in whose course it ends, so many years before).
--- One row for every county that is expected to report the part and every return asked; a filing that is not there leaves
--- submission_id null, one that nobody expects of the unit is_exempt.
+-- Of which filing each part of a figure takes the terms of each return: the asking return's own period, or what the
+-- calendar sets against it (the calendar year in which it starts, the school year in whose course it ends, so many
+-- years before). One row for every county that is expected to report the part and every return asked; a filing that is
+-- not there leaves submission_id null, one that nobody expects of the unit is_exempt.
 with ask as (
     select distinct
         indicator.anchor_return,
@@ -11,7 +11,8 @@ with ask as (
         -- Rows of a register, and of a model, are counted as they stand on a day of the asking part: they are its own.
         stock.return_code is not null as is_as_asked,
         coalesce(stock.rule = 'exists', false) as is_register,
-        coalesce(cast(nullif(trim(replace(coalesce(term.period_relation, ''), '年前', '')), '') as integer), 0) as years_back
+        coalesce(cast(nullif(trim(replace(coalesce(term.period_relation, ''), '年前', '')), '') as integer), 0)
+            as years_back
     from {{ source('declared', 'indicator') }} as indicator
     inner join {{ source('declared', 'indicator_term') }} as indicator_term
         on indicator.indicator_code = indicator_term.indicator_code

@@ -1,6 +1,6 @@
--- What the terms of indicators ask of each return: a row for every column that a term sums, with the dimensions by which its
--- rows are told apart (`signature`, in the return's own order; the dimension of a measure is told by the column itself).
--- Terms with one signature share the sums of a column: their atoms (int_atom_<return>).
+-- What the terms of indicators ask of each return: a row for every column that a term sums, with the dimensions by
+-- which its rows are told apart (`signature`, in the return's own order; the dimension of a measure is told by the
+-- column itself). Terms with one signature share the sums of a column: their atoms (int_atom_<return>).
 with used as (
     select distinct
         indicator_term.term,
@@ -100,5 +100,9 @@ asked as (
 
 select
     *,
-    return_code || '.' || case when term = '' and kind = 'distinct' then '=' else '' end || column_name || coalesce('×' || replace(times_column, ',', '×'), '') as atom_column
+    return_code
+    || '.'
+    || case when term = '' and kind = 'distinct' then '=' else '' end
+    || column_name
+    || coalesce('×' || replace(times_column, ',', '×'), '') as atom_column
 from asked

@@ -1,5 +1,5 @@
--- Which atoms a term sums, by caliber: those whose member is taken in every dimension that the term filters. `is_unknown`:
--- nobody can say the member ('' in the atom), so the term is missing where the atom has cells.
+-- Which atoms a term sums, by caliber: those whose member is taken in every dimension that the term filters.
+-- `is_unknown`: nobody can say the member ('' in the atom), so the term is missing where the atom has cells.
 with atom as (
     select distinct
         return_code,
@@ -43,7 +43,9 @@ member as (
         position.dimension,
         split_part(candidate.atom, '|', position.place) as member
     from candidate
-    inner join {{ ref('int_signature') }} as position on candidate.return_code = position.return_code and candidate.signature = position.signature
+    inner join
+        {{ ref('int_signature') }} as position
+        on candidate.return_code = position.return_code and candidate.signature = position.signature
     union all
     select
         term,
@@ -89,7 +91,13 @@ left join {{ ref('int_term_set') }} as term_set
         and member.dimension = term_set.dimension
         and member.member = term_set.member
 group by
-    member.term, member.variant, member.caliber_id, member.return_code, member.atom_column, member.signature, member.atom
+    member.term,
+    member.variant,
+    member.caliber_id,
+    member.return_code,
+    member.atom_column,
+    member.signature,
+    member.atom
 having bool_and(
     term_set.member is not null
     or member.member = ''

@@ -1,5 +1,5 @@
--- Which members of each dimension a term takes, by caliber: named by itself, by a group of policy or by the caliber. Groups
--- may say something else for a county or a time: each such choice is a variant of the term (int_term_variant).
+-- Which members of each dimension a term takes, by caliber: named by itself, by a group of policy or by the caliber.
+-- Groups may say something else for a county or a time: each such choice is a variant of the term (int_term_variant).
 with used as (
     select distinct
         indicator_term.term,

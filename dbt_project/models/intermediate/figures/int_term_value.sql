@@ -1,7 +1,8 @@
--- What a term comes to in a county and period, by caliber: the sum of its atoms, or missing (is_known is false) where a cell
--- or a member is not known, where a cell was answered 并入 across the border of what the term takes, or where a row that
--- must be there is not. `lacking` says why, where there is more to say than that a cell is empty. By unit of the terms that
--- are judged unit by unit. is_absent: what the term counts does not exist there, and nobody says that it must.
+-- What a term comes to in a county and period, by caliber: the sum of its atoms, or missing (is_known is false) where
+-- a cell or a member is not known, where a cell was answered 并入 across the border of what the term takes, or where a
+-- row that must be there is not. `lacking` says why, where there is more to say than that a cell is empty. By unit of
+-- the terms that are judged unit by unit. is_absent: what the term counts does not exist there, and nobody says that
+-- it must.
 with matched as (
     select
         term_atom.term,
@@ -22,7 +23,9 @@ with matched as (
         atom.vintage_to,
         atom.source_words
     from {{ ref('int_term_atom') }} as term_atom
-    inner join {{ ref('int_term') }} as asked on term_atom.term = asked.term and term_atom.atom_column = asked.atom_column
+    inner join
+        {{ ref('int_term') }} as asked
+        on term_atom.term = asked.term and term_atom.atom_column = asked.atom_column
     inner join {{ ref('int_atom') }} as atom
         on
             term_atom.atom = atom.atom
@@ -65,7 +68,9 @@ every as (
         ) end as words
     from {{ source('declared', 'return_rule') }} as rule
     inner join {{ source('declared', 'term') }} as term on rule.return_code = term.return_code
-    inner join {{ ref('int_term_set') }} as term_set on term.term = term_set.term and rule.dimension = term_set.dimension
+    inner join
+        {{ ref('int_term_set') }} as term_set
+        on term.term = term_set.term and rule.dimension = term_set.dimension
     inner join {{ ref('stg_filing') }} as filing on filing.is_in_force and rule.return_code = filing.return_code
     left join (
         select distinct
@@ -95,7 +100,13 @@ every as (
             and filing.period = there.period
     where rule.rule = 'every' and there.term is null
     group by
-        term_set.term, term_set.variant, term_set.caliber_id, filing.county_code, filing.period, rule.dimension, rule.words
+        term_set.term,
+        term_set.variant,
+        term_set.caliber_id,
+        filing.county_code,
+        filing.period,
+        rule.dimension,
+        rule.words
 ),
 
 -- Rows that are due, as far as the term takes them.
@@ -127,7 +138,9 @@ due_of_term as (
         bool_and(due.is_unreported) as is_unreported
     from due_member as due
     inner join {{ source('declared', 'term') }} as term on due.return_code = term.return_code
-    inner join {{ ref('int_term_set') }} as term_caliber on term.term = term_caliber.term and term_caliber.dimension = ''
+    inner join
+        {{ ref('int_term_set') }} as term_caliber
+        on term.term = term_caliber.term and term_caliber.dimension = ''
     left join {{ source('declared', 'term_filter') }} as filtered
         on term.term = filtered.term and due.dimension = filtered.dimension
     left join {{ ref('int_term_set') }} as term_set
@@ -169,7 +182,9 @@ due as (
         group by term, variant, caliber_id, county_code, period, shown
     ) as due_of_term
     inner join {{ source('declared', 'term') }} as term on due_of_term.term = term.term
-    inner join {{ source('declared', 'return_rule') }} as rule on term.return_code = rule.return_code and rule.rule = 'due'
+    inner join
+        {{ source('declared', 'return_rule') }} as rule
+        on term.return_code = rule.return_code and rule.rule = 'due'
     group by
         due_of_term.term, due_of_term.variant, due_of_term.caliber_id, due_of_term.county_code, due_of_term.period
 ),
@@ -184,7 +199,9 @@ term_column as (
         asked.measure_dimension is not null as is_of_measure,
         asked.measure_dimension is null or term_set.term is not null as is_taken
     from {{ ref('int_term') }} as asked
-    inner join {{ ref('int_term_set') }} as term_caliber on asked.term = term_caliber.term and term_caliber.dimension = ''
+    inner join
+        {{ ref('int_term_set') }} as term_caliber
+        on asked.term = term_caliber.term and term_caliber.dimension = ''
     left join {{ ref('int_term_set') }} as term_set
         on
             term_caliber.term = term_set.term
@@ -249,26 +266,55 @@ moved as (
         on cell.return_code = other_label.return_code and cell.moved_to = other_label.column_name
     where case
         when cell.moved_to != '?' then coalesce(own.is_taken, false) != coalesce(other.is_taken, false)
-        when coalesce(own.is_of_measure, false) then exists (
-            select 1
-            from term_column as sibling
-            where
-                sibling.term = own.term
-                and sibling.variant = own.variant
-                and sibling.caliber_id = own.caliber_id
-                and sibling.column_name != own.column_name
-                and sibling.is_taken != own.is_taken
-        )
+        when coalesce(own.is_of_measure, false)
+            then exists (
+                select 1
+                from term_column as sibling
+                where
+                    sibling.term = own.term
+                    and sibling.variant = own.variant
+                    and sibling.caliber_id = own.caliber_id
+                    and sibling.column_name != own.column_name
+                    and sibling.is_taken != own.is_taken
+            )
         else false
     end
 ),
 
 reason as (
-    select term, variant, caliber_id, county_code, period, '' as unit, 1 as place, words from due where words is not null
+    select
+        term,
+        variant,
+        caliber_id,
+        county_code,
+        period,
+        '' as unit,
+        1 as place,
+        words
+    from due
+    where words is not null
     union all
-    select term, variant, caliber_id, county_code, period, '' as unit, 2 as place, words from every
+    select
+        term,
+        variant,
+        caliber_id,
+        county_code,
+        period,
+        '' as unit,
+        2 as place,
+        words
+    from every
     union all
-    select term, variant, caliber_id, county_code, period, '' as unit, 3 as place, words from moved
+    select
+        term,
+        variant,
+        caliber_id,
+        county_code,
+        period,
+        '' as unit,
+        3 as place,
+        words
+    from moved
     union all
     select
         summed.term,
@@ -299,9 +345,23 @@ missing as (
 ),
 
 told as (
-    select term, variant, caliber_id, county_code, period, unit from summed
+    select
+        term,
+        variant,
+        caliber_id,
+        county_code,
+        period,
+        unit
+    from summed
     union distinct
-    select term, variant, caliber_id, county_code, period, unit from missing
+    select
+        term,
+        variant,
+        caliber_id,
+        county_code,
+        period,
+        unit
+    from missing
 )
 
 select

@@ -1,5 +1,5 @@
--- What indicators that are judged unit by unit (school by school) find at each unit: the sums of numerator and denominator of every
--- unit of every expected part; null where a term of it is missing.
+-- What indicators that are judged unit by unit (school by school) find at each unit: the sums of numerator and
+-- denominator of every unit of every expected part; null where a term of it is missing.
 with part as (
     select
         expected.indicator_code,

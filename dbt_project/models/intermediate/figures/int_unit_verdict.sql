@@ -1,6 +1,6 @@
--- Whether each unit meets the standard of its indicator: of the nearest scope, one for units of its kind before one for all. Judged on
--- whole numbers; a unit over nobody (denominator 0) is not judged. An indicator of several (`meets`) is met by a unit that meets all,
--- or so many of them and of the others a share of their standard.
+-- Whether each unit meets the standard of its indicator: of the nearest scope, one for units of its kind before one
+-- for all. Judged on whole numbers; a unit over nobody (denominator 0) is not judged. An indicator of several
+-- (`meets`) is met by a unit that meets all, or so many of them and of the others a share of their standard.
 with unit_year as (
     select
         unit.*,
