@@ -138,7 +138,7 @@ inner join counted_county as county
         and part.county_code = county.county_code
 {%- endmacro %}
 
-{# In how many parts of a whole the terms of an indicator are reckoned: hundredths, or millionths where they have more places. #}
+{# In how many parts of a whole a term is reckoned: hundredths, or millionths where it has more places. #}
 {% macro scale_of(indicator_code) -%}
     case
         when exists (

@@ -311,7 +311,7 @@ paired_value as (
             when base.status in ('complete', 'partial') then base.exact_value
         end as base_value,
         coalesce(now.status in ('complete', 'partial'), false) as has_now,
-        paired.same_column is not null and now_column.held is distinct from base_column.held as is_other_column,
+        paired.same_column is not null and coalesce(cast(now_column.held as string), '') != coalesce(cast(base_column.held as string), '') as is_other_column,
         {% for side in figure_terms() %}
             now.{{ side }}_sum as now_{{ side }},
             base.{{ side }}_sum as base_{{ side }}{{ ',' if not loop.last }}

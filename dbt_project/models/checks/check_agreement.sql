@@ -192,5 +192,5 @@ compared as (
             and figure.row_key = other.row_key
 )
 
-{{ asked('question', 'compared', 'is_apart', place='rows', row_label="case grain when 'county' then '各行合计' else row_key end",
-    subject='row_key', column_name='column_name', value='number', expected='other_number') }}
+{{ asked('question', 'compared', 'is_apart', place='rows',
+    row_label="case grain when 'county' then '各行合计' else row_key end", subject='row_key', column_name='column_name', value='number', expected='other_number') }}

@@ -7,7 +7,8 @@ with {{ check_parameters('enrolment', [
 
 {{ units_in_doubt('enrolment') }},
 
-pupil as ({{ asked_rows('enrolment') }}
+pupil as (
+    {{ asked_rows('enrolment') }}
 ),
 
 -- Pupils of the schools that have closed since the period before: what another school gains by no more than these is
@@ -71,11 +72,12 @@ summand as (
         stage,
         school_code,
         school_name,
-    {%- for grade in range(1, 7) %}
-        {{ counted('grade_' ~ grade) }} as grade_{{ grade }}{{ ',' if not loop.last }}
-    
-    
-    {%- endfor %}
+        {{ counted('grade_1') }} as grade_1,
+        {{ counted('grade_2') }} as grade_2,
+        {{ counted('grade_3') }} as grade_3,
+        {{ counted('grade_4') }} as grade_4,
+        {{ counted('grade_5') }} as grade_5,
+        {{ counted('grade_6') }} as grade_6
     from pupil
 ),
 
@@ -94,7 +96,7 @@ in_grade as (
             {{ grade }} as grade,
             grade_{{ grade }} as pupils
         from summand
-                {{ 'union all' if not loop.last }}
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 

@@ -14,7 +14,9 @@ with compared as (
             when indicators.shape in ('change', 'dispersion', 'quantile', 'mean_of')
                 then cast(fact.value * 10000 as {{ whole_type() }})
             else
-                {{ cross_numerator('fact.numerator_sum', 'fact.denominator_base_sum', scale_of('indicators.indicator_code')) }}
+                {{ cross_numerator(
+                    'fact.numerator_sum', 'fact.denominator_base_sum', scale_of('indicators.indicator_code')
+                ) }}
                 * indicators.factor * 10000
         end as dividend,
         case

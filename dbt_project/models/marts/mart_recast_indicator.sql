@@ -270,13 +270,16 @@ compared as (
             when rolled_up.is_itself and not rolled_up.is_apportioned then 'as_reported'
             -- Each county is judged by itself; what two of them would have been together was not judged.
             when
-                indicators.shape in ('share_of_areas', 'mean_of') and (rolled_up.expected_n > 1 or rolled_up.is_apportioned)
+                indicators.shape in ('share_of_areas', 'mean_of')
+                and (rolled_up.expected_n > 1 or rolled_up.is_apportioned)
                 then 'not_comparable'
             when rolled_up.is_apportioned then 'apportioned'
             else 'recast'
         end as comparability
     from rolled_up
-    inner join {{ source('declared', 'indicator') }} as indicators on rolled_up.indicator_code = indicators.indicator_code
+    inner join
+        {{ source('declared', 'indicator') }} as indicators
+        on rolled_up.indicator_code = indicators.indicator_code
     cross join {{ source('control', 'run') }} as run
     cross join today
     inner join span

@@ -22,8 +22,8 @@ choice as (
         grouped.member_group,
         expected.county_code,
         expected.period as part_period,
-        groups.scope_code,
-        groups.valid_from
+        said.scope_code,
+        said.valid_from
     from grouped
     inner join {{ ref('stg_expected_filing') }} as expected on grouped.anchor_return = expected.return_code
     inner join (
@@ -34,33 +34,29 @@ choice as (
             valid_from,
             valid_to
         from {{ source('policy', 'member_groups') }}
-    ) as groups
+    ) as said
         on
-            grouped.dimension = groups.dimension
-            and grouped.member_group = groups.member_group
-            and groups.scope_code in (expected.county_code, expected.city_code, expected.province_code, 'CN')
-            and (groups.valid_from is null or groups.valid_from <= expected.period_start)
-            and (groups.valid_to is null or groups.valid_to > expected.period_start)
+            grouped.dimension = said.dimension
+            and grouped.member_group = said.member_group
+            and said.scope_code in (expected.county_code, expected.city_code, expected.province_code, 'CN')
+            and (said.valid_from is null or expected.period_start >= said.valid_from)
+            and (said.valid_to is null or expected.period_start < said.valid_to)
     qualify row_number() over (
         partition by
             grouped.term, grouped.anchor_return, grouped.dimension, grouped.member_group, expected.county_code,
             expected.period
         order by
-            case groups.scope_code
+            case said.scope_code
                 when expected.county_code then 1
                 when expected.city_code then 2
                 when expected.province_code then 3
                 else 4
             end,
-            groups.valid_from desc nulls last
+            said.valid_from desc nulls last
     ) = 1
-)
+),
 
-select
-    choice.*,
-    named.variant
-from choice
-inner join (
+named as (
     select
         term,
         anchor_return,
@@ -72,7 +68,13 @@ inner join (
         ) }} as variant
     from choice
     group by term, anchor_return, county_code, part_period
-) as named
+)
+
+select
+    choice.*,
+    named.variant
+from choice
+inner join named
     on
         choice.term = named.term
         and choice.anchor_return = named.anchor_return

@@ -166,7 +166,9 @@ due as (
         replace(
             max(rule.words),
             '#',
-            {{ text_list('due_of_term.shown', '、', 'due_of_term.level asc, due_of_term.shown desc', 'due_of_term.is_unreported') }}
+            {{ text_list(
+                'due_of_term.shown', '、', 'due_of_term.level asc, due_of_term.shown desc', 'due_of_term.is_unreported'
+            ) }}
         ) as words
     from (
         select
