@@ -120,7 +120,7 @@ check: setup ## lint, format, types, SQL lint, lock file in step; changes nothin
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/macros
+	$(BIN)/sqlfluff lint --processes 0 --disable-progress-bar dbt_project/models dbt_project/macros
 	env -u UV_DEFAULT_INDEX -u UV_INDEX_URL $(UV) lock --check --offline --no-config
 
 format: setup ## put Python and SQL in shape
